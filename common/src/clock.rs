@@ -1,0 +1,182 @@
+//! Time as engines see it: an argument, never a call.
+//!
+//! [`Moment`] is monotonic and is the only thing durations are measured with. [`WallTime`] is the
+//! calendar and serves HTTP dates alone; nothing expires because of it. The real clocks are read
+//! in one place only, [`SystemClock`] behind feature `shell`; everything else takes `now`.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A point on the process's monotonic clock, in nanoseconds since that clock's origin.
+///
+/// Only differences carry meaning. Two processes share no origin, so a `Moment` never crosses the
+/// wire: durations do. Saturates at about 584 years.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The clock's origin.
+    pub const ZERO: Self = Self(0);
+    /// A moment no clock reaches: "never".
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The moment `millis` milliseconds after the origin.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Time elapsed since `earlier`; zero if `earlier` is in fact later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, rhs: Duration) -> Self {
+        let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, rhs: Duration) -> Self {
+        let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{:?}", Duration::from_nanos(self.0))
+    }
+}
+
+/// Calendar time in whole seconds since the Unix epoch, as HTTP dates count it (RFC 9110 §5.6.7).
+///
+/// May jump either way by days between two readings; callers compare it only with other calendar
+/// dates of the same message, never to measure how long something took.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WallTime(i64);
+
+impl WallTime {
+    /// The time `seconds` after the Unix epoch.
+    #[must_use]
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds after the Unix epoch; negative before it.
+    #[must_use]
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let seconds = self.0.saturating_sub(earlier.0).max(0);
+        Duration::from_secs(seconds.unsigned_abs())
+    }
+}
+
+/// Where shells read time from. Engines never see a `Clock`, only what it returned.
+pub trait Clock: Send + Sync {
+    /// The monotonic clock.
+    fn moment(&self) -> Moment;
+    /// The calendar.
+    fn wall(&self) -> WallTime;
+}
+
+/// The machine's clocks. Copies share one origin, so their moments compare.
+#[cfg(feature = "shell")]
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    origin: std::time::Instant,
+}
+
+#[cfg(feature = "shell")]
+impl SystemClock {
+    /// Starts a clock whose origin is this instant. A process makes one and copies it.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one door to the monotonic clock"
+    )]
+    #[expect(
+        clippy::new_without_default,
+        reason = "reading a clock is an effect, not a default"
+    )]
+    pub fn new() -> Self {
+        Self {
+            origin: std::time::Instant::now(),
+        }
+    }
+
+    /// The instant of `moment` for timers of the runtime.
+    #[must_use]
+    pub fn instant(&self, moment: Moment) -> std::time::Instant {
+        // A century is "never" to a timer and cannot overflow an `Instant`.
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+        self.origin + Duration::from_nanos(moment.0).min(CENTURY)
+    }
+}
+
+#[cfg(feature = "shell")]
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one door to the monotonic clock"
+    )]
+    fn moment(&self) -> Moment {
+        Moment::ZERO + std::time::Instant::now().duration_since(self.origin)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one door to the calendar")]
+    fn wall(&self) -> WallTime {
+        let now = std::time::SystemTime::now();
+        let seconds = match now.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+        };
+        WallTime(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_never_runs_backwards_or_overflows() {
+        let now = Moment::from_millis(5);
+        assert_eq!(now.since(now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(Moment::NEVER + Duration::MAX, Moment::NEVER);
+        assert_eq!(Moment::ZERO - Duration::MAX, Moment::ZERO);
+    }
+
+    #[test]
+    fn calendar_differences_are_never_negative() {
+        let (early, late) = (WallTime::from_unix(10), WallTime::from_unix(70));
+        assert_eq!(late.since(early), Duration::from_secs(60));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}

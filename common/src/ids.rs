@@ -1,0 +1,215 @@
+//! Identifiers of the index and their XOR metric.
+//!
+//! Node ids, keys and cluster ids live in one 160-bit space but are different types: a key is
+//! never passed where a node is meant. A node does not choose its id (see [`NodeId::of`]).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of an identifier: 160 bits, as in the Coral and Kademlia papers.
+pub const ID_LEN: usize = 20;
+
+/// Distance between two points of the id space: XOR read as an unsigned big-endian integer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Distance([u8; ID_LEN]);
+
+impl Distance {
+    /// Leading zero bits: how long a prefix the two points share (160 when they are equal).
+    #[must_use]
+    pub fn leading_zeros(self) -> u32 {
+        let mut zeros = 0;
+        for byte in self.0 {
+            zeros += byte.leading_zeros();
+            if byte != 0 {
+                break;
+            }
+        }
+        zeros
+    }
+}
+
+fn xor(a: &[u8; ID_LEN], b: &[u8; ID_LEN]) -> Distance {
+    let mut out = [0; ID_LEN];
+    for (slot, (x, y)) in out.iter_mut().zip(a.iter().zip(b)) {
+        *slot = x ^ y;
+    }
+    Distance(out)
+}
+
+/// An identifier was not 40 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("an id is 40 hexadecimal digits")]
+pub struct ParseIdError;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name([u8; ID_LEN]);
+
+        impl $name {
+            /// All bits zero.
+            pub const ZERO: Self = Self([0; ID_LEN]);
+
+            /// The identifier with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; ID_LEN]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes, most significant first.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; ID_LEN] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // Eight digits tell nodes apart in a log; Display gives all of them.
+                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let bytes =
+                    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| ParseIdError)?;
+                bytes.try_into().map(Self).map_err(|_| ParseIdError)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// Where a node sits in the id space, in every cluster it belongs to.
+    NodeId
+);
+id!(
+    /// Where a value sits in the id space: the hash of what it is about.
+    Key
+);
+id!(
+    /// Which cluster; all zeros is the world (level 0).
+    ClusterId
+);
+
+impl NodeId {
+    /// The id of the node at `addr`: BLAKE3 of address and port, cut to 160 bits.
+    ///
+    /// Deriving it from the address that a datagram came from means a member cannot choose where
+    /// in the id space it sits. An IPv4 address written as IPv6 counts as IPv4.
+    #[must_use]
+    pub fn of(addr: SocketAddr) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("atoll 2026-11-21 node id");
+        match addr.ip().to_canonical() {
+            std::net::IpAddr::V4(ip) => hasher.update(&ip.octets()),
+            std::net::IpAddr::V6(ip) => hasher.update(&ip.octets()),
+        };
+        hasher.update(&addr.port().to_be_bytes());
+        Self(cut(&hasher.finalize()))
+    }
+
+    /// Distance to `key`.
+    #[must_use]
+    pub fn distance(&self, key: &Key) -> Distance {
+        xor(&self.0, &key.0)
+    }
+
+    /// The key at this very point of the space, for walking towards a node.
+    #[must_use]
+    pub const fn as_key(&self) -> Key {
+        Key(self.0)
+    }
+}
+
+impl Key {
+    /// The key of `content`, the canonical text of what is stored (a URL, a prefix).
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("atoll 2026-11-21 index key");
+        hasher.update(content);
+        Self(cut(&hasher.finalize()))
+    }
+
+    /// Distance to another point of the space.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> Distance {
+        xor(&self.0, &other.0)
+    }
+}
+
+fn cut(hash: &blake3::Hash) -> [u8; ID_LEN] {
+    let mut bytes = [0; ID_LEN];
+    bytes.copy_from_slice(&hash.as_bytes()[..ID_LEN]);
+    bytes
+}
+
+/// Ties a reply to its request: 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TxId(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn xor_is_a_metric(a: [u8; ID_LEN], b: [u8; ID_LEN], c: [u8; ID_LEN]) {
+            let (a, b, c) = (Key(a), Key(b), Key(c));
+            prop_assert_eq!(a.distance(&b), b.distance(&a));
+            prop_assert_eq!(a.distance(&b).leading_zeros() == 160, a == b);
+            // d(a,c) <= d(a,b) + d(b,c): the shorter shared prefix bounds the third side.
+            let third = a.distance(&c).leading_zeros();
+            prop_assert!(third >= a.distance(&b).leading_zeros().min(b.distance(&c).leading_zeros()));
+        }
+
+        #[test]
+        fn printed_ids_parse_back(bytes: [u8; ID_LEN]) {
+            let id = NodeId(bytes);
+            prop_assert_eq!(id.to_string().parse::<NodeId>(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_same_node() {
+        let v4: SocketAddr = "192.0.2.1:7000".parse().unwrap();
+        let mapped: SocketAddr = "[::ffff:192.0.2.1]:7000".parse().unwrap();
+        let other: SocketAddr = "192.0.2.1:7001".parse().unwrap();
+        assert_eq!(NodeId::of(v4), NodeId::of(mapped));
+        assert_ne!(NodeId::of(v4), NodeId::of(other));
+    }
+
+    #[test]
+    fn refuses_what_is_not_forty_digits() {
+        assert_eq!("abc".parse::<Key>(), Err(ParseIdError));
+        assert_eq!("zz".repeat(20).parse::<Key>(), Err(ParseIdError));
+    }
+}
