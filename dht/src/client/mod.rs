@@ -1,0 +1,339 @@
+//! The asynchronous client of the local index daemon: what the proxy and the name server import.
+//!
+//! Speaks the documents of [`crate::api`] over HTTP/1.1 on the daemon's Unix socket, with a bounded
+//! pool of kept connections. Every call has a deadline; a daemon that is not there is
+//! [`ClientError::Unreachable`] at once, and the next call finds it again when it is back. Nothing
+//! is retried beyond one attempt on a fresh connection when a kept one turned out to be closed.
+
+mod conn;
+mod session;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ids::{Key, NodeId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{
+    BytesDoc, ClaimResponse, ErrorDoc, GetRequest, KeyDoc, LevelDoc, LevelsResponse, NodesRequest,
+    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc, ValueDoc,
+    ValuesDoc, WithdrawRequest, WithdrawResponse, millis,
+};
+use conn::Pool;
+
+pub use crate::refusal::Refusal;
+pub use crate::value::Value;
+pub use session::ServiceSession;
+
+/// Time beyond the caller's deadline that the daemon has to get its answer across the socket.
+/// The daemon ends the command at the deadline itself; this only covers the way back.
+const TRANSPORT_GRACE: Duration = Duration::from_millis(100);
+
+/// A handle to the index daemon behind a Unix socket. Clones share one connection pool.
+#[derive(Clone)]
+pub struct Client {
+    pool: Arc<Pool>,
+}
+
+/// Why a call gave nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No daemon answers at the socket, or it went away during the call.
+    #[error("the index daemon cannot be reached: {0}")]
+    Unreachable(String),
+    /// The deadline passed.
+    #[error("the index gave no answer within the deadline")]
+    Deadline,
+    /// The index said no.
+    #[error("the index refused: {0}")]
+    Refused(Refusal),
+    /// The daemon answered something this client does not understand.
+    #[error("the index answered out of protocol: {0}")]
+    Protocol(String),
+}
+
+/// What a get found. No values is an answer too: nobody reachable has the key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// The values, in the order in which the walk met them (nearest pointer first, once the index
+    /// has levels). May exceed what was wanted: a node returns all it has room for.
+    pub values: Vec<Value>,
+}
+
+/// What a claim came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// The key is the caller's until the TTL ends: fetch, and renew or withdraw.
+    Granted,
+    /// Others have it or are fetching it: their values, never empty.
+    Found(Vec<Value>),
+}
+
+/// A live node of the index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Address of its index.
+    pub addr: SocketAddr,
+    /// Smoothed round-trip time; `None` for the asked node itself.
+    pub rtt: Option<Duration>,
+    /// What runs there: kind of service and public address.
+    pub services: Vec<(String, SocketAddr)>,
+}
+
+/// Answer to a first-hand ping.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pong {
+    /// Round-trip time of this ping.
+    pub rtt: Duration,
+    /// What runs there: kind of service and public address.
+    pub services: Vec<(String, SocketAddr)>,
+}
+
+impl Client {
+    /// A client of the daemon at `socket`. Nothing is opened before the first call.
+    #[must_use]
+    pub fn new(socket: PathBuf) -> Self {
+        Self {
+            pool: Arc::new(Pool::new(socket)),
+        }
+    }
+
+    /// Values under `key`; ends as soon as `want` are found, and at `deadline` with what there is.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn get(
+        &self,
+        key: Key,
+        want: usize,
+        deadline: Duration,
+    ) -> Result<Found, ClientError> {
+        let want = u8::try_from(want).unwrap_or(u8::MAX);
+        let deadline_ms = millis(deadline);
+        let request = GetRequest {
+            key: KeyDoc::of(key),
+            want,
+            deadline_ms,
+            stream: false,
+        };
+        let doc: ValuesDoc = self.post("/v1/get", &request, deadline).await?;
+        Ok(Found {
+            values: values(doc.values)?,
+        })
+    }
+
+    /// Puts `value` under `key` for `ttl`, replacing this node's earlier value there. Returns how
+    /// many nodes stored it (at least one).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn put(
+        &self,
+        key: Key,
+        value: &[u8],
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<u32, ClientError> {
+        let request = put_request(key, value, ttl, deadline);
+        let doc: PutResponse = self.post("/v1/put", &request, deadline).await?;
+        Ok(doc.copies)
+    }
+
+    /// Returns the values others have under `key` or, if there are none, puts `value` there for
+    /// `ttl`; one atomic step at the key's node, so of two who claim at once one is granted.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn claim(
+        &self,
+        key: Key,
+        value: &[u8],
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<Claim, ClientError> {
+        let request = put_request(key, value, ttl, deadline);
+        let doc: ClaimResponse = self.post("/v1/claim", &request, deadline).await?;
+        match (doc.granted, values(doc.values)?) {
+            (true, _) => Ok(Claim::Granted),
+            (false, found) if !found.is_empty() => Ok(Claim::Found(found)),
+            (false, _) => Err(ClientError::Protocol(
+                "a claim neither granted nor found".into(),
+            )),
+        }
+    }
+
+    /// Takes this node's value under `key` back. Returns how many nodes were told.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn withdraw(&self, key: Key, deadline: Duration) -> Result<u32, ClientError> {
+        let request = WithdrawRequest {
+            key: KeyDoc::of(key),
+            deadline_ms: millis(deadline),
+        };
+        let doc: WithdrawResponse = self.post("/v1/withdraw", &request, deadline).await?;
+        Ok(doc.copies)
+    }
+
+    /// Up to `count` live nodes of `level` in random order, near `near` where that is known, only
+    /// those that run `service` if one is named.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn nodes(
+        &self,
+        level: u8,
+        count: usize,
+        near: Option<IpAddr>,
+        service: Option<&str>,
+        deadline: Duration,
+    ) -> Result<Vec<NodeView>, ClientError> {
+        let request = NodesRequest {
+            level,
+            count: u16::try_from(count).unwrap_or(u16::MAX),
+            near,
+            service: service.map(str::to_owned),
+            deadline_ms: millis(deadline),
+        };
+        let doc: NodesResponse = self.post("/v1/nodes", &request, deadline).await?;
+        let view = |node: crate::api::NodeDoc| NodeView {
+            id: node.id,
+            addr: node.addr,
+            rtt: node.rtt_us.map(Duration::from_micros),
+            services: services(node.services),
+        };
+        Ok(doc.nodes.into_iter().map(view).collect())
+    }
+
+    /// The levels this node takes part in, level 0 first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn levels(&self, deadline: Duration) -> Result<Vec<LevelDoc>, ClientError> {
+        let answer = self
+            .pool
+            .exchange("GET", "/v1/levels", Vec::new(), deadline)
+            .await?;
+        let doc: LevelsResponse = read(answer.status, &answer.body)?;
+        Ok(doc.levels)
+    }
+
+    /// One first-hand ping of the index at `addr`, with at most two attempts.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with [`Refusal::Unreachable`] if it does not answer; otherwise see
+    /// [`ClientError`].
+    pub async fn ping(&self, addr: SocketAddr, deadline: Duration) -> Result<Pong, ClientError> {
+        let request = PingRequest {
+            addr,
+            deadline_ms: millis(deadline),
+        };
+        let doc: PingResponse = self.post("/v1/ping", &request, deadline).await?;
+        let rtt = Duration::from_micros(doc.rtt_us);
+        Ok(Pong {
+            rtt,
+            services: services(doc.services),
+        })
+    }
+
+    /// Registers a service of this machine, such as (`http`, the proxy's public address), for as
+    /// long as the session lives. When it is closed, call again.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn service(
+        &self,
+        name: &str,
+        addr: SocketAddr,
+    ) -> Result<ServiceSession, ClientError> {
+        let doc = ServiceDoc {
+            name: name.to_owned(),
+            addr,
+        };
+        ServiceSession::open(&self.pool, &doc).await
+    }
+
+    async fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        request: &Q,
+        deadline: Duration,
+    ) -> Result<A, ClientError> {
+        let body = encode(request)?;
+        let allowed = deadline.saturating_add(TRANSPORT_GRACE);
+        let answer = self.pool.exchange("POST", path, body, allowed).await?;
+        read(answer.status, &answer.body)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("socket", &self.pool.socket())
+            .finish_non_exhaustive()
+    }
+}
+
+fn put_request(key: Key, value: &[u8], ttl: Duration, deadline: Duration) -> PutRequest {
+    PutRequest {
+        key: KeyDoc::of(key),
+        bytes: BytesDoc::of(value),
+        ttl_ms: millis(ttl),
+        deadline_ms: millis(deadline),
+    }
+}
+
+fn values(docs: Vec<ValueDoc>) -> Result<Vec<Value>, ClientError> {
+    let read = docs
+        .into_iter()
+        .map(Value::try_from)
+        .collect::<Result<_, _>>();
+    read.map_err(|error| ClientError::Protocol(error.to_string()))
+}
+
+fn services(docs: Vec<ServiceDoc>) -> Vec<(String, SocketAddr)> {
+    docs.into_iter().map(|doc| (doc.name, doc.addr)).collect()
+}
+
+fn encode<Q: Serialize>(request: &Q) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(request).map_err(|error| ClientError::Protocol(error.to_string()))
+}
+
+/// The document of a good answer, or the error a bad one stands for.
+fn read<A: DeserializeOwned>(status: u16, body: &[u8]) -> Result<A, ClientError> {
+    if status == 200 {
+        return serde_json::from_slice(body).map_err(|e| ClientError::Protocol(e.to_string()));
+    }
+    let doc: ErrorDoc = serde_json::from_slice(body)
+        .map_err(|_| ClientError::Protocol(format!("status {status} without a reason")))?;
+    match doc.error.parse() {
+        Ok(Refusal::Deadline) => Err(ClientError::Deadline),
+        Ok(refusal) => Err(ClientError::Refused(refusal)),
+        Err(_) => Err(ClientError::Protocol(format!(
+            "status {status}: {}",
+            doc.message
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_reason_and_a_deadline_is_its_own_error() {
+        let body = |refusal| serde_json::to_vec(&ErrorDoc::of(refusal)).unwrap();
+        let full = read::<PutResponse>(503, &body(Refusal::StoreFull));
+        assert_eq!(full, Err(ClientError::Refused(Refusal::StoreFull)));
+        let late = read::<PutResponse>(504, &body(Refusal::Deadline));
+        assert_eq!(late, Err(ClientError::Deadline));
+        let odd = read::<PutResponse>(500, b"<html>");
+        assert!(matches!(odd, Err(ClientError::Protocol(_))));
+    }
+}
