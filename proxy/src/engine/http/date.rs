@@ -1,0 +1,142 @@
+//! HTTP dates to and from [`WallTime`] (RFC 9110 §5.6.7).
+//!
+//! All three forms are read; a wrong day of the week is forgiven, because the rest of the date
+//! says which day is meant. Anything else that is off makes the date unreadable, and a field that
+//! carries it counts as invalid. No clock is read here.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use common::clock::WallTime;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// Last second of the year 9999, the latest an HTTP date can say.
+const LATEST: u64 = 253_402_300_799;
+
+const WEEKDAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+
+/// Reads one date. `None` for anything that is none of the three forms, or before 1970.
+#[must_use]
+pub fn parse(value: &[u8]) -> Option<WallTime> {
+    let text = str::from_utf8(value.trim_ascii()).ok()?;
+    let time = httpdate::parse_http_date(text)
+        .ok()
+        .or_else(|| parse_any_weekday(text))?;
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(WallTime::from_unix)
+}
+
+/// The preferred form with a day of the week that does not fit the date.
+fn parse_any_weekday(text: &str) -> Option<SystemTime> {
+    let mut bytes: [u8; 29] = text.as_bytes().try_into().ok()?;
+    if !WEEKDAYS.iter().any(|day| bytes.starts_with(*day)) {
+        return None;
+    }
+    WEEKDAYS.iter().find_map(|day| {
+        bytes[..3].copy_from_slice(*day);
+        httpdate::parse_http_date(str::from_utf8(&bytes).ok()?).ok()
+    })
+}
+
+/// The date of the field `name`, if there is exactly one value for it and it is readable.
+///
+/// Identical repetitions count as one; different ones make the field unreadable.
+#[must_use]
+pub fn field(headers: &HeaderMap, name: &HeaderName) -> Option<WallTime> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    if values.any(|other| other != first) {
+        return None;
+    }
+    parse(first.as_bytes())
+}
+
+/// Writes a date in the preferred form. Times outside 1970 to 9999 are moved to the nearer end.
+#[must_use]
+pub fn format(time: WallTime) -> HeaderValue {
+    let seconds = u64::try_from(time.unix()).unwrap_or(0).min(LATEST);
+    ascii(httpdate::fmt_http_date(
+        UNIX_EPOCH + Duration::from_secs(seconds),
+    ))
+}
+
+fn ascii(date: String) -> HeaderValue {
+    HeaderValue::try_from(date).expect("a formatted date is ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::EXPIRES;
+    use proptest::prelude::*;
+
+    use super::super::samples::headers;
+    use super::*;
+
+    #[test]
+    fn all_three_forms_mean_the_same_second() {
+        let rows: &[(&str, &str, Option<i64>)] = &[
+            (
+                "9110 5.6.7",
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+                Some(784_111_777),
+            ),
+            (
+                "9110 5.6.7",
+                "Sunday, 06-Nov-94 08:49:37 GMT",
+                Some(784_111_777),
+            ),
+            ("9110 5.6.7", "Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            (
+                "wrong day",
+                "Mon, 06 Nov 1994 08:49:37 GMT",
+                Some(784_111_777),
+            ),
+            ("no day", "Xxx, 06 Nov 1994 08:49:37 GMT", None),
+            ("zone", "Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("9111 5.3", "0", None),
+            ("9111 5.3", "-1", None),
+            ("impossible", "Sun, 31 Feb 1994 08:49:37 GMT", None),
+            ("empty", "", None),
+        ];
+        for (why, text, expected) in rows {
+            assert_eq!(
+                parse(text.as_bytes()).map(WallTime::unix),
+                *expected,
+                "{why}: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_with_two_opinions_has_none() {
+        let one = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let same = headers(&[("expires", one), ("expires", one)]);
+        assert!(field(&same, &EXPIRES).is_some());
+        let differ = headers(&[("expires", one), ("expires", "0")]);
+        assert_eq!(field(&differ, &EXPIRES), None);
+    }
+
+    #[test]
+    fn times_outside_the_range_of_dates_do_not_panic() {
+        assert_eq!(
+            format(WallTime::from_unix(i64::MIN)),
+            "Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+        assert_eq!(
+            format(WallTime::from_unix(i64::MAX)),
+            "Fri, 31 Dec 9999 23:59:59 GMT"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reading_undoes_writing(seconds in 0_i64..253_402_300_800) {
+            let time = WallTime::from_unix(seconds);
+            prop_assert_eq!(parse(format(time).as_bytes()), Some(time));
+        }
+
+        #[test]
+        fn reading_any_bytes_is_total(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The part of structured fields that Cache-Status and Proxy-Status need (RFC 9651): writing items
+//! and parameters, and telling whether a received list is one.
+
+use std::fmt::Write;
+
+use http::header::HeaderValue;
+
+use super::field::is_token_byte;
+
+/// The greatest integer a structured field can state, either way (RFC 9651 §3.3.1).
+const INTEGER_MAX: i64 = 999_999_999_999_999;
+
+/// Writes `text` as a token if it is one, else as a string.
+pub(super) fn push_item(out: &mut String, text: &str) {
+    if is_sf_token(text) {
+        out.push_str(text)
+    } else {
+        push_string(out, text)
+    }
+}
+
+/// Writes `text` as a string. What a string cannot hold becomes a question mark (RFC 9651 §3.3.3).
+pub(super) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            _ => out.push('?'),
+        }
+    }
+    out.push('"');
+}
+
+/// Writes `number`, brought into the range of structured integers.
+pub(super) fn push_integer(out: &mut String, number: i64) {
+    let _infallible = write!(out, "{}", number.clamp(-INTEGER_MAX, INTEGER_MAX));
+}
+
+/// What the functions above have written, as a field value.
+pub(super) fn into_value(items: String) -> HeaderValue {
+    HeaderValue::try_from(items).expect("structured items are visible ASCII")
+}
+
+/// Whether `text` is a token as structured fields have them (RFC 9651 §3.3.4).
+fn is_sf_token(text: &str) -> bool {
+    let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'*';
+    let other = |byte| is_token_byte(byte) || byte == b':' || byte == b'/';
+    text.bytes().next().is_some_and(first) && text.bytes().all(other)
+}
+
+/// Whether `value` is a list of items with parameters (RFC 9651 §4.2.1), without inner lists,
+/// which neither field allows.
+pub(super) fn is_list(value: &[u8]) -> bool {
+    let mut cursor = Cursor(value.trim_ascii());
+    if cursor.0.is_empty() {
+        return true;
+    }
+    loop {
+        if cursor.item().is_none() {
+            return false;
+        }
+        cursor.0 = cursor.0.trim_ascii_start();
+        if cursor.0.is_empty() {
+            return true;
+        }
+        if !cursor.eat(b',') {
+            return false;
+        }
+        cursor.0 = cursor.0.trim_ascii_start();
+    }
+}
+
+/// What remains to be read. Every step returns `None` if the input is not what it should be.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn eat(&mut self, byte: u8) -> bool {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Skips bytes while `accept` says so; the number skipped.
+    fn skip(&mut self, accept: impl Fn(u8) -> bool) -> usize {
+        let count = self.0.iter().take_while(|byte| accept(**byte)).count();
+        self.0 = self.0.get(count..).unwrap_or_default();
+        count
+    }
+
+    fn item(&mut self) -> Option<()> {
+        self.bare_item()?;
+        while self.eat(b';') {
+            self.skip(|byte| byte == b' ');
+            let first = self.0.first()?;
+            if !(first.is_ascii_lowercase() || *first == b'*') {
+                return None;
+            }
+            let in_key = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte)
+            };
+            self.skip(in_key);
+            if self.eat(b'=') {
+                self.bare_item()?;
+            }
+        }
+        Some(())
+    }
+
+    fn bare_item(&mut self) -> Option<()> {
+        match *self.0.first()? {
+            b'"' => self.string(),
+            b'?' => {
+                self.eat(b'?');
+                (self.eat(b'0') || self.eat(b'1')).then_some(())
+            }
+            b':' => {
+                self.eat(b':');
+                self.skip(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+                self.eat(b':').then_some(())
+            }
+            b'-' | b'0'..=b'9' => self.number(),
+            b'*' | b'a'..=b'z' | b'A'..=b'Z' => {
+                self.skip(|byte| is_token_byte(byte) || byte == b':' || byte == b'/');
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<()> {
+        self.eat(b'-');
+        let whole = self.skip(|byte| byte.is_ascii_digit());
+        if self.eat(b'.') {
+            let fraction = self.skip(|byte| byte.is_ascii_digit());
+            return ((1..=12).contains(&whole) && (1..=3).contains(&fraction)).then_some(());
+        }
+        (1..=15).contains(&whole).then_some(())
+    }
+
+    fn string(&mut self) -> Option<()> {
+        self.eat(b'"');
+        loop {
+            self.skip(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+            if self.eat(b'"') {
+                return Some(());
+            }
+            if !self.eat(b'\\') || !(self.eat(b'"') || self.eat(b'\\')) {
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(text: &str) -> String {
+        let mut out = String::new();
+        push_item(&mut out, text);
+        out
+    }
+
+    #[test]
+    fn text_is_a_token_where_it_can_be() {
+        let rows: &[(&str, &str, &str)] = &[
+            ("9651 3.3.4", "n1.nyud.test", "n1.nyud.test"),
+            ("9651 3.3.4", "a:b/c", "a:b/c"),
+            ("9651 3.3.4 first", "1a", "\"1a\""),
+            ("9651 3.3.3", "a b", "\"a b\""),
+            ("9651 3.3.3", "a\"b\\c", "\"a\\\"b\\\\c\""),
+            ("9651 3.3.3 no control", "a\r\nb\u{e9}", "\"a??b?\""),
+            ("9651 3.3.3 empty", "", "\"\""),
+        ];
+        for (section, text, expected) in rows {
+            assert_eq!(item(text), *expected, "{section}");
+        }
+    }
+
+    #[test]
+    fn integers_stay_in_range() {
+        let mut out = String::new();
+        push_integer(&mut out, i64::MIN);
+        assert_eq!(out, "-999999999999999", "9651 3.3.1");
+    }
+
+    #[test]
+    fn lists_are_told_from_junk() {
+        let good = [
+            "",
+            "a",
+            "a; hit",
+            "a;hit, \"b c\"; fwd=stale;ttl=-5 ,\tc",
+            "a; x=\"\\\"\"; y=?1; z=1.5",
+            "a;b=:aGk=:",
+            "*a",
+        ];
+        let bad = [
+            ",",
+            "a,",
+            "a b",
+            "a; Hit",
+            "a;",
+            "a; x=",
+            "\"a",
+            "\"\\a\"",
+            "(a b)",
+            "a;x=1.",
+            "a;x=-",
+            "a;x=1234567890123456",
+            "?2",
+            "\u{e9}",
+        ];
+        for value in good {
+            assert!(is_list(value.as_bytes()), "9651 4.2.1: {value}");
+        }
+        for value in bad {
+            assert!(!is_list(value.as_bytes()), "9651 4.2.1: {value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = is_list(&bytes);
+        }
+
+        #[test]
+        fn what_is_written_can_be_read(text in ".{0,40}", number in any::<i64>()) {
+            let mut out = item(&text);
+            out.push_str("; n=");
+            push_integer(&mut out, number);
+            prop_assert!(is_list(out.as_bytes()));
+        }
+    }
+}
