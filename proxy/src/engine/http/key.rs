@@ -1,0 +1,292 @@
+//! The primary cache key: which resource a request names (RFC 9111 §2, §4; RFC 9110 §4.2.3).
+//!
+//! Two requests share a key only if they are the same to any origin: the scheme and host in lower
+//! case, the port with the scheme's default filled in, then path and query byte for byte. Percent
+//! encodings, empty segments, dot segments and the order of parameters are left alone, because an
+//! origin may tell them apart. The secondary key is [`vary`](super::vary)'s business.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use common::ids::Key;
+
+/// Query suffix by which a URL asks not to be served by the CDN, so that an origin that redirects
+/// its visitors here can be sent one back without a loop.
+const NO_SERVE: &str = "coral-no-serve";
+
+/// The scheme of an origin.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scheme {
+    /// Plain HTTP, default port 80 (RFC 9110 §4.2.1).
+    Http,
+    /// HTTP over TLS, default port 443 (RFC 9110 §4.2.2).
+    Https,
+}
+
+impl Scheme {
+    /// Lower-case name as it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port meant when a URL names none.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// The scheme of this name in any case, if it is one of the two.
+    #[must_use]
+    pub const fn parse(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("http") {
+            Some(Self::Http)
+        } else if name.eq_ignore_ascii_case("https") {
+            Some(Self::Https)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The primary key of a resource: its canonical URL, cheap to clone and to compare.
+///
+/// Equality, order and hash are those of the canonical text alone.
+#[derive(Clone)]
+pub struct PrimaryKey {
+    text: Arc<str>,
+    scheme: Scheme,
+    port: u16,
+    host_end: usize,
+    path_start: usize,
+}
+
+impl PrimaryKey {
+    /// The key of the resource at `path_and_query` of an origin.
+    ///
+    /// `host` is a name or address as it stands in a URL (an IPv6 address in brackets); its case is
+    /// normalised here, everything else about it is the caller's check. `port` is the effective
+    /// one. A fragment is removed, and a missing leading slash is added (RFC 9110 §4.2.3).
+    #[must_use]
+    pub fn new(scheme: Scheme, host: &str, port: u16, path_and_query: &str) -> Self {
+        let target = path_and_query
+            .split_once('#')
+            .map_or(path_and_query, |(target, _)| target);
+        let mut text = String::with_capacity(host.len() + target.len() + 16);
+        text.push_str(scheme.as_str());
+        text.push_str("://");
+        text.extend(host.chars().map(|c| c.to_ascii_lowercase()));
+        let host_end = text.len();
+        if port != scheme.default_port() {
+            text.push(':');
+            text.push_str(&port.to_string());
+        }
+        let path_start = text.len();
+        if !target.starts_with('/') {
+            text.push('/');
+        }
+        text.push_str(target);
+        Self {
+            text: text.into(),
+            scheme,
+            port,
+            host_end,
+            path_start,
+        }
+    }
+
+    /// The canonical URL: `http://host[:port]/path?query`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme of the origin.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The origin's host in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.text[self.scheme.as_str().len() + 3..self.host_end]
+    }
+
+    /// The origin's port, also when it is the scheme's default.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `host[:port]` as the Host field of a request to the origin says it (RFC 9110 §7.2).
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.text[self.scheme.as_str().len() + 3..self.path_start]
+    }
+
+    /// Scheme, host and port: `http://host[:port]`, what fails and recovers as one (RFC 6454).
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.text[..self.path_start]
+    }
+
+    /// Path and query, beginning with a slash.
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        &self.text[self.path_start..]
+    }
+
+    /// The point of the index where pointers to copies of this resource live.
+    #[must_use]
+    pub fn index_key(&self) -> Key {
+        Key::of(self.text.as_bytes())
+    }
+
+    /// Whether the URL asks not to be served from here: its query ends in `coral-no-serve`.
+    #[must_use]
+    pub fn is_no_serve(&self) -> bool {
+        is_no_serve(self.text.as_bytes())
+    }
+
+    /// The origin's own URL of the resource, marked so that the origin does not send the visitor
+    /// back here.
+    #[must_use]
+    pub fn home(&self) -> String {
+        if self.is_no_serve() {
+            return self.text.to_string();
+        }
+        let joint = if self.text.contains('?') { '&' } else { '?' };
+        format!("{}{joint}{NO_SERVE}", self.text)
+    }
+}
+
+/// Whether a URL without fragment ends in the `coral-no-serve` parameter.
+pub(super) fn is_no_serve(url: &[u8]) -> bool {
+    url.strip_suffix(NO_SERVE.as_bytes())
+        .is_some_and(|before| before.ends_with(b"?") || before.ends_with(b"&"))
+}
+
+impl PartialEq for PrimaryKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PrimaryKey {}
+
+impl PartialOrd for PrimaryKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PrimaryKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for PrimaryKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl fmt::Display for PrimaryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for PrimaryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Scheme::{Http, Https};
+    use super::*;
+
+    #[rustfmt::skip]
+    const NORMALISED: &[(&str, Scheme, &str, u16, &str, &str)] = &[
+        ("9110 4.2.3 case", Http, "WWW.Example.COM", 80, "/A", "http://www.example.com/A"),
+        ("9110 4.2.3 port", Http, "a.example", 80, "/", "http://a.example/"),
+        ("9110 4.2.3 port", Https, "a.example", 443, "/", "https://a.example/"),
+        ("other port", Http, "a.example", 443, "/", "http://a.example:443/"),
+        ("9110 4.2.3 empty path", Http, "a.example", 80, "", "http://a.example/"),
+        ("9110 4.2.3 query alone", Http, "a.example", 80, "?q", "http://a.example/?q"),
+        ("9110 4.2.5 fragment", Http, "a.example", 80, "/p?q#f?x", "http://a.example/p?q"),
+        ("bytes kept", Http, "a.example", 80, "/%41/../b//c?B&a",
+         "http://a.example/%41/../b//c?B&a"),
+        ("IPv6", Http, "[2001:DB8::1]", 8080, "/", "http://[2001:db8::1]:8080/"),
+    ];
+
+    #[test]
+    fn only_what_every_origin_ignores_is_normalised() {
+        for (why, scheme, host, port, target, expected) in NORMALISED {
+            let key = PrimaryKey::new(*scheme, host, *port, target);
+            assert_eq!(key.as_str(), *expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn parts_are_slices_of_the_text() {
+        let key = PrimaryKey::new(Https, "A.example", 8443, "/p?q");
+        assert_eq!(key.scheme(), Https);
+        assert_eq!(key.host(), "a.example");
+        assert_eq!(key.port(), 8443);
+        assert_eq!(key.authority(), "a.example:8443");
+        assert_eq!(key.path_and_query(), "/p?q");
+        assert_eq!(key.index_key(), Key::of(b"https://a.example:8443/p?q"));
+    }
+
+    #[test]
+    fn no_serve_is_seen_only_as_the_last_parameter() {
+        let no_serve = |target| PrimaryKey::new(Http, "a.example", 80, target).is_no_serve();
+        assert!(no_serve("/p?coral-no-serve"));
+        assert!(no_serve("/p?a=b&coral-no-serve"));
+        assert!(!no_serve("/p/coral-no-serve"));
+        assert!(!no_serve("/p?xcoral-no-serve"));
+        assert!(!no_serve("/p?coral-no-serve&a"));
+    }
+
+    #[test]
+    fn the_way_home_is_marked_once() {
+        let home = |target| PrimaryKey::new(Http, "a.example", 80, target).home();
+        assert_eq!(home("/p"), "http://a.example/p?coral-no-serve");
+        assert_eq!(home("/p?q"), "http://a.example/p?q&coral-no-serve");
+        assert_eq!(
+            home("/p?coral-no-serve"),
+            "http://a.example/p?coral-no-serve"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_target_makes_a_key_that_keys_itself(target in ".{0,60}", port in any::<u16>()) {
+            let key = PrimaryKey::new(Http, "a.example", port, &target);
+            let again = PrimaryKey::new(key.scheme(), key.host(), key.port(), key.path_and_query());
+            prop_assert_eq!(&key, &again);
+            prop_assert!(!key.as_str().contains('#'));
+        }
+    }
+}
