@@ -1,0 +1,140 @@
+//! The command line: one file per subcommand.
+
+pub mod crowd;
+pub mod dev;
+pub mod launch;
+pub mod origin;
+pub mod secret;
+pub mod status;
+pub mod url;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use common::config::FromSetting as _;
+use common::config::{ByteSize, Span};
+use common::name::Zone;
+
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::say;
+
+/// The zone of a local cluster: under `.test`, which no resolver sends out (RFC 6761 §6.2).
+pub const LOCAL_ZONE: &str = "nyud.test";
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded, 4 unreachable.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "atoll",
+    version,
+    about = "A cooperative CDN: start one here, look at it, name things in it",
+    after_help = EXIT_CODES,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a whole CDN on this machine and keep it running until Ctrl-C
+    Dev(dev::DevArgs),
+    /// Show the processes of a running cluster, one line each
+    Status(status::StatusArgs),
+    /// Print the coralised forms of a URL
+    Url(url::UrlArgs),
+    /// Send a crowd through a running cluster and count what reached the origin
+    Crowd(crowd::CrowdArgs),
+    /// Serve the demo's web site: an origin that can be made slow or dead
+    Origin(origin::OriginArgs),
+    /// Make network secrets
+    Secret(secret::SecretArgs),
+    /// Become another program that dies with its parent
+    #[command(hide = true)]
+    Launch(launch::LaunchArgs),
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(args) => on_runtime(dev::run(args)),
+        Command::Status(args) => on_runtime(status::run(args)),
+        Command::Url(args) => url::run(&args),
+        Command::Crowd(args) => on_runtime(crowd::run(args)),
+        Command::Origin(args) => on_runtime(origin::run(args)),
+        Command::Secret(args) => secret::run(&args),
+        Command::Launch(args) => launch::run(&args),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            say::note(&format!("atoll: {failure}"));
+            failure.exit.into()
+        }
+    }
+}
+
+/// Runs `work` on this very thread, with a runtime around it: children that a thread starts are
+/// killed when it ends, and this one ends with the process.
+fn on_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Failure::failed(
+            format!("no runtime: {error}"),
+            "free some memory or threads",
+        )
+    })?;
+    let outcome = runtime.block_on(work);
+    // Whatever a cancelled task still does in the background is of no use to anyone.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+/// Reads `200ms`, `30s` for clap.
+fn span(text: &str) -> Result<Duration, String> {
+    Span::from_text(text).map(|span| span.0)
+}
+
+/// Reads `41KiB`, `1GiB` for clap.
+fn size(text: &str) -> Result<u64, String> {
+    ByteSize::from_text(text).map(|size| size.0)
+}
+
+/// Reads a zone for clap.
+fn zone(text: &str) -> Result<Zone, String> {
+    Zone::parse(text).map_err(|error| error.to_string())
+}
+
+/// Ends well if `well`, else as a failure that was reported already.
+const fn judged(well: bool) -> Exit {
+    if well { Exit::Ok } else { Exit::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_explains_itself() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                let told = argument.get_help().is_some();
+                assert!(told, "{} --{}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

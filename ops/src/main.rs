@@ -1,0 +1,7 @@
+//! The `atoll` program. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ops::run()
+}
