@@ -22,6 +22,8 @@ pub enum Refusal {
     PublisherFull,
     /// The two nodes share no cluster at that level.
     Level,
+    /// The other node gave a reason that this version does not know.
+    Other,
     /// As many commands are under way here as this node carries.
     Busy,
     /// The caller's deadline came before an answer.
@@ -43,8 +45,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Wire code of a refusal without a better one.
+    pub(crate) const OTHER_CODE: u8 = 255;
+
     /// Every refusal, for metrics.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Token,
         Self::ValueTooLong,
         Self::TtlZero,
@@ -52,6 +57,7 @@ impl Refusal {
         Self::KeyFull,
         Self::PublisherFull,
         Self::Level,
+        Self::Other,
         Self::Busy,
         Self::Deadline,
         Self::Unreachable,
@@ -74,6 +80,7 @@ impl Refusal {
             Self::KeyFull => "key_full",
             Self::PublisherFull => "publisher_full",
             Self::Level => "level",
+            Self::Other => "other",
             Self::Busy => "busy",
             Self::Deadline => "deadline",
             Self::Unreachable => "unreachable",
@@ -97,6 +104,7 @@ impl Refusal {
             Self::KeyFull => "the key holds sixteen values that last longer",
             Self::PublisherFull => "this publisher has as many values as one may have",
             Self::Level => "the node is in no common cluster at that level",
+            Self::Other => "the storing node refused for a reason this version does not know",
             Self::Busy => "too many commands under way; try again shortly",
             Self::Deadline => "no answer within deadline_ms",
             Self::Unreachable => "no node that should hold the value could be reached",
@@ -120,6 +128,7 @@ impl Refusal {
             Self::KeyFull => Some(5),
             Self::PublisherFull => Some(6),
             Self::Level => Some(7),
+            Self::Other => Some(Self::OTHER_CODE),
             Self::Busy
             | Self::Deadline
             | Self::Unreachable

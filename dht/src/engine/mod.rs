@@ -1,1 +1,106 @@
 //! The index as a pure state machine.
+//!
+//! # Map
+//!
+//! [`node`] is the façade; `serve` answers others, `exchange` asks them, `work` runs commands and
+//! walks ([`lookup`]), `upkeep` does what timers ask, `view` shows. The rooms below know nothing of
+//! each other: [`store`] holds values, [`routing`] says who is where, [`liveness`] who lives,
+//! [`rpc`] what is under way, [`admit`] what may come in, [`token`] who proved its address,
+//! [`keep`] what this node's clients have put, [`health`] whether the node does its work.
+//! [`message`] is the language.
+//!
+//! # Absent on purpose
+//!
+//! Sockets, files, threads, tasks, locks, clocks, environment, global randomness: the same seed and
+//! the same inputs give the same outputs to the byte. Levels above the world, sloppy placement and
+//! digit-wise routing have their place (every message names its level, `Values` says `loaded`) and
+//! are not used: every pair of nodes meets at level 0, and a value is placed at the closest nodes.
+//!
+//! # The caller's loop
+//!
+//! Hand in what happened, then drain [`poll_output`](Node::poll_output) until it gives nothing.
+//! Send what is to be sent, answer what is to be answered, and remember the last
+//! [`Output::Wake`]: call [`handle_timeout`](Node::handle_timeout) at that moment.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use common::clock::Moment;
+//! use common::ids::Key;
+//! use common::rng::Generator;
+//! use common::wire::secret::NetworkSecret;
+//! use dht::engine::{Answer, Command, Config, Node, Output, Ticket, Wish};
+//!
+//! let network = Arc::new(NetworkSecret::from_bytes([7; 32]).network(1));
+//! let (a, b) = ("192.0.2.1:7400".parse()?, "192.0.2.2:7400".parse()?);
+//! let mut now = Moment::ZERO;
+//! let seeded = Config { seeds: vec![b], ..Config::default() };
+//! let mut nodes = [
+//!     Node::new(seeded, Arc::clone(&network), a, Generator::from_seed(1), now),
+//!     Node::new(Config::default(), network, b, Generator::from_seed(2), now),
+//! ];
+//! let (ticket, key) = (Ticket(1), Key::of(b"http://example.com/"));
+//! let mut answer = None;
+//! for step in 0..2_000 {
+//!     if step == 1_000 {
+//!         let (value, ttl) = (b"192.0.2.1:80".to_vec(), Duration::from_secs(20));
+//!         let wish = Wish::Put { key, value, ttl };
+//!         let deadline = now + Duration::from_secs(1);
+//!         nodes[0].handle_command(now, Command { ticket, deadline, wish });
+//!     }
+//!     let mut sent = Vec::new();
+//!     let mut wake = Moment::NEVER;
+//!     for node in &mut nodes {
+//!         node.handle_timeout(now);
+//!         let from = node.addr();
+//!         while let Some(output) = node.poll_output() {
+//!             match output {
+//!                 Output::Transmit { to, bytes } => sent.push((from, to, bytes)),
+//!                 Output::Answer { answer: with, .. } => answer = Some(with),
+//!                 Output::Event(_) => {}
+//!                 Output::Wake(at, _) => wake = wake.min(at),
+//!             }
+//!         }
+//!     }
+//!     for (from, to, bytes) in sent {
+//!         nodes.iter_mut().filter(|node| node.addr() == to).for_each(|node| {
+//!             node.handle_datagram(now, from, &bytes);
+//!         });
+//!     }
+//!     // A real caller sleeps until a datagram comes or `wake`; this one takes small steps.
+//!     now = (now + Duration::from_millis(1)).min(wake.max(now + Duration::from_millis(1)));
+//! }
+//! assert_eq!(answer, Some(Answer::Stored { copies: 2 }));
+//! # Ok::<(), std::net::AddrParseError>(())
+//! ```
+
+pub mod admit;
+pub mod command;
+pub mod config;
+mod exchange;
+pub mod health;
+pub mod keep;
+pub mod liveness;
+pub mod lookup;
+pub mod message;
+pub mod node;
+pub mod output;
+pub mod routing;
+pub mod rpc;
+pub mod rtt;
+mod serve;
+pub mod stats;
+pub mod store;
+pub mod timers;
+pub mod token;
+mod upkeep;
+pub mod view;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Answer, Command, LevelInfo, NodeInfo, Ticket, Wish};
+pub use config::Config;
+pub use node::Node;
+pub use output::{Event, Output};

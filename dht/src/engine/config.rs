@@ -1,0 +1,171 @@
+//! Every knob of the engine, with what it costs and what goes wrong at its ends.
+//!
+//! The daemon fills this from its settings, the simulator from a scenario. The engine trusts it:
+//! relations between knobs are checked where the settings are read.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How an engine behaves. `Config::default()` suits a node of a planet-wide network.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Config {
+    /// Nodes to join through. Empty: this node waits to be joined, and alone it is complete.
+    pub seeds: Vec<SocketAddr>,
+    /// Nodes known before a restart, tried beside the seeds.
+    pub remembered: Vec<SocketAddr>,
+    /// What the store holds at most.
+    pub store: StoreConfig,
+    /// How walks through the id space go.
+    pub lookup: LookupConfig,
+    /// Timing of requests.
+    pub rpc: RpcConfig,
+    /// How much others may ask.
+    pub admit: AdmitConfig,
+    /// How neighbours are kept.
+    pub contacts: ContactConfig,
+}
+
+/// Bounds of the store of one node. Each is refused with its own reason when exceeded by values
+/// that do not last longer than those held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreConfig {
+    /// Values in all. A value costs about 200 bytes beside its own.
+    pub values: usize,
+    /// Bytes of values in all.
+    pub bytes: usize,
+    /// Values under one key. More would not fit the answers.
+    pub values_per_key: usize,
+    /// Values of one publisher, so that one node cannot fill another.
+    pub values_per_publisher: usize,
+    /// Longest time a value is held, whatever was asked.
+    pub ttl_max: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            values: 200_000,
+            bytes: 32 << 20,
+            values_per_key: 16,
+            values_per_publisher: 50_000,
+            ttl_max: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+/// How walks through the id space go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LookupConfig {
+    /// Requests outstanding per walk. More is faster with dead nodes about, and costs traffic.
+    pub window: usize,
+    /// A walk ends when this many closest reachable nodes have answered. Fewer misses values when
+    /// nodes come and go; more makes every miss slower.
+    pub settle: usize,
+    /// Nodes that store a value.
+    pub replicas: usize,
+    /// Values a node returns at most to one request.
+    pub returned: usize,
+    /// Commands and own walks under way at once; more are refused as busy.
+    pub tasks: usize,
+}
+
+impl Default for LookupConfig {
+    fn default() -> Self {
+        Self {
+            window: 3,
+            settle: 4,
+            replicas: 2,
+            returned: 4,
+            tasks: 1_024,
+        }
+    }
+}
+
+/// Timing of requests between nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RpcConfig {
+    /// Patience with a peer never measured.
+    pub timeout_initial: Duration,
+    /// Least patience, so that a scheduler's hiccup is no loss.
+    pub timeout_floor: Duration,
+    /// Most patience.
+    pub timeout_cap: Duration,
+    /// Attempts in all before a request has failed.
+    pub attempts: u8,
+    /// A request has failed no sooner than this after it began, however near the peer: on one
+    /// machine the measured patience is shorter than a scheduler's pause, and a claim that goes
+    /// past a living node is a second fetch from the origin. A dead node costs a walk this much.
+    pub verdict_floor: Duration,
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self {
+            timeout_initial: Duration::from_millis(200),
+            timeout_floor: Duration::from_millis(20),
+            timeout_cap: Duration::from_secs(1),
+            attempts: 3,
+            verdict_floor: Duration::from_millis(400),
+        }
+    }
+}
+
+/// How much others may ask of this node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AdmitConfig {
+    /// Datagrams per second from one neighbourhood (IPv4 /24, IPv6 /56) of addresses that have not
+    /// proven themselves. A restart of many siblings behind one prefix must fit.
+    pub strangers_per_second: u32,
+    /// Datagrams per second from all such addresses together, so that they leave room for members.
+    pub strangers_total_per_second: u32,
+    /// Datagrams per second from one address that has proven itself.
+    pub members_per_second: u32,
+    /// Limiters kept, at most; addresses that hash alike share one.
+    pub limiters: usize,
+    /// Requests remembered per generation of the replay filter; 24 bytes each. When a generation
+    /// fills before its two minutes are over it rotates early, and that is counted.
+    pub replays: usize,
+}
+
+impl Default for AdmitConfig {
+    fn default() -> Self {
+        Self {
+            strangers_per_second: 2_000,
+            strangers_total_per_second: 20_000,
+            members_per_second: 20_000,
+            limiters: 1_024,
+            replays: 1 << 18,
+        }
+    }
+}
+
+/// How neighbours are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContactConfig {
+    /// Contacts per bucket of the routing table (Kademlia's k).
+    pub bucket: usize,
+    /// Remote nodes remembered in all, in the table or not.
+    pub peers: usize,
+    /// A contact not heard from for this long is pinged. Stretched when there are more than 64
+    /// contacts, so that background traffic stays bounded.
+    pub ping_idle: Duration,
+    /// Time between two tests of the node's own work.
+    pub self_test_every: Duration,
+    /// Services that local clients may register.
+    pub services: usize,
+    /// Own values remembered so that they can be put again when a node that stored them dies.
+    pub kept: usize,
+}
+
+impl Default for ContactConfig {
+    fn default() -> Self {
+        Self {
+            bucket: 8,
+            peers: 1_024,
+            ping_idle: Duration::from_secs(5),
+            self_test_every: Duration::from_secs(20),
+            services: 16,
+            kept: 50_000,
+        }
+    }
+}

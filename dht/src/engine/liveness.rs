@@ -1,0 +1,269 @@
+//! What is known first-hand of other nodes: one object per node, for every level and every walk.
+//!
+//! Only what this node heard or failed to hear itself counts. A mention by a third node is
+//! believed against a failure seen here only if the third node heard the mentioned one later. A
+//! node fails when two requests in a row, each with its retransmissions and the second begun after
+//! the first had failed, go unanswered.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::NodeId;
+
+use super::message::{Service, Token};
+use super::rtt::Rtt;
+use super::token;
+
+/// Failed requests in a row that make a node failed.
+const FAILURES_MAX: u8 = 2;
+
+/// A remote node.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub addr: SocketAddr,
+    /// When it was last heard directly.
+    pub heard: Option<Moment>,
+    /// When it was last asked anything.
+    pub asked: Option<Moment>,
+    /// Its round-trip time.
+    pub rtt: Rtt,
+    /// What runs there, by its own word.
+    pub services: Vec<Service>,
+    /// Its run, once a pong said so.
+    pub boot: Option<u64>,
+    /// Whether the routing table holds it.
+    pub tabled: bool,
+    token: Option<(Token, Moment)>,
+    failures: u8,
+    last_failure: Option<Moment>,
+    failed: Option<Moment>,
+}
+
+impl Peer {
+    const fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            heard: None,
+            asked: None,
+            rtt: Rtt::UNMEASURED,
+            services: Vec::new(),
+            boot: None,
+            tabled: false,
+            token: None,
+            failures: 0,
+            last_failure: None,
+            failed: None,
+        }
+    }
+
+    /// The token it gave, while it certainly holds.
+    #[must_use]
+    pub fn token(&self, now: Moment) -> Option<Token> {
+        let fresh = self
+            .token
+            .filter(|(_, given)| now.since(*given) < token::USE_FOR);
+        fresh.map(|(token, _)| token)
+    }
+
+    /// Keeps the token it gave.
+    pub const fn keep_token(&mut self, now: Moment, token: Token) {
+        self.token = Some((token, now));
+    }
+
+    /// Whether it has failed and was not heard since.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// When it failed.
+    #[must_use]
+    pub const fn failed_at(&self) -> Option<Moment> {
+        self.failed
+    }
+
+    /// Whether it was heard within `within`.
+    #[must_use]
+    pub fn is_live(&self, now: Moment, within: Duration) -> bool {
+        self.failed.is_none() && self.heard.is_some_and(|heard| now.since(heard) <= within)
+    }
+
+    /// Whether a third node's mention of it, `age` old, is worth following.
+    #[must_use]
+    pub fn mention_counts(&self, now: Moment, age: Duration) -> bool {
+        self.failed.is_none_or(|failed| now - age > failed)
+    }
+}
+
+/// What a failed request came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// One failure: routed around in that walk only.
+    Doubtful,
+    /// It has failed now: routed around everywhere until it is heard.
+    Failed,
+    /// Nothing new: it had failed before, or the failure overlaps one already counted.
+    Known,
+}
+
+/// All remote nodes remembered, at most so many.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    peers: BTreeMap<NodeId, Peer>,
+    max: usize,
+}
+
+impl Peers {
+    /// An empty memory for at most `max` nodes.
+    #[must_use]
+    pub const fn new(max: usize) -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            max,
+        }
+    }
+
+    /// Nodes remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// The node with this id.
+    #[must_use]
+    pub fn at(&self, id: NodeId) -> Option<&Peer> {
+        self.peers.get(&id)
+    }
+
+    /// The node with this id, to change.
+    pub fn at_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
+        self.peers.get_mut(&id)
+    }
+
+    /// The node at `addr`, remembered from now on. When full, the node unheard for the longest
+    /// that is not in the routing table is forgotten.
+    pub fn meet(&mut self, id: NodeId, addr: SocketAddr) -> &mut Peer {
+        if !self.peers.contains_key(&id) && self.peers.len() >= self.max {
+            self.forget_one();
+        }
+        self.peers.entry(id).or_insert_with(|| Peer::new(addr))
+    }
+
+    /// Nodes in order of id.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer))
+    }
+
+    /// `id` was heard directly. Says whether it counted as failed until now.
+    pub fn heard(&mut self, now: Moment, id: NodeId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        peer.heard = Some(now);
+        peer.failures = 0;
+        peer.failed.take().is_some()
+    }
+
+    /// A request to `id`, begun at `began`, went unanswered.
+    pub fn failure(&mut self, now: Moment, id: NodeId, began: Moment) -> Verdict {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return Verdict::Known;
+        };
+        let overlaps = peer.last_failure.is_some_and(|last| began < last);
+        let heard_since = peer.heard.is_some_and(|heard| heard > began);
+        if peer.failed.is_some() || overlaps || heard_since {
+            return Verdict::Known;
+        }
+        peer.last_failure = Some(now);
+        peer.failures += 1;
+        // One never heard is not worth a second doubt.
+        if peer.failures < FAILURES_MAX && peer.heard.is_some() {
+            return Verdict::Doubtful;
+        }
+        peer.failed = Some(now);
+        peer.services.clear();
+        peer.boot = None;
+        Verdict::Failed
+    }
+
+    fn forget_one(&mut self) {
+        let untabled = self.peers.iter().filter(|(_, peer)| !peer.tabled);
+        let oldest = untabled.min_by_key(|(id, peer)| (peer.heard.max(peer.asked), **id));
+        if let Some(id) = oldest.map(|(id, _)| *id) {
+            self.peers.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(n: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], n))
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    fn met(peers: &mut Peers, n: u16) -> NodeId {
+        let id = NodeId::of(addr(n));
+        peers.meet(id, addr(n));
+        id
+    }
+
+    #[test]
+    fn fails_after_two_failures_in_a_row_that_do_not_overlap() {
+        let mut peers = Peers::new(8);
+        let id = met(&mut peers, 1);
+        peers.heard(at(0), id);
+        assert_eq!(peers.failure(at(10), id, at(1)), Verdict::Doubtful);
+        assert_eq!(peers.failure(at(11), id, at(2)), Verdict::Known);
+        assert_eq!(peers.failure(at(20), id, at(12)), Verdict::Failed);
+        assert_eq!(peers.failure(at(30), id, at(21)), Verdict::Known);
+        assert!(peers.heard(at(40), id));
+        assert!(!peers.at(id).unwrap().has_failed());
+        assert_eq!(peers.failure(at(50), id, at(41)), Verdict::Doubtful);
+    }
+
+    #[test]
+    fn a_failure_of_one_heard_meanwhile_is_none() {
+        let mut peers = Peers::new(8);
+        let id = met(&mut peers, 1);
+        peers.heard(at(5), id);
+        assert_eq!(peers.failure(at(10), id, at(1)), Verdict::Known);
+    }
+
+    #[test]
+    fn hearsay_counts_only_when_younger_than_the_failure_seen_here() {
+        let mut peers = Peers::new(8);
+        let id = met(&mut peers, 1);
+        assert_eq!(peers.failure(at(1_000), id, at(0)), Verdict::Failed);
+        let peer = peers.at(id).unwrap();
+        assert!(!peer.mention_counts(at(2_000), Duration::from_millis(1_500)));
+        assert!(peer.mention_counts(at(2_000), Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_full_memory_forgets_the_longest_unheard_outside_the_table() {
+        let mut peers = Peers::new(3);
+        let ids = [met(&mut peers, 1), met(&mut peers, 2), met(&mut peers, 3)];
+        peers.heard(at(1), ids[0]);
+        peers.heard(at(2), ids[1]);
+        peers.heard(at(3), ids[2]);
+        peers.at_mut(ids[0]).unwrap().tabled = true;
+        met(&mut peers, 4);
+        assert_eq!(peers.len(), 3);
+        assert!(peers.at(ids[0]).is_some() && peers.at(ids[1]).is_none());
+    }
+}

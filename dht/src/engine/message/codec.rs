@@ -1,0 +1,388 @@
+//! Bodies of datagrams: bytes to messages and back.
+//!
+//! ```text
+//! request   level u8 · fixed fields of its kind · extensions
+//! reply     level u8 · fixed fields of its kind · extensions
+//! extension type u8 · length u16 · bytes; unknown ones are skipped, unless the high bit of the
+//!           type says that the message means something else without them
+//! ```
+//!
+//! Decoding reads only what is there and allocates only what was read. Encoding a reply cuts it to
+//! the room it is given (contacts first, then values), because a reply to an unproven address may
+//! not exceed its request.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::limits::VALUE_MAX;
+use common::wire::codec::{DecodeError, Reader, TooLong, Writer, addr_len};
+
+use super::{
+    Ask, CONTACTS_MAX, Contact, Kind, Message, Reply, Request, SERVICES_MAX, Say, Service,
+    TOKEN_LEN, Token,
+};
+use crate::api::SERVICE_NAME_MAX;
+use crate::refusal::Refusal;
+use crate::value::Value;
+
+/// Values in one reply, at most: what one key holds.
+const VALUES_MAX: usize = 16;
+
+/// Extension types.
+mod extension {
+    /// A write token.
+    pub(super) const TOKEN: u8 = 1;
+    /// Zeros that make room for the reply.
+    pub(super) const PADDING: u8 = 2;
+    /// Services of the sender.
+    pub(super) const SERVICES: u8 = 3;
+    /// Set on types that must be understood.
+    pub(super) const CRITICAL: u8 = 0x80;
+}
+
+/// Type and length of an extension.
+const EXTENSION_HEAD: usize = 3;
+
+/// Bytes of a token extension.
+const TOKEN_EXTENSION: usize = EXTENSION_HEAD + TOKEN_LEN;
+
+/// The body of `request`, padded with an extension to `pad_to` bytes where it is shorter.
+///
+/// # Errors
+/// It has more than `room` bytes.
+pub fn encode_request(request: &Request, room: usize, pad_to: usize) -> Result<Vec<u8>, TooLong> {
+    let mut w = Writer::new(room);
+    w.u8(request.level);
+    match &request.ask {
+        Ask::Ping { services } => write_services(&mut w, services),
+        Ask::Find { target } => {
+            w.put(target.as_bytes());
+        }
+        Ask::Get { key, want } => {
+            w.put(key.as_bytes()).u8(*want);
+        }
+        Ask::Put { key, value, ttl } | Ask::Claim { key, value, ttl } => {
+            w.put(key.as_bytes()).u32(wire_millis(*ttl)).bytes16(value);
+        }
+        Ask::Withdraw { key } => {
+            w.put(key.as_bytes());
+        }
+    }
+    write_token(&mut w, request.token);
+    let target = pad_to.min(room);
+    if let Some(missing) = target.checked_sub(w.len() + EXTENSION_HEAD) {
+        w.u8(extension::PADDING).bytes16(&vec![0; missing]);
+    }
+    w.finish()
+}
+
+/// The body of `reply` in at most `room` bytes; what does not fit is left out. `None` if not even
+/// its fixed part fits: then there is no reply.
+#[must_use]
+pub fn encode_reply(reply: &Reply, room: usize) -> Option<Vec<u8>> {
+    let fixed = 1 + fixed_len(&reply.say);
+    let mut left = room.checked_sub(fixed)?;
+    let token = reply.token.filter(|_| left >= TOKEN_EXTENSION);
+    left -= token.map_or(0, |_| TOKEN_EXTENSION);
+    let mut w = Writer::new(room);
+    w.u8(reply.level);
+    match &reply.say {
+        Say::Pong {
+            seen,
+            boot,
+            services,
+        } => {
+            w.addr(*seen).u64(*boot);
+            if let Some(mut room) = left.checked_sub(EXTENSION_HEAD + 1) {
+                let fitting = fitting(services, &mut room, service_len, SERVICES_MAX);
+                write_services(&mut w, fitting);
+            }
+        }
+        Say::Nodes { contacts } => {
+            write_contacts(
+                &mut w,
+                fitting(contacts, &mut left, contact_len, CONTACTS_MAX),
+            );
+        }
+        Say::Values {
+            values,
+            held,
+            loaded,
+            contacts,
+        } => {
+            w.u8(*held).u8(u8::from(*loaded));
+            write_values(&mut w, fitting(values, &mut left, value_len, VALUES_MAX));
+            write_contacts(
+                &mut w,
+                fitting(contacts, &mut left, contact_len, CONTACTS_MAX),
+            );
+        }
+        Say::Stored | Say::Granted | Say::Withdrawn => {}
+        Say::Refused(refusal) => {
+            w.u8(refusal.wire_code().unwrap_or(Refusal::OTHER_CODE));
+        }
+    }
+    write_token(&mut w, token);
+    w.finish().ok()
+}
+
+/// The longest beginning of `items` that fits `left`, from which it is taken.
+fn fitting<'a, T>(
+    items: &'a [T],
+    left: &mut usize,
+    len: impl Fn(&T) -> usize,
+    most: usize,
+) -> &'a [T] {
+    let mut count = 0;
+    for item in items.iter().take(most) {
+        let Some(rest) = left.checked_sub(len(item)) else {
+            break;
+        };
+        *left = rest;
+        count += 1;
+    }
+    &items[..count]
+}
+
+/// Bytes of the parts of a reply that cannot be left out, after the level.
+fn fixed_len(say: &Say) -> usize {
+    match say {
+        Say::Pong { seen, .. } => addr_len(*seen) + 8,
+        Say::Nodes { .. } | Say::Refused(_) => 1,
+        Say::Values { .. } => 4,
+        Say::Stored | Say::Granted | Say::Withdrawn => 0,
+    }
+}
+
+fn contact_len(contact: &Contact) -> usize {
+    addr_len(contact.addr) + 4
+}
+
+fn value_len(value: &Value) -> usize {
+    20 + 4 + 2 + value.bytes.len()
+}
+
+fn service_len((name, addr): &Service) -> usize {
+    1 + name.len() + addr_len(*addr)
+}
+
+fn wire_millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn write_token(w: &mut Writer, token: Option<Token>) {
+    if let Some(token) = token {
+        w.u8(extension::TOKEN).bytes16(&token.0);
+    }
+}
+
+fn write_count(w: &mut Writer, count: usize) {
+    w.u8(u8::try_from(count).unwrap_or(u8::MAX));
+}
+
+fn write_contacts(w: &mut Writer, contacts: &[Contact]) {
+    write_count(w, contacts.len());
+    for contact in contacts {
+        w.addr(contact.addr).u32(wire_millis(contact.age));
+    }
+}
+
+fn write_values(w: &mut Writer, values: &[Value]) {
+    write_count(w, values.len());
+    for value in values {
+        w.put(value.publisher.as_bytes())
+            .u32(wire_millis(value.ttl))
+            .bytes16(&value.bytes);
+    }
+}
+
+fn write_services(w: &mut Writer, services: &[Service]) {
+    if services.is_empty() {
+        return;
+    }
+    let mut inner = Writer::new(w.room());
+    write_count(&mut inner, services.len());
+    for (name, addr) in services {
+        write_count(&mut inner, name.len());
+        inner.put(name.as_bytes()).addr(*addr);
+    }
+    // An inner overflow is an outer one: the length alone exceeds the room.
+    match inner.finish() {
+        Ok(bytes) => w.u8(extension::SERVICES).bytes16(&bytes),
+        Err(_) => w.put(&vec![0; w.room() + 1]),
+    };
+}
+
+/// The message of kind `code` in `body`.
+///
+/// # Errors
+/// The kind is unknown or the body is not of its form.
+pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
+    let mut r = Reader::new(body);
+    let kind = Kind::from_code(code).ok_or_else(|| r.error("a known kind"))?;
+    let level = r.u8("level")?;
+    let message = match kind {
+        Kind::Ping | Kind::Find | Kind::Get | Kind::Put | Kind::Claim | Kind::Withdraw => {
+            let mut ask = read_ask(kind, &mut r)?;
+            let tail = read_extensions(&mut r)?;
+            if let Ask::Ping { services } = &mut ask {
+                *services = tail.services;
+            }
+            Message::Request(Request {
+                level,
+                token: tail.token,
+                ask,
+            })
+        }
+        Kind::Pong
+        | Kind::Nodes
+        | Kind::Values
+        | Kind::Stored
+        | Kind::Granted
+        | Kind::Withdrawn
+        | Kind::Refused => {
+            let mut say = read_say(kind, &mut r)?;
+            let tail = read_extensions(&mut r)?;
+            if let Say::Pong { services, .. } = &mut say {
+                *services = tail.services;
+            }
+            Message::Reply(Reply {
+                level,
+                token: tail.token,
+                say,
+            })
+        }
+    };
+    Ok(message)
+}
+
+fn read_ask(kind: Kind, r: &mut Reader<'_>) -> Result<Ask, DecodeError> {
+    if kind == Kind::Ping {
+        return Ok(Ask::Ping {
+            services: Vec::new(),
+        });
+    }
+    let key = r.key("key")?;
+    Ok(match kind {
+        Kind::Find => Ask::Find { target: key },
+        Kind::Get => Ask::Get {
+            key,
+            want: r.u8("want")?,
+        },
+        Kind::Withdraw => Ask::Withdraw { key },
+        _ => {
+            let ttl = Duration::from_millis(u64::from(r.u32("ttl")?));
+            // A value over the bound is decoded, so that it can be refused by name.
+            let value = r.bytes16(usize::from(u16::MAX), "value")?.to_vec();
+            match kind {
+                Kind::Put => Ask::Put { key, value, ttl },
+                _ => Ask::Claim { key, value, ttl },
+            }
+        }
+    })
+}
+
+fn read_say(kind: Kind, r: &mut Reader<'_>) -> Result<Say, DecodeError> {
+    Ok(match kind {
+        Kind::Pong => Say::Pong {
+            seen: r.addr("seen")?,
+            boot: r.u64("boot")?,
+            services: Vec::new(),
+        },
+        Kind::Nodes => Say::Nodes {
+            contacts: read_contacts(r)?,
+        },
+        Kind::Values => {
+            let held = r.u8("held")?;
+            let loaded = r.u8("loaded")? & 1 == 1;
+            Say::Values {
+                values: read_values(r)?,
+                held,
+                loaded,
+                contacts: read_contacts(r)?,
+            }
+        }
+        Kind::Stored => Say::Stored,
+        Kind::Granted => Say::Granted,
+        Kind::Withdrawn => Say::Withdrawn,
+        _ => Say::Refused(Refusal::from_wire_code(r.u8("refusal")?).unwrap_or(Refusal::Other)),
+    })
+}
+
+fn read_count(r: &mut Reader<'_>, most: usize, what: &'static str) -> Result<u8, DecodeError> {
+    let count = r.u8(what)?;
+    if usize::from(count) > most {
+        Err(r.error(what))
+    } else {
+        Ok(count)
+    }
+}
+
+fn read_contacts(r: &mut Reader<'_>) -> Result<Vec<Contact>, DecodeError> {
+    let count = read_count(r, CONTACTS_MAX, "contacts")?;
+    let mut contacts = Vec::new();
+    for _ in 0..count {
+        let addr = r.addr("contact")?;
+        let age = Duration::from_millis(u64::from(r.u32("age")?));
+        contacts.push(Contact { addr, age });
+    }
+    Ok(contacts)
+}
+
+fn read_values(r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError> {
+    let count = read_count(r, VALUES_MAX, "values")?;
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let publisher = r.node_id("publisher")?;
+        let ttl = Duration::from_millis(u64::from(r.u32("ttl")?));
+        let bytes = r.bytes16(VALUE_MAX, "value")?.to_vec();
+        values.push(Value {
+            bytes,
+            ttl,
+            publisher,
+        });
+    }
+    Ok(values)
+}
+
+/// What extensions said.
+#[derive(Default)]
+struct Tail {
+    token: Option<Token>,
+    services: Vec<Service>,
+}
+
+fn read_extensions(r: &mut Reader<'_>) -> Result<Tail, DecodeError> {
+    let mut tail = Tail::default();
+    while !r.is_empty() {
+        let kind = r.u8("extension type")?;
+        let bytes = r.bytes16(usize::from(u16::MAX), "extension")?;
+        let mut inner = Reader::new(bytes);
+        match kind {
+            extension::TOKEN => {
+                tail.token = Some(Token(inner.array("token")?));
+                inner.finish("end of token")?;
+            }
+            extension::SERVICES => tail.services = read_services(&mut inner)?,
+            unknown if unknown & extension::CRITICAL != 0 => {
+                return Err(r.error("a known critical extension"));
+            }
+            _ => {}
+        }
+    }
+    Ok(tail)
+}
+
+fn read_services(r: &mut Reader<'_>) -> Result<Vec<Service>, DecodeError> {
+    let count = read_count(r, SERVICES_MAX, "services")?;
+    let mut services = Vec::new();
+    for _ in 0..count {
+        let len = read_count(r, SERVICE_NAME_MAX, "service name")?;
+        let name = std::str::from_utf8(r.take(usize::from(len), "service name")?);
+        let name = name.map_err(|_| r.error("service name"))?.to_owned();
+        let addr: SocketAddr = r.addr("service address")?;
+        services.push((name, addr));
+    }
+    r.finish("end of services")?;
+    Ok(services)
+}

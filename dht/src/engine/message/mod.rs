@@ -1,0 +1,284 @@
+//! What nodes say to each other: six requests and their replies, at a level.
+//!
+//! Data only. `codec` turns it into the body of a datagram and back; the header around it belongs
+//! to `common::wire`. Times are durations, never dates, because clocks differ.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::ids::Key;
+
+pub use codec::{decode, encode_reply, encode_request};
+
+use crate::refusal::Refusal;
+use crate::value::Value;
+
+/// Contacts in one reply, at most.
+pub const CONTACTS_MAX: usize = 8;
+
+/// Services a node may name, at most.
+pub const SERVICES_MAX: usize = 16;
+
+/// Bytes of a write token.
+pub const TOKEN_LEN: usize = 16;
+
+/// Proof that the bearer receives datagrams at the address it claims.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token(pub [u8; TOKEN_LEN]);
+
+/// A service and its public address.
+pub type Service = (String, SocketAddr);
+
+/// A mention of a third node. Its id follows from its address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contact {
+    /// Where it was last heard.
+    pub addr: SocketAddr,
+    /// How long ago the mentioning node heard it directly, in whole milliseconds.
+    pub age: Duration,
+}
+
+/// A request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The level (cluster) it is about; 0 is the world.
+    pub level: u8,
+    /// The token the receiver last gave to the sender.
+    pub token: Option<Token>,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// Are you there, and what runs with you? Tells what runs here, believed only with a token.
+    Ping {
+        /// Services of the sender.
+        services: Vec<Service>,
+    },
+    /// Which nodes do you know near this point?
+    Find {
+        /// The point.
+        target: Key,
+    },
+    /// Which values do you hold, and which nodes do you know nearer the key?
+    Get {
+        /// The key.
+        key: Key,
+        /// Values that are enough.
+        want: u8,
+    },
+    /// Hold this value. Needs a token.
+    Put {
+        /// Under this key.
+        key: Key,
+        /// The value.
+        value: Vec<u8>,
+        /// For so long, in whole milliseconds.
+        ttl: Duration,
+    },
+    /// Hold this value unless another publisher has one. Needs a token.
+    Claim {
+        /// Under this key.
+        key: Key,
+        /// The value.
+        value: Vec<u8>,
+        /// For so long, in whole milliseconds.
+        ttl: Duration,
+    },
+    /// Forget the sender's value. Needs a token.
+    Withdraw {
+        /// Under this key.
+        key: Key,
+    },
+}
+
+/// A reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The level of the request.
+    pub level: u8,
+    /// A token for the requester, to prove its address with from now on.
+    pub token: Option<Token>,
+    /// What is said.
+    pub say: Say,
+}
+
+/// What is said in reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Say {
+    /// To a ping.
+    Pong {
+        /// Where the requester's datagram came from, so that it learns its public address.
+        seen: SocketAddr,
+        /// Random number of this run of the node: another one means it lost what it stored.
+        boot: u64,
+        /// What runs here.
+        services: Vec<Service>,
+    },
+    /// To a find: the closest nodes known, closest first.
+    Nodes {
+        /// The nodes.
+        contacts: Vec<Contact>,
+    },
+    /// To a get, and to a claim when others have values.
+    Values {
+        /// Values held, longest remaining first; at most four unless fewer fit.
+        values: Vec<Value>,
+        /// Values held in all.
+        held: u8,
+        /// Whether the node sheds stores for this key. A node that takes every value says no.
+        loaded: bool,
+        /// The closest nodes known.
+        contacts: Vec<Contact>,
+    },
+    /// To a put: the value is held.
+    Stored,
+    /// To a claim: nobody else had the key, and the value is held.
+    Granted,
+    /// To a withdrawal: nothing of the sender's is held any more.
+    Withdrawn,
+    /// No.
+    Refused(Refusal),
+}
+
+/// Either.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Asks.
+    Request(Request),
+    /// Answers.
+    Reply(Reply),
+}
+
+/// The kind byte of the header. Replies have the high bit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// See [`Ask::Ping`].
+    Ping,
+    /// See [`Ask::Find`].
+    Find,
+    /// See [`Ask::Get`].
+    Get,
+    /// See [`Ask::Put`].
+    Put,
+    /// See [`Ask::Claim`].
+    Claim,
+    /// See [`Ask::Withdraw`].
+    Withdraw,
+    /// See [`Say::Pong`].
+    Pong,
+    /// See [`Say::Nodes`].
+    Nodes,
+    /// See [`Say::Values`].
+    Values,
+    /// See [`Say::Stored`].
+    Stored,
+    /// See [`Say::Granted`].
+    Granted,
+    /// See [`Say::Withdrawn`].
+    Withdrawn,
+    /// See [`Say::Refused`].
+    Refused,
+}
+
+impl Kind {
+    /// Every kind, in the order of the codes.
+    pub const ALL: [Self; 13] = [
+        Self::Ping,
+        Self::Find,
+        Self::Get,
+        Self::Put,
+        Self::Claim,
+        Self::Withdraw,
+        Self::Pong,
+        Self::Nodes,
+        Self::Values,
+        Self::Stored,
+        Self::Granted,
+        Self::Withdrawn,
+        Self::Refused,
+    ];
+
+    /// The byte in the header.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ping => 0x01,
+            Self::Find => 0x02,
+            Self::Get => 0x03,
+            Self::Put => 0x04,
+            Self::Claim => 0x05,
+            Self::Withdraw => 0x06,
+            Self::Pong => 0x81,
+            Self::Nodes => 0x82,
+            Self::Values => 0x83,
+            Self::Stored => 0x84,
+            Self::Granted => 0x85,
+            Self::Withdrawn => 0x86,
+            Self::Refused => 0x87,
+        }
+    }
+
+    /// The kind with this byte.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Find => "find",
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Claim => "claim",
+            Self::Withdraw => "withdraw",
+            Self::Pong => "pong",
+            Self::Nodes => "nodes",
+            Self::Values => "values",
+            Self::Stored => "stored",
+            Self::Granted => "granted",
+            Self::Withdrawn => "withdrawn",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Ask {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Ping { .. } => Kind::Ping,
+            Self::Find { .. } => Kind::Find,
+            Self::Get { .. } => Kind::Get,
+            Self::Put { .. } => Kind::Put,
+            Self::Claim { .. } => Kind::Claim,
+            Self::Withdraw { .. } => Kind::Withdraw,
+        }
+    }
+}
+
+impl Say {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Pong { .. } => Kind::Pong,
+            Self::Nodes { .. } => Kind::Nodes,
+            Self::Values { .. } => Kind::Values,
+            Self::Stored => Kind::Stored,
+            Self::Granted => Kind::Granted,
+            Self::Withdrawn => Kind::Withdrawn,
+            Self::Refused(_) => Kind::Refused,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The codec against golden bytes and against arbitrary ones.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use common::ids::NodeId;
+use common::limits::{DATAGRAM_MAX, VALUE_MAX};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn addr() -> impl Strategy<Value = SocketAddr> {
+    let v4 = any::<([u8; 4], u16)>().prop_map(SocketAddr::from);
+    // Mapped addresses have no encoding of their own.
+    let v6 = any::<(u128, u16)>().prop_map(|(ip, port)| {
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port)
+    });
+    prop_oneof![v4, v6]
+}
+
+fn millis() -> impl Strategy<Value = Duration> {
+    any::<u32>().prop_map(|ms| Duration::from_millis(u64::from(ms)))
+}
+
+fn key() -> impl Strategy<Value = Key> {
+    any::<[u8; 20]>().prop_map(Key::from_bytes)
+}
+
+fn services() -> impl Strategy<Value = Vec<Service>> {
+    vec(("[a-z0-9-]{1,16}", addr()), 0..4)
+}
+
+fn contacts() -> impl Strategy<Value = Vec<Contact>> {
+    vec(
+        (addr(), millis()).prop_map(|(addr, age)| Contact { addr, age }),
+        0..=CONTACTS_MAX,
+    )
+}
+
+fn values() -> impl Strategy<Value = Vec<Value>> {
+    let value = (vec(any::<u8>(), 0..120), millis(), any::<[u8; 20]>());
+    let value = value.prop_map(|(bytes, ttl, id)| Value {
+        bytes,
+        ttl,
+        publisher: NodeId::from_bytes(id),
+    });
+    vec(value, 0..5)
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    let bytes = || vec(any::<u8>(), 0..=VALUE_MAX);
+    prop_oneof![
+        services().prop_map(|services| Ask::Ping { services }),
+        key().prop_map(|target| Ask::Find { target }),
+        (key(), any::<u8>()).prop_map(|(key, want)| Ask::Get { key, want }),
+        (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Put { key, value, ttl }),
+        (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Claim { key, value, ttl }),
+        key().prop_map(|key| Ask::Withdraw { key }),
+    ]
+}
+
+fn say() -> impl Strategy<Value = Say> {
+    let refusal = (0..Refusal::ALL.len()).prop_map(|n| Refusal::ALL[n]);
+    prop_oneof![
+        (addr(), any::<u64>(), services()).prop_map(|(seen, boot, services)| Say::Pong {
+            seen,
+            boot,
+            services
+        }),
+        contacts().prop_map(|contacts| Say::Nodes { contacts }),
+        (values(), any::<u8>(), any::<bool>(), contacts()).prop_map(
+            |(values, held, loaded, contacts)| Say::Values {
+                values,
+                held,
+                loaded,
+                contacts
+            }
+        ),
+        Just(Say::Stored),
+        Just(Say::Granted),
+        Just(Say::Withdrawn),
+        refusal
+            .prop_filter("local refusals are not sent", |r| r.wire_code().is_some())
+            .prop_map(Say::Refused),
+    ]
+}
+
+fn token() -> impl Strategy<Value = Option<Token>> {
+    proptest::option::of(any::<[u8; TOKEN_LEN]>().prop_map(Token))
+}
+
+proptest! {
+    #[test]
+    fn requests_read_back_whatever_their_padding(
+        ask in ask(), level: u8, token in token(), pad in 0..DATAGRAM_MAX
+    ) {
+        let request = Request { level, token, ask };
+        let bytes = encode_request(&request, DATAGRAM_MAX, pad).unwrap();
+        // Three bytes is the least an extension takes, so a shortfall of less stays.
+        prop_assert!(bytes.len() + 3 > pad);
+        prop_assert_eq!(decode(request.ask.kind().code(), &bytes), Ok(Message::Request(request)));
+    }
+
+    #[test]
+    fn replies_read_back(say in say(), level: u8, token in token()) {
+        let reply = Reply { level, token, say };
+        let bytes = encode_reply(&reply, 2 * DATAGRAM_MAX).unwrap();
+        prop_assert_eq!(decode(reply.say.kind().code(), &bytes), Ok(Message::Reply(reply)));
+    }
+
+    #[test]
+    fn a_reply_never_exceeds_its_room_and_still_reads(
+        say in say(), token in token(), room in 0..600usize
+    ) {
+        let reply = Reply { level: 0, token, say };
+        if let Some(bytes) = encode_reply(&reply, room) {
+            prop_assert!(bytes.len() <= room);
+            prop_assert!(decode(reply.say.kind().code(), &bytes).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(code: u8, body in vec(any::<u8>(), 0..300)) {
+        drop(decode(code, &body));
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error_not_another_message(ask in ask(), cut in 1..21usize) {
+        let request = Request { level: 0, token: None, ask };
+        let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
+        let shorter = &bytes[..bytes.len() - cut.min(bytes.len())];
+        let read = decode(request.ask.kind().code(), shorter);
+        prop_assert_ne!(read, Ok(Message::Request(request)));
+    }
+}
+
+#[test]
+fn unknown_extensions_are_skipped_unless_critical() {
+    let request = Request {
+        level: 0,
+        token: None,
+        ask: Ask::Find { target: Key::ZERO },
+    };
+    let mut bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
+    bytes.extend_from_slice(&[0x40, 0, 1, 9]);
+    assert_eq!(
+        decode(Kind::Find.code(), &bytes),
+        Ok(Message::Request(request))
+    );
+    bytes.extend_from_slice(&[0xc0, 0, 0]);
+    assert!(decode(Kind::Find.code(), &bytes).is_err());
+}
+
+#[test]
+fn an_unknown_refusal_is_a_refusal_and_an_unknown_kind_is_none() {
+    let reply = Reply {
+        level: 0,
+        token: None,
+        say: Say::Refused(Refusal::Other),
+    };
+    assert_eq!(
+        decode(Kind::Refused.code(), &[0, 200]),
+        Ok(Message::Reply(reply))
+    );
+    assert!(decode(0x7f, &[0]).is_err());
+}
+
+#[test]
+fn more_services_than_a_datagram_holds_is_too_long() {
+    let addr = "[2001:db8::1]:80".parse().unwrap();
+    let services = vec![("sixteen-letters-".to_owned(), addr); SERVICES_MAX];
+    let request = Request {
+        level: 0,
+        token: None,
+        ask: Ask::Ping { services },
+    };
+    assert!(encode_request(&request, 100, 0).is_err());
+}
+
+/// One message of every kind with every field set to something.
+fn specimens() -> Vec<Message> {
+    let (key, value) = (Key::from_bytes([0xaa; 20]), b"value".to_vec());
+    let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
+    let v6 = "[2001:db8::1]:7401".parse().unwrap();
+    let services = vec![("http".to_owned(), addr)];
+    let contacts = vec![
+        Contact { addr, age: ttl },
+        Contact {
+            addr: v6,
+            age: Duration::ZERO,
+        },
+    ];
+    let held = Value {
+        bytes: value.clone(),
+        ttl,
+        publisher: NodeId::from_bytes([0xbb; 20]),
+    };
+    let asks = [
+        Ask::Ping {
+            services: services.clone(),
+        },
+        Ask::Find { target: key },
+        Ask::Get { key, want: 4 },
+        Ask::Put {
+            key,
+            value: value.clone(),
+            ttl,
+        },
+        Ask::Claim { key, value, ttl },
+        Ask::Withdraw { key },
+    ];
+    let says = [
+        Say::Pong {
+            seen: addr,
+            boot: 7,
+            services,
+        },
+        Say::Nodes {
+            contacts: contacts.clone(),
+        },
+        Say::Values {
+            values: vec![held],
+            held: 1,
+            loaded: true,
+            contacts,
+        },
+        Say::Stored,
+        Say::Granted,
+        Say::Withdrawn,
+        Say::Refused(Refusal::Token),
+    ];
+    let token = Some(Token([0xcc; TOKEN_LEN]));
+    let asks = asks.into_iter().map(|ask| {
+        Message::Request(Request {
+            level: 0,
+            token,
+            ask,
+        })
+    });
+    let says = says.into_iter().map(|say| {
+        Message::Reply(Reply {
+            level: 0,
+            token,
+            say,
+        })
+    });
+    asks.chain(says).collect()
+}
+
+/// The bytes of every kind stand in `golden.hex`: another implementation can be checked against
+/// them, and a change of the wire cannot happen by accident.
+#[test]
+fn every_kind_has_the_golden_bytes() {
+    let mut lines = String::new();
+    for message in specimens() {
+        let (kind, bytes) = match &message {
+            Message::Request(r) => (r.ask.kind(), encode_request(r, DATAGRAM_MAX, 0).unwrap()),
+            Message::Reply(r) => (r.say.kind(), encode_reply(r, DATAGRAM_MAX).unwrap()),
+        };
+        let hex = data_encoding::HEXLOWER.encode(&bytes);
+        lines.push_str(&format!("{} {:02x} {hex}\n", kind.as_str(), kind.code()));
+        assert_eq!(decode(kind.code(), &bytes), Ok(message));
+    }
+    assert_eq!(lines, include_str!("golden.hex"));
+}

@@ -1,0 +1,199 @@
+//! One routing table of one level: who is where in the id space.
+//!
+//! Holds only nodes that answered this node; whether they still do is `liveness`'s knowledge and
+//! comes in as an argument. Bucket `i` holds nodes that share exactly `i` leading bits with us, so
+//! the table is small where nodes are many and complete where they are near.
+
+mod bucket;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use common::ids::{Distance, Key, NodeId};
+
+use bucket::Bucket;
+pub use bucket::Offer;
+
+/// A node and where it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: NodeId,
+    /// Its address.
+    pub addr: SocketAddr,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    own: Key,
+    own_id: NodeId,
+    width: usize,
+    buckets: BTreeMap<u32, Bucket>,
+}
+
+impl Table {
+    /// An empty table of node `own` with buckets of `width` nodes.
+    #[must_use]
+    pub const fn new(own: NodeId, width: usize) -> Self {
+        Self {
+            own: own.as_key(),
+            own_id: own,
+            width,
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    /// Nodes held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buckets
+            .values()
+            .map(|bucket| bucket.entries().len())
+            .sum()
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// All nodes, the farthest buckets first.
+    pub fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.buckets
+            .values()
+            .flat_map(|bucket| bucket.entries().iter().copied())
+    }
+
+    /// Whether a node with this id would find room.
+    #[must_use]
+    pub fn has_room(&self, id: NodeId) -> bool {
+        let bucket = self.buckets.get(&self.index(id));
+        id != self.own_id && bucket.is_none_or(|bucket| bucket.entries().len() < self.width)
+    }
+
+    /// A node that answered just now. `failed` says which nodes may be replaced.
+    pub fn offer(&mut self, entry: Entry, failed: impl Fn(NodeId) -> bool) -> Offer {
+        if entry.id == self.own_id {
+            return Offer::Full;
+        }
+        let index = self.index(entry.id);
+        self.buckets
+            .entry(index)
+            .or_default()
+            .offer(entry, self.width, failed)
+    }
+
+    /// Takes a node out. Says whether it was there.
+    pub fn remove(&mut self, id: NodeId) -> bool {
+        let index = self.index(id);
+        let Some(bucket) = self.buckets.get_mut(&index) else {
+            return false;
+        };
+        let removed = bucket.remove(id);
+        if bucket.entries().is_empty() {
+            self.buckets.remove(&index);
+        }
+        removed
+    }
+
+    /// The `count` nodes closest to `target` for which `usable` holds, closest first.
+    pub fn closest(
+        &self,
+        target: &Key,
+        count: usize,
+        usable: impl Fn(NodeId) -> bool,
+    ) -> Vec<Entry> {
+        let mut best: Vec<(Distance, Entry)> = Vec::with_capacity(count + 1);
+        for entry in self.iter() {
+            let distance = entry.id.distance(target);
+            let enters = best.len() < count || best.last().is_some_and(|(d, _)| distance < *d);
+            if enters && usable(entry.id) {
+                let at = best.partition_point(|(d, _)| *d < distance);
+                best.insert(at, (distance, entry));
+                best.truncate(count);
+            }
+        }
+        best.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Estimated nodes at this level, this one included, from how densely ids lie around ours:
+    /// exact while the table has room for everyone.
+    #[must_use]
+    pub fn size_estimate(&self) -> u32 {
+        let near = self.closest(&self.own, self.width, |_| true);
+        let count = self.len();
+        let (Some(last), true) = (near.last(), count > self.width) else {
+            return u32::try_from(count + 1).unwrap_or(u32::MAX);
+        };
+        // `width` nodes lie within the distance of the last one, out of 2^64 equal shares.
+        let [a, b, c, d, e, f, g, h, ..] = xor(last.id.as_bytes(), self.own.as_bytes());
+        let within = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) + 1;
+        let total = (near.len() as u128 * (1 << 64)) / within;
+        u32::try_from(total.max(count as u128 + 1)).unwrap_or(u32::MAX)
+    }
+
+    fn index(&self, id: NodeId) -> u32 {
+        id.distance(&self.own).leading_zeros()
+    }
+}
+
+fn xor(a: &[u8; 20], b: &[u8; 20]) -> [u8; 20] {
+    std::array::from_fn(|n| a[n] ^ b[n])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(n: u16) -> Entry {
+        let addr = SocketAddr::from(([192, 0, 2, 1], n));
+        Entry {
+            id: NodeId::of(addr),
+            addr,
+        }
+    }
+
+    fn full(nodes: u16) -> Table {
+        let mut table = Table::new(entry(0).id, 8);
+        for n in 1..=nodes {
+            table.offer(entry(n), |_| false);
+        }
+        table
+    }
+
+    #[test]
+    fn gives_the_closest_usable_nodes_in_order() {
+        let table = full(200);
+        let target = Key::of(b"k");
+        let mut all: Vec<_> = table.iter().filter(|e| e.addr.port() % 2 == 0).collect();
+        all.sort_by_key(|e| e.id.distance(&target));
+        let even = |id| table.iter().any(|e| e.id == id && e.addr.port() % 2 == 0);
+        assert_eq!(table.closest(&target, 5, even), all[..5]);
+    }
+
+    #[test]
+    fn never_holds_itself_and_is_logarithmic() {
+        let mut table = full(1_000);
+        assert_eq!(table.offer(entry(0), |_| false), Offer::Full);
+        assert!(table.len() < 8 * 12, "{} nodes", table.len());
+        assert!(!table.has_room(entry(0).id));
+    }
+
+    #[test]
+    fn removal_leaves_no_empty_bucket() {
+        let mut table = full(1);
+        assert!(table.remove(entry(1).id));
+        assert!(!table.remove(entry(1).id));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn estimates_the_size_of_the_network() {
+        assert_eq!(full(0).size_estimate(), 1);
+        assert_eq!(full(3).size_estimate(), 4);
+        let estimate = full(1_000).size_estimate();
+        assert!((300..3_000).contains(&estimate), "{estimate}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Requests under way: which transaction belongs to which, when to send again, when to give up.
+//!
+//! Every attempt has a transaction id of its own, so that the receiver's replay filter does not
+//! swallow a retransmission and so that a round-trip sample is unambiguous. An answer to any
+//! attempt ends the call. What a call is for is the caller's (`P`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::TxId;
+
+use super::message::Ask;
+use super::routing::Entry;
+
+/// Times that one call is given grace because this node itself was late.
+const GRACES_MAX: u8 = 3;
+
+/// Which call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CallId(u64);
+
+/// A request under way.
+#[derive(Clone, Debug)]
+pub struct Call<P> {
+    /// To whom.
+    pub to: Entry,
+    /// At which level.
+    pub level: u8,
+    /// What is asked.
+    pub ask: Ask,
+    /// For what.
+    pub purpose: P,
+    /// When the first attempt was sent.
+    pub began: Moment,
+    /// Attempts sent.
+    pub attempts: u8,
+    /// Attempts to send in all.
+    pub attempts_max: u8,
+    graces: u8,
+    due: Moment,
+    sent: Vec<TxId>,
+}
+
+/// What a due call needs.
+#[derive(Debug)]
+pub enum Due<P> {
+    /// Another attempt: send it and say so with [`Calls::sent`].
+    Retry(CallId),
+    /// It has failed and is gone.
+    Failed(Call<P>),
+}
+
+/// All requests under way.
+#[derive(Clone, Debug)]
+pub struct Calls<P> {
+    calls: BTreeMap<CallId, Call<P>>,
+    transactions: BTreeMap<TxId, (CallId, Moment)>,
+    due: BTreeSet<(Moment, CallId)>,
+    next: u64,
+}
+
+impl<P> Calls<P> {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            calls: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next: 0,
+        }
+    }
+
+    /// Calls under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// A new call, nothing sent yet: send an attempt and say so with [`sent`](Self::sent).
+    pub fn start(
+        &mut self,
+        now: Moment,
+        (to, level, ask): (Entry, u8, Ask),
+        purpose: P,
+        attempts_max: u8,
+    ) -> CallId {
+        let id = CallId(self.next);
+        self.next += 1;
+        let (began, due) = (now, now);
+        let (attempts, graces, sent) = (0, 0, Vec::new());
+        let call = Call {
+            to,
+            level,
+            ask,
+            purpose,
+            began,
+            attempts,
+            attempts_max,
+            graces,
+            due,
+            sent,
+        };
+        self.calls.insert(id, call);
+        self.due.insert((due, id));
+        id
+    }
+
+    /// The call with this id.
+    #[must_use]
+    pub fn at(&self, id: CallId) -> Option<&Call<P>> {
+        self.calls.get(&id)
+    }
+
+    /// An attempt was sent as transaction `tx` and is worth waiting for until `timeout` from now.
+    pub fn sent(&mut self, now: Moment, id: CallId, tx: TxId, timeout: Duration) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        self.due.remove(&(call.due, id));
+        call.attempts += 1;
+        call.due = now + timeout;
+        call.sent.push(tx);
+        self.due.insert((call.due, id));
+        self.transactions.insert(tx, (id, now));
+    }
+
+    /// Whether `tx` is an attempt under way to `from`.
+    #[must_use]
+    pub fn expects(&self, tx: TxId, from: std::net::SocketAddr) -> bool {
+        let call = self
+            .transactions
+            .get(&tx)
+            .and_then(|(id, _)| self.calls.get(id));
+        call.is_some_and(|call| call.to.addr == from)
+    }
+
+    /// The call answered by transaction `tx` from `from`, which ends with that, and when that
+    /// attempt was sent.
+    pub fn answered(&mut self, tx: TxId, from: std::net::SocketAddr) -> Option<(Call<P>, Moment)> {
+        if !self.expects(tx, from) {
+            return None;
+        }
+        let &(id, sent) = self.transactions.get(&tx)?;
+        self.remove(id).map(|call| (call, sent))
+    }
+
+    /// One call whose time is over; ask until `None`.
+    pub fn due(&mut self, now: Moment) -> Option<Due<P>> {
+        let &(at, id) = self.due.first()?;
+        if at > now {
+            return None;
+        }
+        let call = self.calls.get(&id)?;
+        if call.attempts < call.attempts_max {
+            return Some(Due::Retry(id));
+        }
+        self.remove(id).map(Due::Failed)
+    }
+
+    /// This node was late itself: every call due by `now` gets `grace` more, uncounted, so that
+    /// answers waiting in the socket are read before anyone is blamed. Says how many got it.
+    pub fn forgive(&mut self, now: Moment, grace: Duration) -> u64 {
+        let late: Vec<_> = self
+            .due
+            .range(..=(now, CallId(u64::MAX)))
+            .map(|(_, id)| *id)
+            .collect();
+        let mut forgiven = 0;
+        for id in late {
+            let Some(call) = self.calls.get_mut(&id) else {
+                continue;
+            };
+            if call.graces >= GRACES_MAX {
+                continue;
+            }
+            self.due.remove(&(call.due, id));
+            call.graces += 1;
+            call.due = now + grace;
+            self.due.insert((call.due, id));
+            forgiven += 1;
+        }
+        forgiven
+    }
+
+    /// When the next call is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Moment> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    fn remove(&mut self, id: CallId) -> Option<Call<P>> {
+        let call = self.calls.remove(&id)?;
+        self.due.remove(&(call.due, id));
+        for tx in &call.sent {
+            self.transactions.remove(tx);
+        }
+        debug_assert!(self.transactions.len() <= 8 * (self.calls.len() + 1));
+        Some(call)
+    }
+}
+
+impl<P> Default for Calls<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::ids::NodeId;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(100);
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    fn started() -> (Calls<()>, CallId, Entry) {
+        let addr = "192.0.2.1:7400".parse().unwrap();
+        let to = Entry {
+            id: NodeId::of(addr),
+            addr,
+        };
+        let mut calls = Calls::new();
+        let ask = Ask::Ping {
+            services: Vec::new(),
+        };
+        let id = calls.start(at(0), (to, 0, ask), (), 2);
+        calls.sent(at(0), id, TxId(1), TIMEOUT);
+        (calls, id, to)
+    }
+
+    #[test]
+    fn an_answer_to_any_attempt_ends_the_call() {
+        let (mut calls, id, to) = started();
+        assert!(matches!(calls.due(at(100)), Some(Due::Retry(due)) if due == id));
+        calls.sent(at(100), id, TxId(2), TIMEOUT);
+        assert!(calls.due(at(150)).is_none());
+        let (call, sent) = calls.answered(TxId(1), to.addr).unwrap();
+        assert_eq!((call.attempts, sent), (2, at(0)));
+        assert!(calls.answered(TxId(2), to.addr).is_none());
+        assert!(calls.is_empty() && calls.next_due().is_none());
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_is_no_answer() {
+        let (mut calls, _, _) = started();
+        assert!(
+            calls
+                .answered(TxId(1), "192.0.2.2:7400".parse().unwrap())
+                .is_none()
+        );
+        assert_eq!(calls.len(), 1);
+    }
+
+    #[test]
+    fn fails_after_the_last_attempt() {
+        let (mut calls, id, _) = started();
+        calls.sent(at(100), id, TxId(2), TIMEOUT);
+        assert!(matches!(calls.due(at(200)), Some(Due::Failed(_))));
+        assert!(calls.due(at(900)).is_none());
+    }
+
+    #[test]
+    fn own_lateness_is_forgiven_a_bounded_number_of_times() {
+        let (mut calls, _, _) = started();
+        for n in 1..=u64::from(GRACES_MAX) {
+            assert_eq!(calls.forgive(at(n * 1_000), TIMEOUT), 1);
+            assert!(calls.due(at(n * 1_000)).is_none());
+        }
+        assert_eq!(calls.forgive(at(9_000), TIMEOUT), 0);
+        assert!(calls.due(at(9_000)).is_some());
+    }
+}

@@ -1,0 +1,45 @@
+//! Every timer of the engine: what it is for, who arms it. There are no other deadlines.
+//!
+//! The façade asks each room for its next deadline after every call and reports the earliest; a
+//! timer that fired is thereby armed anew or cleared in the same call.
+
+/// Why the engine wants to be woken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Timer {
+    /// A request is due for retransmission or has failed. Armed by `rpc` for each attempt.
+    Rpc,
+    /// A command's deadline. Armed when the command starts.
+    Deadline,
+    /// A contact has been silent: ping it. Armed while there are contacts.
+    Ping,
+    /// Seeds and remembered peers are tried. Armed always; seldom once there are contacts.
+    Join,
+    /// A walk keeps the routing table fresh. Armed while there are contacts.
+    Refresh,
+    /// The node tests its own work through others. Armed while there are contacts.
+    SelfTest,
+    /// The services of this node changed and its contacts are told. Armed by a (de)registration.
+    Announce,
+    /// Own values whose storing node died are put again. Armed by a death.
+    Heal,
+    /// The value that ends first. Armed by the store.
+    Expire,
+}
+
+impl Timer {
+    /// The word for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rpc => "rpc",
+            Self::Deadline => "deadline",
+            Self::Ping => "ping",
+            Self::Join => "join",
+            Self::Refresh => "refresh",
+            Self::SelfTest => "self_test",
+            Self::Announce => "announce",
+            Self::Heal => "heal",
+            Self::Expire => "expire",
+        }
+    }
+}

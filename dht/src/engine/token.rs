@@ -1,0 +1,116 @@
+//! Write tokens: proof that a requester receives at the address it sends from.
+//!
+//! A token is a keyed BLAKE3 of the address under a secret that only this node has and that is
+//! replaced every minute. The previous secret still counts, so a token holds between one and two
+//! minutes, and a captured write can be repeated no longer than that.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::rng::Generator;
+
+use super::message::{TOKEN_LEN, Token};
+
+/// Time between two secrets.
+pub const ROTATE_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a holder uses a token: under the least time it holds, with room for the way.
+pub const USE_FOR: Duration = Duration::from_secs(55);
+
+/// Issues and checks tokens.
+#[derive(Debug)]
+pub struct Tokens {
+    rng: Generator,
+    current: [u8; 32],
+    previous: [u8; 32],
+    rotated: Moment,
+}
+
+impl Tokens {
+    /// New secrets from `rng`.
+    #[must_use]
+    pub fn new(mut rng: Generator, now: Moment) -> Self {
+        let (current, previous) = (rng.bytes(), rng.bytes());
+        Self {
+            rng,
+            current,
+            previous,
+            rotated: now,
+        }
+    }
+
+    /// The token for `addr`.
+    pub fn issue(&mut self, now: Moment, addr: SocketAddr) -> Token {
+        self.rotate(now);
+        token(&self.current, addr)
+    }
+
+    /// Whether `theirs` was issued to `addr` within the last one to two minutes.
+    pub fn holds(&mut self, now: Moment, addr: SocketAddr, theirs: &Token) -> bool {
+        self.rotate(now);
+        // No early exit: the time taken says nothing about how much of a guess was right.
+        let same = |secret| {
+            let ours = token(secret, addr);
+            ours.0
+                .iter()
+                .zip(theirs.0)
+                .fold(0, |acc, (a, b)| acc | (a ^ b))
+                == 0
+        };
+        same(&self.current) | same(&self.previous)
+    }
+
+    fn rotate(&mut self, now: Moment) {
+        let age = now.since(self.rotated);
+        if age < ROTATE_EVERY {
+            return;
+        }
+        // After a long silence the last secret is too old to count.
+        self.previous = if age < 2 * ROTATE_EVERY {
+            self.current
+        } else {
+            self.rng.bytes()
+        };
+        self.current = self.rng.bytes();
+        self.rotated = now;
+    }
+}
+
+fn token(secret: &[u8; 32], addr: SocketAddr) -> Token {
+    let mut hasher = blake3::Hasher::new_keyed(secret);
+    match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => hasher.update(&ip.octets()),
+        IpAddr::V6(ip) => hasher.update(&ip.octets()),
+    };
+    hasher.update(&addr.port().to_be_bytes());
+    let mut token = [0; TOKEN_LEN];
+    token.copy_from_slice(&hasher.finalize().as_bytes()[..TOKEN_LEN]);
+    Token(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_for_its_address_and_between_one_and_two_minutes() {
+        let mut tokens = Tokens::new(Generator::from_seed(1), Moment::ZERO);
+        let at = |s| Moment::ZERO + Duration::from_secs(s);
+        let addr = "192.0.2.1:7400".parse().unwrap();
+        let other = "192.0.2.1:7401".parse().unwrap();
+        let token = tokens.issue(at(30), addr);
+        assert!(tokens.holds(at(30), addr, &token));
+        assert!(!tokens.holds(at(30), other, &token));
+        assert!(tokens.holds(at(90), addr, &token));
+        assert!(!tokens.holds(at(151), addr, &token));
+    }
+
+    #[test]
+    fn nothing_holds_after_a_long_silence() {
+        let mut tokens = Tokens::new(Generator::from_seed(1), Moment::ZERO);
+        let addr = "192.0.2.1:7400".parse().unwrap();
+        let token = tokens.issue(Moment::ZERO, addr);
+        assert!(!tokens.holds(Moment::from_millis(130_000), addr, &token));
+    }
+}

@@ -1,0 +1,199 @@
+//! What the node shows of itself: live nodes, levels, numbers. Changes nothing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::{ClusterId, NodeId};
+
+use super::command::{LevelInfo, NodeInfo};
+use super::message::Service;
+use super::node::Node;
+use super::routing::Entry;
+use super::stats::Stats;
+
+/// Pings a live contact may have missed: two, and the third is under way.
+const LIVE_WITHIN_PINGS: u32 = 3;
+
+/// Sizes of the node's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// Nodes in the routing table.
+    pub contacts: usize,
+    /// Remote nodes remembered.
+    pub peers: usize,
+    /// Keys with values of others and own.
+    pub keys: usize,
+    /// Values stored.
+    pub values: usize,
+    /// Bytes of values stored.
+    pub value_bytes: usize,
+    /// Own values remembered for healing.
+    pub kept: usize,
+    /// Requests under way.
+    pub calls: usize,
+    /// Tasks under way.
+    pub tasks: usize,
+    /// Requests in the replay filter.
+    pub replays: usize,
+    /// Times the replay filter filled before its time.
+    pub replays_rotated_early: u64,
+    /// Services registered here.
+    pub services: usize,
+    /// Estimated nodes in the network.
+    pub network: u32,
+}
+
+/// A contact as the state page shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ContactView {
+    /// Its id.
+    pub id: NodeId,
+    /// Its address.
+    pub addr: SocketAddr,
+    /// Time since it was last heard directly.
+    pub heard: Option<Duration>,
+    /// Smoothed round-trip time.
+    pub rtt: Option<Duration>,
+    /// What runs there.
+    pub services: Vec<Service>,
+    /// Whether it has failed and was not heard since.
+    pub failed: bool,
+}
+
+impl Node {
+    /// This node's id.
+    #[must_use]
+    pub const fn id(&self) -> NodeId {
+        self.own.id
+    }
+
+    /// The address others reach this node at.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.own.addr
+    }
+
+    /// Services registered by local clients.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Where a contact last saw this node, if not at its own address.
+    #[must_use]
+    pub const fn seen_elsewhere(&self) -> Option<SocketAddr> {
+        self.seen_elsewhere
+    }
+
+    /// Sizes of all tables.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            contacts: self.table.len(),
+            peers: self.peers.len(),
+            keys: self.store.keys(),
+            values: self.store.len(),
+            value_bytes: self.store.bytes(),
+            kept: self.keep.len(),
+            calls: self.calls.len(),
+            tasks: self.tasks.len(),
+            replays: self.replays.len(),
+            replays_rotated_early: self.replays.rotated_early(),
+            services: self.services.len(),
+            network: self.size,
+        }
+    }
+
+    /// Addresses worth remembering across a restart: contacts, the lately heard first.
+    #[must_use]
+    pub fn known_peers(&self) -> Vec<SocketAddr> {
+        let mut known: Vec<_> = self
+            .table
+            .iter()
+            .map(|entry| {
+                (
+                    self.peers.at(entry.id).and_then(|peer| peer.heard),
+                    entry.addr,
+                )
+            })
+            .collect();
+        known.sort_unstable_by(|a, b| b.cmp(a));
+        known.into_iter().map(|(_, addr)| addr).collect()
+    }
+
+    /// Contacts and lately failed nodes, in order of id.
+    #[must_use]
+    pub fn contacts(&self, now: Moment) -> Vec<ContactView> {
+        let shown = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.tabled || peer.has_failed());
+        let view = |(id, peer): (NodeId, &super::liveness::Peer)| ContactView {
+            id,
+            addr: peer.addr,
+            heard: peer.heard.map(|heard| now.since(heard)),
+            rtt: peer.rtt.mean(),
+            services: peer.services.clone(),
+            failed: peer.has_failed(),
+        };
+        shown.map(view).collect()
+    }
+
+    /// The levels of this node: one, the world.
+    pub(super) fn levels(&self, now: Moment) -> Vec<LevelInfo> {
+        let age = now.since(self.born);
+        let cluster = ClusterId::ZERO;
+        vec![LevelInfo {
+            level: 0,
+            threshold: None,
+            cluster,
+            size: self.size,
+            age,
+        }]
+    }
+
+    /// Up to `count` nodes live by first-hand evidence, this one included, in random order.
+    pub(super) fn live_nodes(
+        &mut self,
+        now: Moment,
+        count: usize,
+        service: Option<&str>,
+    ) -> Vec<NodeInfo> {
+        let runs = |services: &[Service]| {
+            service.is_none_or(|wanted| services.iter().any(|(name, _)| name == wanted))
+        };
+        let within = self.config.contacts.ping_idle * LIVE_WITHIN_PINGS;
+        let contact = |entry: Entry| {
+            let peer = self
+                .peers
+                .at(entry.id)
+                .filter(|peer| peer.is_live(now, within))?;
+            runs(&peer.services).then(|| NodeInfo {
+                id: entry.id,
+                addr: entry.addr,
+                rtt: peer.rtt.mean(),
+                services: peer.services.clone(),
+            })
+        };
+        let mut nodes: Vec<_> = self.table.iter().filter_map(contact).collect();
+        if runs(&self.services) {
+            let Entry { id, addr } = self.own;
+            nodes.push(NodeInfo {
+                id,
+                addr,
+                rtt: None,
+                services: self.services.clone(),
+            });
+        }
+        self.shuffle(&mut nodes);
+        nodes.truncate(count);
+        nodes
+    }
+}

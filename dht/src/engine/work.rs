@@ -1,0 +1,425 @@
+//! Commands and walks: who waits for which task, and what its steps become.
+
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::{Key, NodeId};
+
+use super::command::{Answer, Command, Ticket, Wish};
+use super::exchange::Purpose;
+use super::lookup::{Goal, Report, Step, Task};
+use super::message::{Ask, Request, Say};
+use super::node::Node;
+use super::output::{Event, Output};
+use super::routing::Entry;
+use crate::refusal::Refusal;
+use crate::value::Value;
+
+/// Nodes a walk starts from. More than settle it, so that a dead one does not strand it.
+const START: usize = 8;
+
+/// Time a walk of this node's own has.
+const OWN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A walk for more nodes within this time of the last one finds nothing new.
+const WALKED_LATELY: Duration = Duration::from_secs(5);
+
+/// Requests under way per task allowed, beyond which clients' pings are refused as busy.
+const CALLS_PER_TASK: usize = 4;
+
+/// Which task.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct TaskId(u64);
+
+/// Who waits for a task.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// A local client.
+    Client(Ticket),
+    /// A local client that wants nodes, once the walk has found more.
+    Nodes(Ticket, usize, Option<String>),
+    /// The put of the self-test.
+    TestPut,
+    /// The get of the self-test, with what it found so far.
+    TestGet(Vec<Vec<u8>>),
+    /// A value whose storing node died.
+    Heal(Key),
+    /// Nobody: the walk itself refreshes the table.
+    Refresh,
+}
+
+/// A task under way.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    task: Task,
+    owner: Owner,
+    began: Moment,
+    deadline: Moment,
+}
+
+impl Node {
+    pub(super) fn command(&mut self, now: Moment, command: Command) {
+        let Command {
+            ticket,
+            deadline,
+            wish,
+        } = command;
+        let client = (Owner::Client(ticket), deadline);
+        match wish {
+            Wish::Get { key, want } => {
+                self.begin(now, key, Goal::Get { want: want.max(1) }, client);
+            }
+            Wish::Put { key, value, ttl } => self.begin(now, key, Goal::Put { value, ttl }, client),
+            Wish::Claim { key, value, ttl } => {
+                self.begin(now, key, Goal::Claim { value, ttl }, client);
+            }
+            Wish::Withdraw { key } => self.withdraw(now, key, client),
+            Wish::Nodes {
+                level,
+                count,
+                near: _,
+                service,
+            } => {
+                self.nodes_wanted(now, (ticket, deadline), level, count, service);
+            }
+            Wish::Levels => {
+                let levels = self.levels(now);
+                self.answer(ticket, Answer::Levels(levels));
+            }
+            Wish::Ping { addr } => self.ping_wanted(now, (ticket, deadline), addr),
+            Wish::Register { service } => self.register(now, ticket, service),
+            Wish::Deregister { service } => {
+                if let Some(at) = self.services.iter().position(|held| *held == service) {
+                    self.services.remove(at);
+                    self.announce_soon(now);
+                }
+                self.answer(ticket, Answer::Deregistered);
+            }
+        }
+    }
+
+    fn register(&mut self, now: Moment, ticket: Ticket, service: super::message::Service) {
+        if self.services.len() >= self.config.contacts.services {
+            self.refuse(ticket, Refusal::ServicesFull);
+            return;
+        }
+        self.services.push(service);
+        self.announce_soon(now);
+        self.answer(ticket, Answer::Registered);
+    }
+
+    fn ping_wanted(
+        &mut self,
+        now: Moment,
+        (ticket, deadline): (Ticket, Moment),
+        addr: std::net::SocketAddr,
+    ) {
+        let id = NodeId::of(addr);
+        let services = self.services.clone();
+        if id == self.own.id {
+            let rtt = Duration::ZERO;
+            self.answer(ticket, Answer::Pong { rtt, services });
+        } else if self.calls.len() >= CALLS_PER_TASK * self.config.lookup.tasks {
+            self.refuse(ticket, Refusal::Busy);
+        } else {
+            let ask = Ask::Ping { services };
+            let purpose = Purpose::Ping(ticket, deadline);
+            self.ask(now, Entry { id, addr }, 0, ask, purpose);
+        }
+    }
+
+    fn nodes_wanted(
+        &mut self,
+        now: Moment,
+        (ticket, deadline): (Ticket, Moment),
+        level: u8,
+        count: usize,
+        service: Option<String>,
+    ) {
+        if level != 0 {
+            self.refuse(ticket, Refusal::Level);
+            return;
+        }
+        let nodes = self.live_nodes(now, count, service.as_deref());
+        let lately = self.walked.is_some_and(|at| now.since(at) < WALKED_LATELY);
+        if nodes.len() >= count || lately || self.table.is_empty() {
+            self.answer(ticket, Answer::Nodes(nodes));
+            return;
+        }
+        let target = Key::from_bytes(self.rng.bytes());
+        self.begin(
+            now,
+            target,
+            Goal::Find,
+            (Owner::Nodes(ticket, count, service), deadline),
+        );
+    }
+
+    fn withdraw(&mut self, now: Moment, key: Key, owner: (Owner, Moment)) {
+        self.store.withdraw(key, self.own.id);
+        let Some(places) = self.keep.withdrawn(key) else {
+            // Put before a restart, perhaps: look where it would be.
+            return self.begin(now, key, Goal::Withdraw, owner);
+        };
+        let reachable = |id: &NodeId| {
+            if *id == self.own.id {
+                return Some(self.own);
+            }
+            let peer = self.peers.at(*id).filter(|peer| !peer.has_failed())?;
+            Some(Entry {
+                id: *id,
+                addr: peer.addr,
+            })
+        };
+        let places = places.iter().filter_map(reachable).collect();
+        let task = Task::withdraw_from(&self.config.lookup, (key, 0), self.own, places);
+        self.start(now, task, owner);
+    }
+
+    /// Begins a walk through this node's own store as well.
+    pub(super) fn begin(&mut self, now: Moment, key: Key, goal: Goal, owner: (Owner, Moment)) {
+        self.begin_task(now, key, goal, owner, true);
+    }
+
+    /// Begins a walk of this node's own, through others only if `others`.
+    pub(super) fn begin_own(
+        &mut self,
+        now: Moment,
+        key: Key,
+        goal: Goal,
+        owner: Owner,
+        others: bool,
+    ) {
+        self.begin_task(now, key, goal, (owner, now + OWN_DEADLINE), !others);
+    }
+
+    fn begin_task(
+        &mut self,
+        now: Moment,
+        key: Key,
+        goal: Goal,
+        owner: (Owner, Moment),
+        with_self: bool,
+    ) {
+        let usable = |id| self.peers.at(id).is_some_and(|peer| !peer.has_failed());
+        let start = self.table.closest(&key, START, usable);
+        let task = Task::new(
+            &self.config.lookup,
+            (key, 0),
+            self.own,
+            with_self,
+            goal,
+            start,
+        );
+        self.start(now, task, owner);
+    }
+
+    fn start(&mut self, now: Moment, task: Task, (owner, deadline): (Owner, Moment)) {
+        if self.tasks.len() >= self.config.lookup.tasks {
+            self.report(now, owner, &task, Report::Refused(Refusal::Busy));
+            return;
+        }
+        self.stats.lookups.count(task.lookup());
+        let id = TaskId(self.next_task);
+        self.next_task += 1;
+        self.tasks.insert(
+            id,
+            Running {
+                task,
+                owner,
+                began: now,
+                deadline,
+            },
+        );
+        self.deadlines.insert((deadline, id));
+        self.run(now, id);
+    }
+
+    pub(super) fn task_answered(&mut self, now: Moment, id: TaskId, from: NodeId, say: &Say) {
+        if let Some(running) = self.tasks.get_mut(&id) {
+            running.task.answered(from, say);
+            self.run(now, id);
+        }
+    }
+
+    pub(super) fn task_offered(&mut self, id: TaskId, entry: Entry) {
+        if let Some(running) = self.tasks.get_mut(&id) {
+            running.task.offer(entry);
+        }
+    }
+
+    pub(super) fn task_failed(&mut self, now: Moment, id: TaskId, peer: NodeId) {
+        if let Some(running) = self.tasks.get_mut(&id) {
+            running.task.failed(peer);
+            self.run(now, id);
+        }
+    }
+
+    pub(super) fn task_slow(&mut self, now: Moment, id: TaskId, peer: NodeId) {
+        if let Some(running) = self.tasks.get_mut(&id) {
+            running.task.slow(peer);
+            self.run(now, id);
+        }
+    }
+
+    /// Ends tasks whose deadline has come.
+    pub(super) fn handle_due_tasks(&mut self, now: Moment) {
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > now {
+                return;
+            }
+            self.deadlines.pop_first();
+            if let Some(running) = self.tasks.get_mut(&id) {
+                running.task.expire();
+                self.run(now, id);
+            }
+        }
+    }
+
+    /// Does the steps of a task until it waits or is over.
+    fn run(&mut self, now: Moment, id: TaskId) {
+        loop {
+            let Some(running) = self.tasks.get_mut(&id) else {
+                return;
+            };
+            let level = running.task.level();
+            match running.task.poll() {
+                None => return,
+                Some(Step::Ask(to, ask)) => self.ask(now, to, level, ask, Purpose::Task(id)),
+                Some(Step::AskSelf(ask)) => {
+                    let request = Request {
+                        level,
+                        token: None,
+                        ask,
+                    };
+                    let me = (self.own.id, self.own.addr);
+                    let say = self.perform(now, me, true, &request);
+                    self.self_answered(id, &say);
+                }
+                Some(Step::Report(report)) => {
+                    let Some(running) = self.tasks.get(&id).cloned() else {
+                        return;
+                    };
+                    self.report_for(now, id, running, report);
+                }
+                Some(Step::Over) => return self.end(now, id),
+            }
+        }
+    }
+
+    fn self_answered(&mut self, id: TaskId, say: &Say) {
+        let own = self.own.id;
+        if let Some(running) = self.tasks.get_mut(&id) {
+            running.task.answered(own, say);
+        }
+    }
+
+    fn report_for(&mut self, now: Moment, id: TaskId, running: Running, report: Report) {
+        // The self-test's get collects until it is told the last of it.
+        if let (
+            Owner::TestGet(found),
+            Report::Values {
+                values,
+                last: false,
+            },
+        ) = (&running.owner, &report)
+        {
+            let mut found = found.clone();
+            found.extend(values.iter().map(|value| value.bytes.clone()));
+            if let Some(running) = self.tasks.get_mut(&id) {
+                running.owner = Owner::TestGet(found);
+            }
+            return;
+        }
+        self.report(now, running.owner, &running.task, report);
+    }
+
+    /// A task is over: own values are remembered where they were placed.
+    fn end(&mut self, now: Moment, id: TaskId) {
+        let Some(Running {
+            task,
+            owner,
+            began,
+            deadline,
+        }) = self.tasks.remove(&id)
+        else {
+            return;
+        };
+        self.deadlines.remove(&(deadline, id));
+        let remembered = matches!(owner, Owner::Client(_) | Owner::Heal(_));
+        if let (true, Goal::Put { value, ttl } | Goal::Claim { value, ttl }) =
+            (remembered && !task.places().is_empty(), task.goal())
+        {
+            let until = began + (*ttl).min(self.config.store.ttl_max);
+            self.keep
+                .placed(now, task.key(), value.clone(), until, task.places());
+        }
+        if *task.goal() == Goal::Find {
+            self.walked = Some(now);
+        }
+    }
+
+    fn report(&mut self, now: Moment, owner: Owner, task: &Task, report: Report) {
+        match (owner, report) {
+            (Owner::Client(ticket), report) => {
+                let answer = answer_of(report, task.places().len());
+                self.answer(ticket, answer);
+            }
+            (Owner::Nodes(ticket, count, service), _) => {
+                let nodes = self.live_nodes(now, count, service.as_deref());
+                self.answer(ticket, Answer::Nodes(nodes));
+            }
+            (Owner::TestPut, report) => {
+                let next = self.test.put_done(now, report == Report::Stored);
+                match next {
+                    Some(key) => {
+                        let goal = Goal::Get { want: 1 };
+                        self.begin_own(now, key, goal, Owner::TestGet(Vec::new()), true);
+                    }
+                    None => self.stats.tests_failed += 1,
+                }
+                self.judge(now);
+            }
+            (Owner::TestGet(mut found), report) => {
+                if let Report::Values { values, .. } = report {
+                    found.extend(values.into_iter().map(|value: Value| value.bytes));
+                }
+                match self.test.get_done(now, &found) {
+                    Some(true) => self.stats.tests_passed += 1,
+                    Some(false) => self.stats.tests_failed += 1,
+                    None => {}
+                }
+                self.judge(now);
+            }
+            (Owner::Heal(key), Report::Stored) => {
+                self.stats.healed += 1;
+                self.event(Event::Healed(key, task.places().len()));
+            }
+            // What cannot be healed now is renewed by its client in time.
+            (Owner::Heal(_) | Owner::Refresh, _) => {}
+        }
+    }
+
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        if let Answer::Refused(refusal) = &answer {
+            self.stats.refused_here.count(*refusal);
+        }
+        self.output(Output::Answer { ticket, answer });
+    }
+
+    pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
+        self.answer(ticket, Answer::Refused(refusal));
+    }
+}
+
+fn answer_of(report: Report, copies: usize) -> Answer {
+    match report {
+        Report::Values { values, last } => Answer::Values { values, last },
+        Report::Stored => Answer::Stored { copies },
+        Report::Granted => Answer::Granted,
+        Report::Taken(values) => Answer::Taken { values },
+        Report::Withdrawn => Answer::Withdrawn { copies },
+        Report::Walked => Answer::Nodes(Vec::new()),
+        Report::Refused(refusal) => Answer::Refused(refusal),
+    }
+}
