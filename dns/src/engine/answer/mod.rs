@@ -1,0 +1,144 @@
+//! An answer in its stages, after the algorithm of RFC 1034 §4.3.2:
+//!
+//! | stage | RFC 1034 §4.3.2 | does |
+//! |---|---|---|
+//! | [`admit`] | before step 1 | what is no question to this server |
+//! | [`locate`] | steps 2 and 3: the zone, then the node | which node of the zone the name is |
+//! | [`select`] | - | which proxies to name, if the node has proxies |
+//! | [`content`] | step 3.a: the whole name is matched | answer section |
+//! | [`authority`] | step 3.a and RFC 2308 | SOA of negative answers |
+//! | [`additional`] | step 6 | addresses of the name servers named |
+//! | [`verify`] | - | what must hold of any reply |
+//!
+//! There are no delegations, aliases or wildcards here, so steps 3.b and 3.c have nothing to do.
+//! Truncation at record boundaries happens where the message is written (RFC 2181 §9), since only
+//! there its size is known.
+
+pub mod additional;
+pub mod admit;
+pub mod authority;
+pub mod content;
+pub mod locate;
+pub mod select;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+use common::clock::Moment;
+use common::rng::Generator;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::Record;
+
+use super::config::AnswerConfig;
+use super::live::LiveSet;
+use super::reason::Reason;
+use super::server::Inquiry;
+use super::zone::ZoneData;
+
+/// Extended error (RFC 8914 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExtendedError {
+    /// 20: the name is not under a zone of ours.
+    NotAuthoritative,
+    /// 21: the operation or class is not supported here.
+    NotSupported,
+    /// 22: no proxy is alive.
+    NoReachableAuthority,
+}
+
+impl ExtendedError {
+    /// The code in the registry.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::NotAuthoritative => 20,
+            Self::NotSupported => 21,
+            Self::NoReachableAuthority => 22,
+        }
+    }
+}
+
+/// A reply, short of what only its message knows: id, flags of the question, EDNS.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reply {
+    /// Response code.
+    pub code: ResponseCode,
+    /// Whether it speaks for the zone.
+    pub authoritative: bool,
+    /// Answer section.
+    pub answers: Vec<Record>,
+    /// Authority section.
+    pub authority: Vec<Record>,
+    /// Additional section, without OPT.
+    pub additional: Vec<Record>,
+    /// Extended error, for whom it can be told.
+    pub extended_error: Option<ExtendedError>,
+    /// Why it is what it is.
+    pub reason: Reason,
+}
+
+impl Reply {
+    /// A reply that speaks for no zone and has no records.
+    #[must_use]
+    pub const fn refusal(
+        code: ResponseCode,
+        reason: Reason,
+        extended_error: Option<ExtendedError>,
+    ) -> Self {
+        Self {
+            code,
+            authoritative: false,
+            answers: Vec::new(),
+            authority: Vec::new(),
+            additional: Vec::new(),
+            extended_error,
+            reason,
+        }
+    }
+
+    /// An empty reply for the zone.
+    #[must_use]
+    pub const fn empty(code: ResponseCode, reason: Reason) -> Self {
+        let mut reply = Self::refusal(code, reason, None);
+        reply.authoritative = true;
+        reply
+    }
+
+    /// Records of the answer section.
+    #[must_use]
+    pub fn with(answers: Vec<Record>, reason: Reason) -> Self {
+        let mut reply = Self::empty(ResponseCode::NoError, reason);
+        reply.answers = answers;
+        reply
+    }
+}
+
+/// What an answer is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The zone.
+    pub zone: &'a ZoneData,
+    /// How answers look.
+    pub config: &'a AnswerConfig,
+    /// Who is alive.
+    pub live: &'a LiveSet,
+    /// Now.
+    pub now: Moment,
+}
+
+/// The stages in order.
+pub fn answer(view: &View<'_>, rng: &mut Generator, inquiry: &Inquiry) -> Reply {
+    let question = match admit::admit(inquiry) {
+        Ok(question) => question,
+        Err(refusal) => return refusal,
+    };
+    let node = match locate::locate(view.zone, &question.name) {
+        Ok(node) => node,
+        Err(refusal) => return refusal,
+    };
+    let selection = select::select(view, rng, &node, question.qtype);
+    let mut reply = content::fill(view, &node, question, selection);
+    authority::fill(view.zone, &mut reply);
+    additional::fill(view.zone, question, &mut reply);
+    verify::verify(reply)
+}

@@ -1,0 +1,408 @@
+//! The checker: keeps the set of proxies that may be named, from first-hand evidence alone.
+//!
+//! Callers use it in three groups: `handle_*` when something happened, `poll_output` after every
+//! such call until it says `Wake`, and the rest to look. Dispatch only: what the evidence means is
+//! [`super::proxy`]'s affair, when to check is [`super::probe`]'s.
+//!
+//! Two kinds of silence are not held against a proxy. If the local index is gone, pings teach
+//! nothing, and HTTP alone decides. If this process was starved (its own wake-up came late), checks
+//! that were under way then, or begin within one period after, may only succeed: a starved prober
+//! must not declare everybody dead.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::rng::Generator;
+
+use super::config::CheckConfig;
+use super::live::LiveSet;
+use super::output::{Candidate, HttpOutcome, Output, PingOutcome};
+use super::pool::{Mention, Pool};
+use super::probe::{Kind, Schedule};
+use super::proxy::{Change, Proxy, Standing};
+use super::reason::Fault;
+use super::stats::CheckStats;
+use super::timers::{FORGET_EVERY, REFRESH_EVERY, STARVED_AFTER, Timer};
+
+/// What is known about the local index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Index {
+    /// None is configured.
+    Unused,
+    /// It answered the last question.
+    Answering {
+        /// When it last answered anything.
+        heard: Moment,
+    },
+    /// It did not answer the last question, or was never asked.
+    Gone,
+}
+
+/// The façade.
+#[derive(Clone, Debug)]
+pub struct Checker {
+    config: CheckConfig,
+    pool: Pool,
+    pings: Schedule,
+    fetches: Schedule,
+    index: Index,
+    /// When to ask for candidates; `None` while a question is under way.
+    refresh_at: Option<Moment>,
+    forget_at: Moment,
+    /// The last `Wake` given out: coming later than that shows starvation.
+    promised: Option<Moment>,
+    /// Failures of checks begun before this moment are void.
+    grace_until: Moment,
+    published: LiveSet,
+    rng: Generator,
+    outputs: VecDeque<Output>,
+    stats: CheckStats,
+}
+
+impl Checker {
+    /// A checker that knows the fixed proxies, and asks an index for more if there is one.
+    #[must_use]
+    pub fn new(config: CheckConfig, index: bool, rng: Generator, now: Moment) -> Self {
+        let schedule = |every| Schedule::new(every, config.timeout, config.concurrency);
+        let mut checker = Self {
+            pings: schedule(config.ping_every),
+            fetches: schedule(config.http_every),
+            pool: Pool::default(),
+            index: if index { Index::Gone } else { Index::Unused },
+            refresh_at: index.then_some(now),
+            forget_at: now + FORGET_EVERY,
+            promised: None,
+            grace_until: Moment::ZERO,
+            published: LiveSet::default(),
+            rng,
+            outputs: VecDeque::new(),
+            stats: CheckStats::default(),
+            config,
+        };
+        for http in checker.config.fixed.clone() {
+            let mention = checker.pool.fix(http, now);
+            checker.schedule(http, mention, now);
+        }
+        checker
+    }
+
+    /// The index answered with these proxies. It names some at random, so that a proxy it does not
+    /// name is not gone.
+    pub fn handle_candidates(&mut self, now: Moment, candidates: &[Candidate]) {
+        self.notice_starvation(now);
+        self.index = Index::Answering { heard: now };
+        self.refresh_at = Some(now + REFRESH_EVERY);
+        for candidate in candidates {
+            let mention = self.pool.mention(*candidate, now);
+            self.schedule(candidate.http, mention, now);
+        }
+    }
+
+    /// The index did not answer. The set stays as it is; HTTP checks go on.
+    pub fn handle_index_gone(&mut self, now: Moment) {
+        self.notice_starvation(now);
+        self.stats.index_gone += 1;
+        self.index = Index::Gone;
+        self.refresh_at = Some(now + REFRESH_EVERY);
+    }
+
+    /// A ping of `proxy`'s index came to this.
+    pub fn handle_ping(&mut self, now: Moment, proxy: SocketAddr, outcome: PingOutcome) {
+        self.notice_starvation(now);
+        let Some(began) = self.pings.finish(proxy) else {
+            return;
+        };
+        let listed = match self.judge_ping(began, outcome) {
+            PingOutcome::Pong { listed, .. } => listed,
+            PingOutcome::Silent => false,
+            PingOutcome::Late | PingOutcome::NoIndex => {
+                self.stats.pings_void += 1;
+                self.pings.retry(proxy, &mut self.rng, now);
+                return;
+            }
+        };
+        if matches!(outcome, PingOutcome::Pong { .. } | PingOutcome::Silent) {
+            self.index = Index::Answering { heard: now };
+        }
+        if !listed && began < self.grace_until {
+            self.stats.pings_void += 1;
+            self.pings.retry(proxy, &mut self.rng, now);
+            return;
+        }
+        self.pings.again(proxy, began, &mut self.rng, now);
+        let Some(entry) = self.pool.proxy_mut(proxy) else {
+            return;
+        };
+        let change = match outcome {
+            PingOutcome::Pong { rtt, listed: true } => {
+                self.stats.pings_answered += 1;
+                entry.pong(rtt);
+                entry.settle(true, now)
+            }
+            PingOutcome::Pong { .. } => {
+                self.stats.pings_failed += 1;
+                entry.unlisted(now)
+            }
+            PingOutcome::Silent | PingOutcome::Late | PingOutcome::NoIndex => {
+                self.stats.pings_failed += 1;
+                entry.ping_missed(now)
+            }
+        };
+        self.changed(change, now);
+    }
+
+    /// What a ping says: a late one is the other index's silence only if the local index was heard
+    /// since the ping began.
+    fn judge_ping(&mut self, began: Moment, outcome: PingOutcome) -> PingOutcome {
+        match (outcome, self.index) {
+            (PingOutcome::NoIndex, Index::Answering { .. } | Index::Gone) => {
+                self.index = Index::Gone;
+                PingOutcome::NoIndex
+            }
+            (PingOutcome::Late, Index::Answering { heard }) if heard >= began => {
+                PingOutcome::Silent
+            }
+            (other, _) => other,
+        }
+    }
+
+    /// An HTTP check of `proxy` came to this.
+    pub fn handle_http(&mut self, now: Moment, proxy: SocketAddr, outcome: HttpOutcome) {
+        self.notice_starvation(now);
+        let Some(began) = self.fetches.finish(proxy) else {
+            return;
+        };
+        let fault = match outcome {
+            HttpOutcome::Served { draining: true, .. } => Some(Fault::Draining),
+            HttpOutcome::Served { .. } => None,
+            HttpOutcome::Failed(fault) => Some(fault),
+            HttpOutcome::Ourselves => {
+                self.stats.pages_void += 1;
+                self.fetches.retry(proxy, &mut self.rng, now);
+                return;
+            }
+        };
+        let failed = fault.is_some_and(|fault| fault != Fault::Draining);
+        if failed && began < self.grace_until {
+            self.stats.pages_void += 1;
+            self.fetches.retry(proxy, &mut self.rng, now);
+            return;
+        }
+        self.fetches.again(proxy, began, &mut self.rng, now);
+        let pings_count = matches!(self.index, Index::Answering { .. });
+        let Some(entry) = self.pool.proxy_mut(proxy) else {
+            return;
+        };
+        if let HttpOutcome::Served { took, .. } = outcome {
+            self.stats.pages_served += 1;
+            entry.served(took);
+        } else {
+            self.stats.pages_failed += 1;
+        }
+        let change = match fault {
+            Some(fault) => entry.refused(fault, now),
+            None => entry.settle(pings_count, now),
+        };
+        self.changed(change, now);
+    }
+
+    /// The moment of the last `Wake` has come.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        self.notice_starvation(now);
+        for kind in [Kind::Ping, Kind::Http] {
+            let schedule = self.schedule_of(kind);
+            for proxy in schedule.overdue(now) {
+                let schedule = self.schedule_of(kind);
+                schedule.finish(proxy);
+                match kind {
+                    Kind::Ping => self.pings.retry(proxy, &mut self.rng, now),
+                    Kind::Http => self.fetches.retry(proxy, &mut self.rng, now),
+                }
+            }
+        }
+        if now >= self.forget_at {
+            self.forget_at = now + FORGET_EVERY;
+            for proxy in self.pool.forget(now) {
+                self.pings.leave(proxy);
+                self.fetches.leave(proxy);
+            }
+        }
+    }
+
+    /// The next thing to do; call until it says `Wake`, which stays valid until the next call of
+    /// any `handle_*`.
+    pub fn poll_output(&mut self, now: Moment) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        if self.refresh_at.is_some_and(|at| at <= now) {
+            self.refresh_at = None;
+            return Output::Refresh;
+        }
+        if let Some(proxy) = self.pings.start(now) {
+            let index = self.pool.proxy(proxy).and_then(|proxy| proxy.index);
+            if let Some(index) = index {
+                return Output::Ping { proxy, index };
+            }
+            self.pings.leave(proxy);
+        }
+        if let Some(proxy) = self.fetches.start(now) {
+            return Output::Http { proxy };
+        }
+        let (at, timer) = self.next_wake();
+        self.promised = Some(at);
+        Output::Wake(at, timer)
+    }
+
+    fn next_wake(&self) -> (Moment, Timer) {
+        let check = self
+            .pings
+            .next_due()
+            .into_iter()
+            .chain(self.fetches.next_due())
+            .min();
+        let overdue = self
+            .pings
+            .next_overdue()
+            .into_iter()
+            .chain(self.fetches.next_overdue())
+            .min();
+        let timers = [
+            (check, Timer::Check),
+            (overdue, Timer::Overdue),
+            (self.refresh_at, Timer::Refresh),
+        ];
+        let armed = timers
+            .into_iter()
+            .filter_map(|(at, timer)| Some((at?, timer)));
+        armed.fold((self.forget_at, Timer::Forget), std::cmp::min)
+    }
+
+    /// Whether somebody is alive; if not, why nobody is.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn readiness(&self) -> Result<(), String> {
+        if self.published.anyone() {
+            return Ok(());
+        }
+        let known = self.pool.len();
+        if known == 0 {
+            return Err(match self.index {
+                Index::Unused => "no proxy is known: set check.fixed or index.socket".to_owned(),
+                Index::Gone => "no proxy is known and the index does not answer".to_owned(),
+                Index::Answering { .. } => "the index knows of no proxy".to_owned(),
+            });
+        }
+        let fault = self.pool.iter().find_map(|proxy| proxy.last_fault);
+        let seen = fault.map_or_else(
+            || "first checks are under way".to_owned(),
+            |fault| format!("one of them: {fault}"),
+        );
+        Err(format!("none of {known} known proxies is verified; {seen}"))
+    }
+
+    /// All proxies, for the state page.
+    pub fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.pool.iter()
+    }
+
+    /// The set published last.
+    #[must_use]
+    pub const fn published(&self) -> &LiveSet {
+        &self.published
+    }
+
+    /// How many proxies are live.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.pool.live()
+    }
+
+    /// Whether the local index answered last time; `None` if none is configured.
+    #[must_use]
+    pub const fn index_answers(&self) -> Option<bool> {
+        match self.index {
+            Index::Unused => None,
+            Index::Answering { .. } => Some(true),
+            Index::Gone => Some(false),
+        }
+    }
+
+    /// Checks of a kind under way.
+    #[must_use]
+    pub fn under_way(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Ping => self.pings.under_way(),
+            Kind::Http => self.fetches.under_way(),
+        }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn stats(&self) -> &CheckStats {
+        &self.stats
+    }
+
+    fn schedule_of(&mut self, kind: Kind) -> &mut Schedule {
+        match kind {
+            Kind::Ping => &mut self.pings,
+            Kind::Http => &mut self.fetches,
+        }
+    }
+
+    fn schedule(&mut self, proxy: SocketAddr, mention: Mention, now: Moment) {
+        match mention {
+            Mention::New => {
+                self.fetches.enter(proxy, &mut self.rng, now);
+                if self
+                    .pool
+                    .proxy(proxy)
+                    .is_some_and(|proxy| proxy.index.is_some())
+                {
+                    self.pings.enter(proxy, &mut self.rng, now);
+                }
+            }
+            Mention::NewIndex => self.pings.enter(proxy, &mut self.rng, now),
+            Mention::Known => {}
+            Mention::Unusable => self.stats.unusable += 1,
+            Mention::Full => self.stats.pool_full += 1,
+        }
+    }
+
+    /// Every input passes here first: one that comes later than the promised wake-up by more than
+    /// the limit came to a process that did not run.
+    fn notice_starvation(&mut self, now: Moment) {
+        let late = self
+            .promised
+            .take()
+            .map_or(Duration::ZERO, |at| now.since(at));
+        if late > STARVED_AFTER {
+            self.stats.starved += 1;
+            self.grace_until = now + self.config.ping_every;
+            self.pool.forgive();
+        }
+    }
+
+    fn changed(&mut self, change: Option<Change>, now: Moment) {
+        let Some(change) = change else {
+            return;
+        };
+        match change.to {
+            Standing::Live { .. } => self.stats.taken_in += 1,
+            Standing::Out { fault, .. } => *self.stats.taken_out.entry(fault).or_default() += 1,
+            Standing::Unverified => {}
+        }
+        self.outputs.push_back(Output::Changed(change));
+        let set = self.pool.live_set(self.config.last_for, now);
+        if set != self.published {
+            self.published = set.clone();
+            self.outputs.push_back(Output::Publish(set));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What the engine can be told, validated. Where the values come from is the shell's affair.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use common::name::Zone;
+
+/// The zone's own data.
+#[derive(Clone, Debug)]
+pub struct ZoneConfig {
+    /// The zone.
+    pub zone: Zone,
+    /// Its name servers, the primary first; one to [`SERVERS_MAX`].
+    pub servers: Vec<NameServer>,
+    /// Mailbox of whoever runs the zone, `user@host` or as a domain name.
+    pub hostmaster: String,
+    /// Serial of the SOA record. Nobody transfers the zone, so nothing depends on it.
+    pub serial: u32,
+    /// Single labels that answer with live proxies although they name no site, such as `www`.
+    pub services: Vec<String>,
+    /// How long resolvers may remember that something does not exist, in seconds. Short, since a
+    /// mistyped or new name should work soon.
+    pub negative_ttl: u32,
+}
+
+/// Most name servers of a zone: as many as the root has, which still fit one datagram.
+pub const SERVERS_MAX: usize = 13;
+
+/// One name server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameServer {
+    /// Full name, without the final dot.
+    pub name: String,
+    /// Its addresses; at least one if the name lies in the zone, else none.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What an address answer looks like.
+#[derive(Clone, Debug)]
+pub struct AnswerConfig {
+    /// Seconds a resolver may keep an answer. Every second more is a second in which clients try
+    /// a proxy that has died; every second less is more queries.
+    pub ttl: u32,
+    /// Addresses in one answer. Clients try the next when one does not answer.
+    pub count: usize,
+    /// Addresses to answer with when nobody is alive.
+    pub anchors: Vec<IpAddr>,
+    /// What to try, in order, when nobody is alive; SERVFAIL comes after all of it.
+    pub when_empty: Vec<Resort>,
+    /// How long the last verified set stands in for nobody.
+    pub last_for: Duration,
+}
+
+/// What to answer with when no proxy is alive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resort {
+    /// The proxies that were alive last, for a while.
+    LastVerified,
+    /// The configured anchors.
+    Anchors,
+}
+
+impl Default for AnswerConfig {
+    fn default() -> Self {
+        Self {
+            ttl: 30,
+            count: 4,
+            anchors: Vec::new(),
+            when_empty: vec![Resort::LastVerified, Resort::Anchors],
+            last_for: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How proxies are verified.
+#[derive(Clone, Debug)]
+pub struct CheckConfig {
+    /// Between two pings of one proxy's index.
+    pub ping_every: Duration,
+    /// Between two HTTP requests to one proxy. With `timeout` it bounds how long a proxy that hangs
+    /// without dying is still named: docs/adr/0002-name-server.md.
+    pub http_every: Duration,
+    /// For one check to succeed.
+    pub timeout: Duration,
+    /// Checks of each kind under way at once. At the bound, checks wait their turn in due order.
+    pub concurrency: usize,
+    /// Proxies known without an index; verified by HTTP alone.
+    pub fixed: Vec<SocketAddr>,
+    /// How long the last verified set may stand in; proxies that left the set within this time
+    /// before it became empty belong to it.
+    pub last_for: Duration,
+}
+
+impl Default for CheckConfig {
+    fn default() -> Self {
+        Self {
+            ping_every: Duration::from_secs(1),
+            http_every: Duration::from_secs(2),
+            timeout: Duration::from_millis(800),
+            concurrency: 64,
+            fixed: Vec::new(),
+            last_for: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Most proxies known at once, dead or alive. One costs about 300 bytes; further ones are refused
+/// and counted.
+pub const PROXIES_MAX: usize = 10_000;

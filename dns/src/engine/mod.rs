@@ -1,0 +1,56 @@
+//! The name server as two pure state machines; the shell moves their bytes and timers.
+//!
+//! - [`server::Server`] answers: one question in, one reply out, from the zone and from the set of
+//!   live proxies that it was last given. It never waits and never asks anybody.
+//! - [`checker::Checker`] keeps that set: it says whom to ping, whom to fetch from and when to wake
+//!   it, is told what came of it, and publishes a new [`live::LiveSet`] whenever it changes.
+//!
+//! Nothing here opens a socket, reads a clock, takes a lock or draws global randomness: `now` is an
+//! argument, a [`Generator`](common::rng::Generator) is a field, effects are values.
+//!
+//! ```
+//! use std::time::Duration;
+//! use common::clock::Moment;
+//! use common::rng::Generator;
+//! use dns::engine::checker::Checker;
+//! use dns::engine::config::CheckConfig;
+//! use dns::engine::output::{HttpOutcome, Output};
+//!
+//! let proxy = "192.0.2.1:80".parse().unwrap();
+//! let config = CheckConfig { fixed: vec![proxy], ..CheckConfig::default() };
+//! let mut checker = Checker::new(config, false, Generator::from_seed(1), Moment::ZERO);
+//! let (mut now, mut live) = (Moment::ZERO, None);
+//! while live.is_none() {
+//!     checker.handle_timeout(now);
+//!     // Drain after every call; `Wake` is always last.
+//!     loop {
+//!         match checker.poll_output(now) {
+//!             Output::Http { proxy } => {
+//!                 let fine = HttpOutcome::Served { took: Duration::from_millis(3), draining: false };
+//!                 checker.handle_http(now, proxy, fine);
+//!             }
+//!             Output::Publish(set) => live = Some(set),
+//!             Output::Wake(at, _) => {
+//!                 now = now.max(at);
+//!                 break;
+//!             }
+//!             Output::Ping { .. } | Output::Refresh | Output::Changed(_) => {}
+//!         }
+//!     }
+//! }
+//! assert_eq!(live.unwrap().v4.len(), 1);
+//! ```
+
+pub mod answer;
+pub mod checker;
+pub mod config;
+pub mod live;
+pub mod output;
+pub mod pool;
+pub mod probe;
+pub mod proxy;
+pub mod reason;
+pub mod server;
+pub mod stats;
+pub mod timers;
+pub mod zone;

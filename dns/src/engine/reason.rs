@@ -1,0 +1,147 @@
+//! Why a reply says what it says, and why a proxy is not named. Closed, for logs, metrics and tests.
+
+use std::fmt;
+
+/// Why a reply looks as it does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reason {
+    /// Addresses of proxies that are alive.
+    Live,
+    /// Nobody is alive: addresses of the last that were.
+    LastVerified,
+    /// Nobody is alive: the configured anchors.
+    Anchors,
+    /// Nobody is alive and nothing stands in for them.
+    NobodyAlive,
+    /// Data of the zone itself: SOA, NS, addresses of name servers.
+    ZoneData,
+    /// A minimal answer to ANY (RFC 8482 §4.2).
+    AnyMinimal,
+    /// The name exists, the type does not (RFC 2308 §2.2).
+    NoData,
+    /// The name exists only because names below it do (RFC 8020, RFC 4592 §2.2.2).
+    EmptyNonTerminal,
+    /// No such name, and none below it (RFC 8020).
+    NoSuchName,
+    /// The name is not under the zone.
+    OutOfZone,
+    /// A class other than IN.
+    Class,
+    /// A zone transfer, which nobody gets.
+    Transfer,
+    /// An operation other than QUERY.
+    Operation,
+    /// Not exactly one question, or a question about OPT.
+    Malformed,
+    /// An EDNS version above 0 (RFC 6891 §6.1.3).
+    EdnsVersion,
+    /// The stages contradicted each other; a fault of this program.
+    Unsound,
+}
+
+impl Reason {
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Self; 16] = [
+        Self::Live,
+        Self::LastVerified,
+        Self::Anchors,
+        Self::NobodyAlive,
+        Self::ZoneData,
+        Self::AnyMinimal,
+        Self::NoData,
+        Self::EmptyNonTerminal,
+        Self::NoSuchName,
+        Self::OutOfZone,
+        Self::Class,
+        Self::Transfer,
+        Self::Operation,
+        Self::Malformed,
+        Self::EdnsVersion,
+        Self::Unsound,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::LastVerified => "last_verified",
+            Self::Anchors => "anchors",
+            Self::NobodyAlive => "nobody_alive",
+            Self::ZoneData => "zone_data",
+            Self::AnyMinimal => "any_minimal",
+            Self::NoData => "no_data",
+            Self::EmptyNonTerminal => "empty_non_terminal",
+            Self::NoSuchName => "no_such_name",
+            Self::OutOfZone => "out_of_zone",
+            Self::Class => "class",
+            Self::Transfer => "transfer",
+            Self::Operation => "operation",
+            Self::Malformed => "malformed",
+            Self::EdnsVersion => "edns_version",
+            Self::Unsound => "unsound",
+        }
+    }
+}
+
+/// What a proxy was taken out for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fault {
+    /// Its index missed two pings in a row.
+    PingMissed,
+    /// Its index answers but lists it no longer: the proxy's process is gone.
+    ServiceGone,
+    /// No connection to it could be opened.
+    Connect,
+    /// It did not answer a request in time.
+    Timeout,
+    /// It broke the connection off, or what it sent is no HTTP.
+    Broken,
+    /// It answered with a status other than 200.
+    Status,
+    /// It answered, but not with what the check page says.
+    Body,
+    /// It asked to be left alone.
+    Draining,
+}
+
+impl Fault {
+    /// Every fault, in the order of the counters.
+    pub const ALL: [Self; 8] = [
+        Self::PingMissed,
+        Self::ServiceGone,
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::Status,
+        Self::Body,
+        Self::Draining,
+    ];
+
+    /// The word for logs, metrics and the state page.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PingMissed => "ping_missed",
+            Self::ServiceGone => "service_gone",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Status => "status",
+            Self::Body => "body",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
