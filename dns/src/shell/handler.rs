@@ -1,0 +1,181 @@
+//! Messages in, messages out: hickory's request to the engine's inquiry, the engine's reply to
+//! hickory's response. Both transports end here.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::clock::{Clock as _, SystemClock};
+use hickory_server::net::runtime::Time;
+use hickory_server::net::xfer::Protocol;
+use hickory_server::proto::op::{Edns, Header, HeaderCounts, MessageType, Metadata};
+use hickory_server::proto::rr::rdata::opt::EdnsOption;
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponseBuilder;
+
+use super::lock;
+use crate::engine::answer::Reply;
+use crate::engine::server::{Inquiry, Question, Server};
+
+/// Largest answer over UDP, in bytes: what crosses practically every path in one piece (DNS flag
+/// day 2020). Clients that announce more get no more.
+const UDP_PAYLOAD_MAX: u16 = 1_232;
+
+/// Smallest that a client can announce (RFC 6891 §6.2.3).
+const UDP_PAYLOAD_MIN: u16 = 512;
+
+/// Option code of extended errors (RFC 8914 §2).
+const EXTENDED_ERROR: u16 = 15;
+
+/// What transports count. Shared by all of them.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Questions over UDP.
+    pub udp: AtomicU64,
+    /// Questions over TCP.
+    pub tcp: AtomicU64,
+    /// UDP questions dropped because as many as allowed were being answered.
+    pub dropped_busy: AtomicU64,
+    /// Answers that could not be handed to the socket.
+    pub dropped_unsent: AtomicU64,
+    /// Answers sent to a question, which is nobody's question.
+    pub dropped_response: AtomicU64,
+    /// TCP connections taken.
+    pub tcp_taken: AtomicU64,
+    /// TCP connections closed because as many as allowed were open.
+    pub tcp_refused: AtomicU64,
+    /// TCP connections closed for taking too long.
+    pub tcp_timed_out: AtomicU64,
+}
+
+impl Traffic {
+    /// Adds one to `counter`.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The handler behind every socket. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Handler {
+    server: Arc<Mutex<Server>>,
+    traffic: Arc<Traffic>,
+    clock: SystemClock,
+    udp_inflight: Arc<AtomicUsize>,
+    udp_inflight_max: usize,
+}
+
+impl Handler {
+    /// A handler that answers from `server`.
+    #[must_use]
+    pub fn new(
+        server: Arc<Mutex<Server>>,
+        traffic: Arc<Traffic>,
+        clock: SystemClock,
+        udp_inflight_max: usize,
+    ) -> Self {
+        Self {
+            server,
+            traffic,
+            clock,
+            udp_inflight: Arc::default(),
+            udp_inflight_max,
+        }
+    }
+
+    async fn answer<R: ResponseHandler>(&self, request: &Request, mut to: R) -> ResponseInfo {
+        let reply = {
+            let inquiry = inquiry(request);
+            lock(&self.server).handle_inquiry(self.clock.moment(), &inquiry)
+        };
+        let edns = request.edns.as_ref().map(|asked| edns(asked, &reply));
+        let mut builder = MessageResponseBuilder::from_message_request(request);
+        if let Some(edns) = &edns {
+            builder.edns(edns);
+        }
+        let mut metadata = Metadata::response_from_request(&request.metadata);
+        metadata.authoritative = reply.authoritative;
+        metadata.response_code = reply.code;
+        let (answers, authority) = (&reply.answers, &reply.authority);
+        let response = builder.build(metadata, answers, authority, [], &reply.additional);
+        match to.send_response(response).await {
+            Ok(info) => info,
+            Err(error) => {
+                tracing::debug!(%error, "an answer could not be sent");
+                Traffic::count(&self.traffic.dropped_unsent);
+                nothing_sent(metadata)
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl RequestHandler for Handler {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        response_handle: R,
+    ) -> ResponseInfo {
+        let nothing = || nothing_sent(Metadata::response_from_request(&request.metadata));
+        // RFC 5625 §6.2 and common sense: answering an answer makes two servers talk for ever.
+        if request.metadata.message_type == MessageType::Response {
+            Traffic::count(&self.traffic.dropped_response);
+            return nothing();
+        }
+        if request.protocol() != Protocol::Udp {
+            Traffic::count(&self.traffic.tcp);
+            return self.answer(request, response_handle).await;
+        }
+        Traffic::count(&self.traffic.udp);
+        let before = self.udp_inflight.fetch_add(1, Ordering::Relaxed);
+        let info = if before < self.udp_inflight_max {
+            self.answer(request, response_handle).await
+        } else {
+            Traffic::count(&self.traffic.dropped_busy);
+            nothing()
+        };
+        self.udp_inflight.fetch_sub(1, Ordering::Relaxed);
+        info
+    }
+}
+
+fn inquiry(request: &Request) -> Inquiry {
+    let question = match request.queries.queries() {
+        [one] => {
+            let asked = one.original();
+            Some(Question {
+                name: asked.name().clone(),
+                qtype: asked.query_type(),
+                qclass: asked.query_class(),
+            })
+        }
+        _ => None,
+    };
+    Inquiry {
+        operation: request.metadata.op_code,
+        edns_version: request.edns.as_ref().map(Edns::version),
+        question,
+    }
+}
+
+/// EDNS of the answer to a question that had it. Hickory writes no more over UDP than the size
+/// given here, so it is the client's, within our bounds.
+fn edns(asked: &Edns, reply: &Reply) -> Edns {
+    let mut edns = Edns::new();
+    edns.set_max_payload(asked.max_payload().clamp(UDP_PAYLOAD_MIN, UDP_PAYLOAD_MAX));
+    edns.set_version(0);
+    // RFC 3225 §3: copied, though nothing here is signed.
+    edns.set_dnssec_ok(asked.flags().dnssec_ok);
+    if let Some(error) = reply.extended_error {
+        let code = error.code().to_be_bytes().to_vec();
+        edns.options_mut()
+            .insert(EdnsOption::Unknown(EXTENDED_ERROR, code));
+    }
+    edns
+}
+
+fn nothing_sent(metadata: Metadata) -> ResponseInfo {
+    ResponseInfo::from(Header {
+        metadata,
+        counts: HeaderCounts::default(),
+    })
+}

@@ -1,0 +1,67 @@
+//! The local index, as the checker wants to hear of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dht::client::{Client, ClientError, Refusal};
+
+use crate::engine::output::{Candidate, PingOutcome};
+
+/// The service that proxies register.
+pub const SERVICE: &str = "http";
+
+/// Candidates asked for at once.
+const COUNT: usize = 64;
+
+/// The level that everybody is in.
+const WORLD: u8 = 0;
+
+/// For the index to answer which nodes it knows.
+const NODES_DEADLINE: Duration = Duration::from_millis(800);
+
+/// Proxies that the index knows of; `None` if it does not answer.
+pub async fn candidates(client: &Client) -> Option<Vec<Candidate>> {
+    let nodes = client
+        .nodes(WORLD, COUNT, None, Some(SERVICE), NODES_DEADLINE)
+        .await
+        .inspect_err(|error| tracing::debug!(%error, "no candidates from the index"))
+        .ok()?;
+    let candidates = nodes.into_iter().flat_map(|node| {
+        let services = node.services.into_iter();
+        let http = services.filter(|(name, _)| name == SERVICE);
+        http.map(move |(_, http)| Candidate {
+            http,
+            index: node.addr,
+        })
+    });
+    Some(candidates.collect())
+}
+
+/// Pings the index at `index` and looks whether it lists `proxy`.
+pub async fn ping(
+    client: &Client,
+    index: SocketAddr,
+    proxy: SocketAddr,
+    deadline: Duration,
+) -> PingOutcome {
+    match client.ping(index, deadline).await {
+        Ok(pong) => PingOutcome::Pong {
+            rtt: pong.rtt,
+            listed: pong
+                .services
+                .iter()
+                .any(|(name, addr)| name == SERVICE && *addr == proxy),
+        },
+        Err(error) => outcome(&error),
+    }
+}
+
+fn outcome(error: &ClientError) -> PingOutcome {
+    match error {
+        ClientError::Refused(Refusal::Unreachable) => PingOutcome::Silent,
+        ClientError::Deadline => PingOutcome::Late,
+        ClientError::Refused(_) | ClientError::Unreachable(_) | ClientError::Protocol(_) => {
+            PingOutcome::NoIndex
+        }
+    }
+}

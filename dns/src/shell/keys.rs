@@ -1,0 +1,202 @@
+//! The keys of `atoll-dns`: default, unit and meaning of each. What is made of them, and what is
+//! refused, stands in [`super::config`].
+
+use common::config::KeySpec;
+
+const fn key(
+    path: &'static str,
+    default: Option<&'static str>,
+    example: &'static str,
+    what: &'static str,
+    why: &'static str,
+) -> KeySpec {
+    KeySpec {
+        path,
+        default,
+        example,
+        what,
+        why,
+    }
+}
+
+/// Every key, with its default and meaning.
+pub static KEYS: &[KeySpec] = &[
+    key(
+        "zone",
+        None,
+        "nyud.net",
+        "domain name",
+        "Zone that this server answers for.",
+    ),
+    key(
+        "node.name",
+        Some(""),
+        "dns-1",
+        "text",
+        "Name of this node in its log; empty for none.",
+    ),
+    key(
+        "dns.listen",
+        Some("127.0.0.1:5300"),
+        "192.0.2.53:53",
+        "list of addresses and ports",
+        "Where questions are answered, over UDP and TCP alike.",
+    ),
+    key(
+        "dns.udp_inflight",
+        Some("1024"),
+        "1024",
+        "number",
+        "UDP questions being answered at once; more are dropped and counted.",
+    ),
+    key(
+        "dns.tcp_connections",
+        Some("256"),
+        "256",
+        "number",
+        "TCP connections at once; more are closed and counted. Each costs a descriptor.",
+    ),
+    key(
+        "dns.tcp_idle",
+        Some("10s"),
+        "10s",
+        "duration",
+        "A TCP connection that sends no whole question, or takes no answer, for so long is closed.",
+    ),
+    key(
+        "zone.ns",
+        Some(""),
+        "ns1=192.0.2.53,ns2=198.51.100.53",
+        "list of name=address",
+        "Name servers of the zone, the primary first, names relative to the zone or full; a name in the \
+         zone needs its address, one outside has none. Empty: ns1 and ns2 at the addresses of dns.listen.",
+    ),
+    key(
+        "zone.hostmaster",
+        Some(""),
+        "hostmaster@example.net",
+        "mail address",
+        "Who runs the zone, for its SOA record. Empty: hostmaster@<zone>.",
+    ),
+    key(
+        "zone.serial",
+        Some("1"),
+        "2026010100",
+        "number",
+        "Serial of the SOA record. The zone is never transferred, so it is for people to look at.",
+    ),
+    key(
+        "zone.services",
+        Some("www,status,check"),
+        "www,status",
+        "list of labels",
+        "Single labels under the zone that answer with live proxies, as the zone itself does.",
+    ),
+    key(
+        "answer.ttl",
+        Some("30s"),
+        "30s",
+        "duration in whole seconds",
+        "How long resolvers keep addresses. Longer is fewer questions, and longer use of a proxy that died.",
+    ),
+    key(
+        "answer.count",
+        Some("4"),
+        "4",
+        "number, 1 to 16",
+        "Addresses in one answer. One is too few: a client whose only address just died cannot go on.",
+    ),
+    key(
+        "answer.negative_ttl",
+        Some("30s"),
+        "30s",
+        "duration in whole seconds",
+        "How long resolvers remember that a name or type does not exist.",
+    ),
+    key(
+        "answer.when_empty",
+        Some("last,anchors"),
+        "last,anchors",
+        "list of last, anchors",
+        "What to answer with when no proxy is alive, in this order: the last verified ones for \
+         answer.last_for, then answer.anchors. SERVFAIL comes after all of it.",
+    ),
+    key(
+        "answer.last_for",
+        Some("30s"),
+        "30s",
+        "duration",
+        "How long the last verified proxies stand in when none is alive.",
+    ),
+    key(
+        "answer.anchors",
+        Some(""),
+        "192.0.2.80,2001:db8::80",
+        "list of IP addresses",
+        "Addresses to answer with when no proxy is alive; nobody checks them.",
+    ),
+    key(
+        "check.ping_every",
+        Some("1s"),
+        "1s",
+        "duration",
+        "Between pings of each proxy's index. Two missed in a row take the proxy out.",
+    ),
+    key(
+        "check.http_every",
+        Some("2s"),
+        "2s",
+        "duration",
+        "Between HTTP requests to each proxy. One failed takes it out, so with check.timeout this bounds how \
+         long a hung proxy is still named. Each costs the proxy a connection.",
+    ),
+    key(
+        "check.timeout",
+        Some("800ms"),
+        "800ms",
+        "duration",
+        "For one ping or HTTP request. Shorter than the round trip to a proxy, it shuts that proxy out.",
+    ),
+    key(
+        "check.concurrency",
+        Some("64"),
+        "64",
+        "number",
+        "Pings, and HTTP requests, under way at once. Too few for the number of proxies makes checks rarer.",
+    ),
+    key(
+        "check.fixed",
+        Some(""),
+        "192.0.2.80:80",
+        "list of addresses and ports",
+        "Proxies known without an index, verified by HTTP alone.",
+    ),
+    key(
+        "index.socket",
+        Some(""),
+        "/run/atoll/dht.sock",
+        "path",
+        "Unix socket of the local index, which names candidates and pings them. Empty: none.",
+    ),
+    key(
+        "admin.listen",
+        Some(""),
+        "127.0.0.1:9153",
+        "address and port",
+        "Where /metrics, /healthz, /readyz and /state are served. Empty: nowhere.",
+    ),
+    key(
+        "log.format",
+        Some("human"),
+        "json",
+        "human or json",
+        "How log lines look.",
+    ),
+    key(
+        "log.level",
+        Some("info"),
+        "debug",
+        "level, or levels by target",
+        "Which log lines are written: error, warn, info, debug or trace.",
+    ),
+];
