@@ -3,6 +3,11 @@
 //! The daemons are shell scripts that write down their process ids, so nothing here depends on
 //! what the real ones do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail like the tests themselves"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -63,9 +68,9 @@ async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
             tokio::time::sleep(LOOK).await;
         }
     };
-    tokio::time::timeout(DEADLINE, polled)
-        .await
-        .unwrap_or_else(|_| panic!("never {what}"))
+    let found = tokio::time::timeout(DEADLINE, polled).await;
+    assert!(found.is_ok(), "never {what}");
+    found.unwrap()
 }
 
 fn pids(dir: &Path) -> Vec<Pid> {
@@ -104,7 +109,8 @@ async fn a_daemon_that_dies_early_is_named_with_its_last_words() {
     let output = output(&mut dev(dir.path())).await;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("node1 ended (exit status: 7)"), "{text}");
+    // Which of the five is noticed first is a matter of chance.
+    assert!(text.contains(" ended (exit status: 7)"), "{text}");
     assert!(text.contains("cannot read the moon"), "{text}");
     assert!(text.contains("mend what it says"), "{text}");
 }

@@ -175,8 +175,10 @@ impl Checklist {
             .count();
         let first = self.due().first().and_then(|at| self.items.get(*at));
         match first.and_then(|item| Some((item, item.lacks.as_ref()?))) {
-            None => format!("all {total} checks hold"),
-            Some((item, lacks)) => format!("{held}/{total} checks hold; {} {lacks}", item.title),
+            None => format!("all {total} checks passed"),
+            Some((item, lacks)) => {
+                format!("{held}/{total} checks passed, next {}: {lacks}", item.title)
+            }
         }
     }
 

@@ -125,6 +125,8 @@ pub async fn run(args: DevArgs) -> Outcome {
 
     let mut fleet = Fleet::default();
     let worked = tokio::select! {
+        // While the cluster stays, a signal is how it is meant to end; `operate` knows.
+        biased;
         worked = operate(&args, plan, &exe, &mut fleet, shutdown.clone()) => worked,
         () = shutdown.draining() => {
             say::note("interrupted");
@@ -176,7 +178,9 @@ async fn operate(
 
     let cluster = running(&plan, fleet);
     let _published = publish(args.ready_file.as_deref(), &cluster)?;
-    say::result(&summary(&plan, &host));
+    // Standard output is for one reader: a person, or a program that wants JSON alone.
+    let speak = if args.json { say::note } else { say::result };
+    speak(&summary(&plan, &host));
     let mut exit = Exit::Ok;
     if let Some(clients) = args.crowd {
         say::note(&format!(

@@ -38,7 +38,7 @@ pub(super) fn summary(plan: &Plan, host: &str) -> String {
         say(
             "break",
             format!(
-                "curl -X POST http://{}/delay?ms=2000   (or /dead, /alive)",
+                "curl -X POST 'http://{}/delay?ms=2000'   (or /dead, /alive)",
                 origin.admin
             ),
         );
