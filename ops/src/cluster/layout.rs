@@ -318,14 +318,16 @@ impl Wish {
     }
 
     fn name_server(&self, server: u16) -> Planned {
-        let [a, b, c, _] = Ipv4Addr::LOCALHOST.octets();
-        let last = u8::try_from(server + 1).unwrap_or(u8::MAX);
-        let ip = Ipv4Addr::new(a, b, c, last);
+        let ip = dns_ip(server);
         let (addr, admin) = (self.at(ip, offset::DNS), self.at(ip, offset::DNS_ADMIN));
+        let all: Vec<String> = (1..=self.dns)
+            .map(|each| format!("ns{each}={}", dns_ip(each)))
+            .collect();
         // Each name server asks another node's index; they share when there are fewer nodes.
         let node = (server - 1) % self.nodes + 1;
         let mut args = self.common_args(&format!("ns{server}"), admin);
         set(&mut args, "zone", &self.zone);
+        set(&mut args, "zone.ns", all.join(","));
         set(&mut args, "dns.listen", addr);
         set(&mut args, "index.socket", self.socket(node).display());
         Planned {
@@ -392,6 +394,13 @@ pub fn node_ip(node: u16) -> Ipv4Addr {
     let at = node.saturating_sub(1) + FIRST - 1;
     let [net, host] = [at / PER_NET, at % PER_NET + 1].map(|n| u8::try_from(n).unwrap_or(u8::MAX));
     Ipv4Addr::new(127, 0, net, host)
+}
+
+/// The loopback address of name server `server`, counted from 1: 127.0.0.2 to 127.0.0.9.
+#[must_use]
+pub fn dns_ip(server: u16) -> Ipv4Addr {
+    let last = u8::try_from(server.saturating_add(1)).unwrap_or(u8::MAX);
+    Ipv4Addr::new(127, 0, 0, last)
 }
 
 fn set(args: &mut Vec<String>, key: &str, value: impl std::fmt::Display) {

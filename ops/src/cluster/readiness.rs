@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 
 use super::layout::{Kind, Planned};
-use super::process::{Ended, Fleet};
+use super::process::{Ended, Fleet, tail};
 use super::question;
 use crate::admin;
 use crate::outcome::Failure;
@@ -182,29 +182,31 @@ impl Checklist {
         }
     }
 
-    /// Everything that is missing, for people.
+    /// What is missing, for people: what was due, with the last words of the first process.
     #[must_use]
-    pub fn missing(&self) -> String {
-        let open = self
-            .items
+    pub fn missing(&self, last_words: impl Fn(&Path) -> Vec<String>) -> String {
+        let due: Vec<&Item> = self
+            .due()
             .iter()
-            .filter_map(|item| Some((item, item.lacks.as_ref()?)));
-        let lines: Vec<String> = open
-            .map(|(item, lacks)| {
-                format!(
-                    "\n    {}: {lacks} (log: {})",
-                    item.title,
-                    item.log.display()
-                )
-            })
+            .filter_map(|at| self.items.get(*at))
             .collect();
-        let more = lines.len().saturating_sub(SHOWN);
-        let rest = if more > 0 {
-            format!("\n    and {more} more")
-        } else {
-            String::new()
-        };
-        lines.into_iter().take(SHOWN).chain([rest]).collect()
+        let mut text = String::new();
+        for (at, item) in due.iter().take(SHOWN).enumerate() {
+            let lacks = item.lacks.as_deref().unwrap_or_default();
+            text.push_str(&format!("\n    {}: {lacks}", item.title));
+            for line in if at == 0 {
+                last_words(&item.log)
+            } else {
+                Vec::new()
+            } {
+                text.push_str("\n        log: ");
+                text.push_str(&line);
+            }
+        }
+        if due.len() > SHOWN {
+            text.push_str(&format!("\n    and {} more", due.len() - SHOWN));
+        }
+        text
     }
 }
 
@@ -237,8 +239,8 @@ pub async fn wait(
             return Err(early_end(&ended));
         }
         if clock.moment() > until {
-            let what = format!("not ready after {deadline:?}:{}", list.missing());
-            let advice = "\nlook into the logs named above (keep them with --dir DIR), or give the \
+            let what = format!("not ready after {deadline:?}:{}", list.missing(tail));
+            let advice = "\nkeep the logs with --dir DIR and look into them, or give the \
                 machine more room";
             return Err(Failure::failed(what, advice));
         }
@@ -313,8 +315,6 @@ async fn probe(check: Check, host: &str) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use common::name::Zone;
 
     use super::super::binaries::Programs;
@@ -373,10 +373,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_its_log() {
+    fn what_was_due_is_named_and_the_first_has_its_last_words() {
         let mut list = list();
+        list.note(0, Found::Holds);
         list.note(1, Found::Lacks("not ready: no neighbours".to_owned()));
-        let text = list.missing();
-        assert!(text.contains("dht node1: not ready: no neighbours (log: /tmp/x/node1-dht.log)"));
+        let text = list.missing(|log| vec![format!("end of {}", log.display())]);
+        let expected = "\n    dht node1: not ready: no neighbours\
+            \n        log: end of /tmp/x/node1-dht.log\
+            \n    dht node2: not asked yet";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(!text.contains("no request sent yet"), "{text}");
     }
 }

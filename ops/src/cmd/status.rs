@@ -175,23 +175,31 @@ async fn look(entry: Entry) -> Line {
 
 /// The few figures that say most about a daemon; those that it does not export are left out.
 fn key_figures(kind: Kind, figures: &Figures) -> String {
-    let wanted: &[(&str, &str)] = match kind {
+    // What it is called, the metric, and which of its series.
+    let wanted: &[(&str, &str, &str)] = match kind {
         Kind::Proxy => &[
-            ("requests", "atoll_proxy_requests_total"),
-            ("origin fetches", "atoll_proxy_origin_fetches_total"),
+            ("requests", "atoll_proxy_requests_total", ""),
+            (
+                "origin fetches",
+                "atoll_proxy_fetches_total",
+                "source=\"origin\"",
+            ),
         ],
         Kind::Dht => &[
-            ("contacts", "atoll_dht_contacts"),
-            ("values", "atoll_dht_stored_values"),
+            ("contacts", "atoll_dht_contacts", ""),
+            ("values", "atoll_dht_values", ""),
         ],
         Kind::Dns => &[
-            ("queries", "atoll_dns_queries_total"),
-            ("live proxies", "atoll_dns_live_proxies"),
+            ("questions", "atoll_dns_questions_total", ""),
+            ("live proxies", "atoll_dns_proxies_live", ""),
         ],
-        Kind::Origin => &[("requests", "atoll_origin_requests_total")],
+        Kind::Origin => &[("requests", "atoll_origin_requests_total", "")],
     };
-    let shown =
-        |(label, name): &(&str, &str)| figures.sum(name).map(|sum| format!("{label} {sum:.0}"));
+    let shown = |(label, name, series): &(&str, &str, &str)| {
+        figures
+            .sum_where(name, series)
+            .map(|sum| format!("{label} {sum:.0}"))
+    };
     wanted
         .iter()
         .filter_map(shown)

@@ -80,7 +80,8 @@ fn command_lines_name_addresses_socket_and_secret() {
     assert_eq!(
         line(Kind::Dns),
         "--set node.name=ns1 --set admin.listen=127.0.0.2:8086 --set zone=nyud.test \
-         --set dns.listen=127.0.0.2:8085 --set index.socket=/tmp/atoll-x/node1/index.sock"
+         --set zone.ns=ns1=127.0.0.2,ns2=127.0.0.3 --set dns.listen=127.0.0.2:8085 \
+         --set index.socket=/tmp/atoll-x/node1/index.sock"
     );
     assert_eq!(
         line(Kind::Origin),
