@@ -396,7 +396,7 @@ impl Checker {
             Standing::Unverified => {}
         }
         self.outputs.push_back(Output::Changed(change));
-        let set = self.pool.live_set(self.config.last_for, now);
+        let set = self.pool.live_set(self.config.detection(), now);
         if set != self.published {
             self.published = set.clone();
             self.outputs.push_back(Output::Publish(set));

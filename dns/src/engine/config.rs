@@ -86,9 +86,6 @@ pub struct CheckConfig {
     pub concurrency: usize,
     /// Proxies known without an index; verified by HTTP alone.
     pub fixed: Vec<SocketAddr>,
-    /// How long the last verified set may stand in; proxies that left the set within this time
-    /// before it became empty belong to it.
-    pub last_for: Duration,
 }
 
 impl Default for CheckConfig {
@@ -99,8 +96,16 @@ impl Default for CheckConfig {
             timeout: Duration::from_millis(800),
             concurrency: 64,
             fixed: Vec::new(),
-            last_for: Duration::from_secs(30),
         }
+    }
+}
+
+impl CheckConfig {
+    /// How long it may take to see that a proxy is dead, if checks are made when they are due.
+    #[must_use]
+    pub fn detection(&self) -> Duration {
+        let pings = self.ping_every + self.ping_every;
+        self.http_every.max(pings) + self.timeout
     }
 }
 

@@ -121,19 +121,19 @@ impl Pool {
         self.proxies.values_mut().for_each(Proxy::forgive);
     }
 
-    /// The set to answer from. When nobody is live, those that left within `last_for` before now,
-    /// all of them and not only the very last: if all seem to die together it is more likely that
-    /// we lost sight of them. Those that asked to be left alone, and those whose process is known
-    /// to be gone, are not among them.
+    /// The set to answer from. When nobody is live, those that left within `together` before now,
+    /// all of them and not only the very last: of proxies that die at once one is seen to be the
+    /// last. Those that asked to be left alone, and those whose process is known to be gone, are
+    /// not among them.
     #[must_use]
-    pub fn live_set(&self, last_for: Duration, now: Moment) -> LiveSet {
+    pub fn live_set(&self, together: Duration, now: Moment) -> LiveSet {
         let live = self.iter().filter(|proxy| proxy.is_live());
         let set = LiveSet::new(live.map(|proxy| proxy.http.ip()), None);
         if set.anyone() {
             return set;
         }
         let recent = self.iter().filter(|proxy| {
-            let left_lately = proxy.left.is_some_and(|left| now.since(left) <= last_for);
+            let left_lately = proxy.left.is_some_and(|left| now.since(left) <= together);
             left_lately && may_stand_in(proxy.standing)
         });
         let last = LiveSet::new(recent.map(|proxy| proxy.http.ip()), Some(now));

@@ -52,7 +52,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
         settings.reject("dns.listen", "at least one address is needed");
     }
     let answer = answer(settings);
-    let check = check(settings, answer.last_for);
+    let check = check(settings);
     let zone_data = zone_data(settings, &zone, &listen);
     let level: String = settings.value("log.level");
     let log_filter = log_filter(settings, &level)?;
@@ -99,7 +99,7 @@ fn answer(settings: &mut Settings) -> AnswerConfig {
     }
 }
 
-fn check(settings: &mut Settings, last_for: Duration) -> CheckConfig {
+fn check(settings: &mut Settings) -> CheckConfig {
     let mut span = |path| {
         let span = settings.value::<Span>(path).0;
         if span < Duration::from_millis(10) {
@@ -113,7 +113,6 @@ fn check(settings: &mut Settings, last_for: Duration) -> CheckConfig {
         timeout: span("check.timeout"),
         concurrency: at_least_one(settings, "check.concurrency"),
         fixed: settings.value("check.fixed"),
-        last_for,
     }
 }
 

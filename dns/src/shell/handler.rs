@@ -179,3 +179,80 @@ fn nothing_sent(metadata: Metadata) -> ResponseInfo {
         counts: HeaderCounts::default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use common::name::Zone;
+    use common::rng::Generator;
+    use hickory_server::net::NetError;
+    use hickory_server::net::runtime::TokioTime;
+    use hickory_server::proto::op::{Message, OpCode, Query};
+    use hickory_server::proto::rr::{Name, Record, RecordType};
+    use hickory_server::zone_handler::MessageResponse;
+
+    use super::*;
+    use crate::engine::config::{AnswerConfig, NameServer, ZoneConfig};
+    use crate::engine::zone::ZoneData;
+
+    /// Nobody may answer.
+    #[derive(Clone)]
+    struct Silence;
+
+    #[async_trait::async_trait]
+    impl ResponseHandler for Silence {
+        async fn send_response<'a>(
+            &mut self,
+            _: MessageResponse<
+                '_,
+                'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+            >,
+        ) -> Result<ResponseInfo, NetError> {
+            panic!("an answer where none was due");
+        }
+    }
+
+    async fn ignored(kind: MessageType, inflight_max: usize) -> Arc<Traffic> {
+        let config = ZoneConfig {
+            zone: Zone::parse("nyud.test").unwrap(),
+            servers: vec![NameServer {
+                name: "ns1.nyud.test".to_owned(),
+                addresses: vec!["192.0.2.53".parse().unwrap()],
+            }],
+            hostmaster: "hostmaster@nyud.test".to_owned(),
+            serial: 1,
+            services: Vec::new(),
+            negative_ttl: 30,
+        };
+        let zone = ZoneData::new(&config).unwrap();
+        let server = Server::new(zone, AnswerConfig::default(), Generator::from_seed(1));
+        let traffic = Arc::new(Traffic::default());
+        let server = Arc::new(Mutex::new(server));
+        let clock = SystemClock::new();
+        let handler = Handler::new(server, Arc::clone(&traffic), clock, inflight_max);
+        let mut message = Message::new(1, kind, OpCode::Query);
+        message.add_query(Query::query(Name::root(), RecordType::NS));
+        let from = "192.0.2.1:53".parse().unwrap();
+        let bytes = message.to_vec().unwrap();
+        let request = Request::from_bytes(bytes, from, Protocol::Udp).unwrap();
+        handler
+            .handle_request::<_, TokioTime>(&request, Silence)
+            .await;
+        traffic
+    }
+
+    #[tokio::test]
+    async fn a_question_beyond_the_bound_is_dropped_and_counted() {
+        let traffic = ignored(MessageType::Query, 0).await;
+        assert_eq!(traffic.dropped_busy.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_never_answered() {
+        let traffic = ignored(MessageType::Response, 1).await;
+        assert_eq!(traffic.dropped_response.load(Ordering::Relaxed), 1);
+    }
+}

@@ -65,3 +65,28 @@ fn outcome(error: &ClientError) -> PingOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_index_says_of_the_other_counts_as_its_silence() {
+        let rows = [
+            (
+                ClientError::Refused(Refusal::Unreachable),
+                PingOutcome::Silent,
+            ),
+            (ClientError::Deadline, PingOutcome::Late),
+            (ClientError::Refused(Refusal::Busy), PingOutcome::NoIndex),
+            (
+                ClientError::Unreachable(String::new()),
+                PingOutcome::NoIndex,
+            ),
+            (ClientError::Protocol(String::new()), PingOutcome::NoIndex),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(outcome(&error), expected, "{error:?}");
+        }
+    }
+}
