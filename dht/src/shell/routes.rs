@@ -1,0 +1,456 @@
+//! The local API: requests to commands, answers to responses. Documents are those of `api`.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::shell::admin::Inspect as _;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Frame, Incoming};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, timeout};
+
+use super::state::Shared;
+use crate::api::{
+    BODY_MAX, ClaimResponse, ErrorDoc, GetRequest, LevelDoc, LevelsResponse, NodeDoc, NodesRequest,
+    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, SERVICE_LINE_EVERY,
+    ServiceDoc, ServiceLine, ShapeError, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
+    deadline, micros, millis,
+};
+use crate::engine::message::Service;
+use crate::engine::{Answer, LevelInfo, NodeInfo, Wish};
+use crate::refusal::Refusal;
+
+/// Answers queued per command. A get has at most one per value of a key, and one more.
+const ANSWERS_MAX: usize = 32;
+
+/// Time for a request's body to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time beyond a command's deadline in which the engine itself says that it passed.
+const ENGINE_GRACE: Duration = Duration::from_millis(500);
+
+/// For commands that the engine answers at once.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// A command on its way to the engine.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// What is wanted.
+    pub(super) wish: Wish,
+    /// Time allowed from when the engine takes it.
+    pub(super) allowed: Duration,
+    /// Where answers go; the last one is final.
+    pub(super) answers: mpsc::Sender<Answer>,
+}
+
+/// The way to the engine.
+#[derive(Clone, Debug)]
+pub(super) struct Engine {
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) type ApiResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// A refusal on its way out, with words of its own if it has any.
+#[derive(Debug)]
+struct No(Refusal, Option<String>);
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal, None)
+    }
+}
+
+impl From<ShapeError> for No {
+    fn from(error: ShapeError) -> Self {
+        Self(Refusal::Malformed, Some(error.to_string()))
+    }
+}
+
+/// One request, one response, whatever happens.
+pub(super) async fn respond(engine: &Engine, request: Request<Incoming>) -> ApiResponse {
+    match route(engine, request).await {
+        Ok(response) => response,
+        Err(No(refusal, message)) => {
+            let mut doc = ErrorDoc::of(refusal);
+            doc.message = message.unwrap_or(doc.message);
+            json(status(refusal), &doc)
+        }
+    }
+}
+
+async fn route(engine: &Engine, request: Request<Incoming>) -> Result<ApiResponse, No> {
+    let path = request.uri().path().to_owned();
+    let wanted = match path.as_str() {
+        "/v1/levels" | "/v1/state" => Method::GET,
+        "/v1/get" | "/v1/put" | "/v1/claim" | "/v1/withdraw" | "/v1/nodes" | "/v1/ping"
+        | "/v1/service" => Method::POST,
+        _ => return Err(Refusal::NotFound.into()),
+    };
+    if *request.method() != wanted {
+        return Err(Refusal::Method.into());
+    }
+    match path.as_str() {
+        "/v1/levels" => levels(engine).await,
+        "/v1/state" => Ok(json(StatusCode::OK, &engine.shared.state())),
+        "/v1/get" => get(engine, read(request).await?).await,
+        "/v1/put" => put(engine, read(request).await?).await,
+        "/v1/claim" => claim(engine, read(request).await?).await,
+        "/v1/withdraw" => withdraw(engine, read(request).await?).await,
+        "/v1/nodes" => nodes(engine, read(request).await?).await,
+        "/v1/ping" => ping(engine, read(request).await?).await,
+        _ => service(engine, read(request).await?).await,
+    }
+}
+
+/// The document in a request's body.
+async fn read<Q: DeserializeOwned>(request: Request<Incoming>) -> Result<Q, No> {
+    let whole = Limited::new(request.into_body(), BODY_MAX).collect();
+    let body = match timeout(BODY_DEADLINE, whole).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Refusal::BodyTooLarge.into());
+        }
+        Ok(Err(error)) => return Err(No(Refusal::Malformed, Some(error.to_string()))),
+        Err(_) => return Err(Refusal::Deadline.into()),
+    };
+    serde_json::from_slice(&body).map_err(|e| No(Refusal::Malformed, Some(e.to_string())))
+}
+
+/// Hands a command to the engine.
+fn order(
+    engine: &Engine,
+    wish: Wish,
+    allowed: Duration,
+) -> Result<mpsc::Receiver<Answer>, Refusal> {
+    let (answers, received) = mpsc::channel(ANSWERS_MAX);
+    let sent = engine.orders.try_send(Order {
+        wish,
+        allowed,
+        answers,
+    });
+    sent.map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => Refusal::Busy,
+        mpsc::error::TrySendError::Closed(_) => Refusal::ShuttingDown,
+    })?;
+    Ok(received)
+}
+
+/// The next answer, or a refusal.
+async fn answer(answers: &mut mpsc::Receiver<Answer>, allowed: Duration) -> Result<Answer, No> {
+    match timeout(allowed + ENGINE_GRACE, answers.recv()).await {
+        Ok(Some(Answer::Refused(refusal))) => Err(refusal.into()),
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err(Refusal::ShuttingDown.into()),
+        Err(_) => Err(Refusal::Deadline.into()),
+    }
+}
+
+/// One command with one answer.
+async fn ask(engine: &Engine, wish: Wish, allowed: Duration) -> Result<Answer, No> {
+    let mut answers = order(engine, wish, allowed)?;
+    answer(&mut answers, allowed).await
+}
+
+async fn get(engine: &Engine, request: GetRequest) -> Result<ApiResponse, No> {
+    let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
+    let wish = Wish::Get {
+        key,
+        want: usize::from(request.want),
+    };
+    let mut answers = order(engine, wish, allowed)?;
+    if request.stream {
+        return Ok(respond_with(
+            StatusCode::OK,
+            LINES,
+            UnsyncBoxBody::new(Lines { answers }),
+        ));
+    }
+    let mut found = ValuesDoc {
+        values: Vec::new(),
+        last: true,
+    };
+    loop {
+        match answer(&mut answers, allowed).await? {
+            Answer::Values { values, last } => {
+                found.values.extend(values.iter().map(ValueDoc::from));
+                if last {
+                    return Ok(json(StatusCode::OK, &found));
+                }
+            }
+            _ => return Err(Refusal::Other.into()),
+        }
+    }
+}
+
+async fn put(engine: &Engine, request: PutRequest) -> Result<ApiResponse, No> {
+    let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
+    let ttl = Duration::from_millis(request.ttl_ms);
+    let wish = Wish::Put {
+        key,
+        value: request.bytes.resolve()?,
+        ttl,
+    };
+    match ask(engine, wish, allowed).await? {
+        Answer::Stored { copies } => Ok(json(
+            StatusCode::OK,
+            &PutResponse {
+                copies: count(copies),
+            },
+        )),
+        _ => Err(Refusal::Other.into()),
+    }
+}
+
+async fn claim(engine: &Engine, request: PutRequest) -> Result<ApiResponse, No> {
+    let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
+    let ttl = Duration::from_millis(request.ttl_ms);
+    let wish = Wish::Claim {
+        key,
+        value: request.bytes.resolve()?,
+        ttl,
+    };
+    let response = match ask(engine, wish, allowed).await? {
+        Answer::Granted => ClaimResponse {
+            granted: true,
+            values: Vec::new(),
+        },
+        Answer::Taken { values } => {
+            let values = values.iter().map(ValueDoc::from).collect();
+            ClaimResponse {
+                granted: false,
+                values,
+            }
+        }
+        _ => return Err(Refusal::Other.into()),
+    };
+    Ok(json(StatusCode::OK, &response))
+}
+
+async fn withdraw(engine: &Engine, request: WithdrawRequest) -> Result<ApiResponse, No> {
+    let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
+    match ask(engine, Wish::Withdraw { key }, allowed).await? {
+        Answer::Withdrawn { copies } => Ok(json(
+            StatusCode::OK,
+            &WithdrawResponse {
+                copies: count(copies),
+            },
+        )),
+        _ => Err(Refusal::Other.into()),
+    }
+}
+
+async fn nodes(engine: &Engine, request: NodesRequest) -> Result<ApiResponse, No> {
+    let allowed = deadline(request.deadline_ms);
+    let NodesRequest {
+        level,
+        near,
+        service,
+        ..
+    } = request;
+    let wish = Wish::Nodes {
+        level,
+        count: usize::from(request.count),
+        near,
+        service,
+    };
+    let view = |node: NodeInfo| NodeDoc {
+        id: node.id,
+        addr: node.addr,
+        rtt_us: node.rtt.map(micros),
+        services: node.services.iter().map(ServiceDoc::of).collect(),
+    };
+    match ask(engine, wish, allowed).await? {
+        Answer::Nodes(nodes) => {
+            let nodes = nodes.into_iter().map(view).collect();
+            Ok(json(StatusCode::OK, &NodesResponse { nodes }))
+        }
+        _ => Err(Refusal::Other.into()),
+    }
+}
+
+async fn ping(engine: &Engine, request: PingRequest) -> Result<ApiResponse, No> {
+    let allowed = deadline(request.deadline_ms);
+    match ask(engine, Wish::Ping { addr: request.addr }, allowed).await? {
+        Answer::Pong { rtt, services } => {
+            let services = services.iter().map(ServiceDoc::of).collect();
+            Ok(json(
+                StatusCode::OK,
+                &PingResponse {
+                    rtt_us: micros(rtt),
+                    services,
+                },
+            ))
+        }
+        _ => Err(Refusal::Other.into()),
+    }
+}
+
+async fn levels(engine: &Engine) -> Result<ApiResponse, No> {
+    let view = |level: LevelInfo| LevelDoc {
+        level: level.level,
+        threshold_ms: level.threshold.map(millis),
+        cluster: level.cluster,
+        size: level.size,
+        age_s: level.age.as_secs(),
+    };
+    match ask(engine, Wish::Levels, AT_ONCE).await? {
+        Answer::Levels(levels) => {
+            let levels = levels.into_iter().map(view).collect();
+            Ok(json(StatusCode::OK, &LevelsResponse { levels }))
+        }
+        _ => Err(Refusal::Other.into()),
+    }
+}
+
+async fn service(engine: &Engine, request: ServiceDoc) -> Result<ApiResponse, No> {
+    request.check()?;
+    let service: Service = (request.name, request.addr);
+    ask(
+        engine,
+        Wish::Register {
+            service: service.clone(),
+        },
+        AT_ONCE,
+    )
+    .await?;
+    let mut ticks = tokio::time::interval(SERVICE_LINE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let session = Session {
+        engine: engine.clone(),
+        service,
+        ticks,
+    };
+    Ok(respond_with(
+        StatusCode::OK,
+        LINES,
+        UnsyncBoxBody::new(session),
+    ))
+}
+
+/// A registration: the body that lasts as long as its client's connection. A line says that it
+/// stands; dropped, it ends.
+struct Session {
+    engine: Engine,
+    service: Service,
+    ticks: Interval,
+}
+
+impl Body for Session {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.ticks.poll_tick(context).map(|_| {
+            if self.engine.orders.is_closed() {
+                return None;
+            }
+            Some(Ok(Frame::data(line(&ServiceLine { registered: true }))))
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let wish = Wish::Deregister {
+            service: self.service.clone(),
+        };
+        let (answers, _) = mpsc::channel(1);
+        let order = Order {
+            wish,
+            allowed: AT_ONCE,
+            answers,
+        };
+        // A deregistration is never lost to a full queue: it waits for its turn.
+        if let Err(mpsc::error::TrySendError::Full(order)) = self.engine.orders.try_send(order) {
+            let orders = self.engine.orders.clone();
+            tokio::spawn(async move { drop(orders.send(order).await) });
+        }
+    }
+}
+
+/// A streamed get: one line per answer until the last.
+struct Lines {
+    answers: mpsc::Receiver<Answer>,
+}
+
+impl Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.answers.poll_recv(context).map(|answer| {
+            let line = match answer? {
+                Answer::Values { values, last } => {
+                    let values = values.iter().map(ValueDoc::from).collect();
+                    line(&ValuesDoc { values, last })
+                }
+                Answer::Refused(refusal) => line(&ErrorDoc::of(refusal)),
+                _ => return None,
+            };
+            Some(Ok(Frame::data(line)))
+        })
+    }
+}
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+fn line<D: Serialize>(doc: &D) -> Bytes {
+    let mut bytes = serde_json::to_vec(doc).unwrap_or_default();
+    bytes.push(b'\n');
+    Bytes::from(bytes)
+}
+
+fn json<D: Serialize>(status: StatusCode, doc: &D) -> ApiResponse {
+    respond_with(status, JSON, UnsyncBoxBody::new(Full::new(line(doc))))
+}
+
+fn respond_with(
+    status: StatusCode,
+    kind: &'static str,
+    body: UnsyncBoxBody<Bytes, Infallible>,
+) -> ApiResponse {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+}
+
+fn count(copies: usize) -> u32 {
+    u32::try_from(copies).unwrap_or(u32::MAX)
+}
+
+const fn status(refusal: Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Malformed | Refusal::TtlZero => StatusCode::BAD_REQUEST,
+        Refusal::BodyTooLarge | Refusal::ValueTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::Busy | Refusal::ServicesFull => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
+        Refusal::Unreachable | Refusal::Token | Refusal::Other => StatusCode::BAD_GATEWAY,
+        Refusal::Level => StatusCode::CONFLICT,
+        Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

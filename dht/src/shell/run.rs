@@ -1,0 +1,301 @@
+//! The loop. Each turn has the same order and a budget:
+//!
+//! 1. do what the engine wants done;
+//! 2. wait until something happens;
+//! 3. read datagrams, at most so many, so that answers already here count before any timer;
+//! 4. take commands, at most so many;
+//! 5. let the engine's timers fire.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::{Clock as _, Moment, SystemClock};
+use common::rng::Generator;
+use common::shell::cli::{StartError, bind_error};
+use common::shell::signals::Shutdown;
+use common::shell::{admin, log, secret};
+use common::telemetry::MetricTable;
+use common::wire::GENERATION;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::local::Local;
+use super::routes::{Engine, Order};
+use super::settings::DaemonConfig;
+use super::state::Shared;
+use super::udp::Udp;
+use super::{metrics, peers};
+use crate::engine::{Answer, Command, Event, Node, Output, Ticket};
+use crate::refusal::Refusal;
+
+/// Datagrams read and commands taken per turn. At about 10 microseconds each a turn stays under a
+/// few milliseconds.
+const BUDGET: usize = 128;
+
+/// Commands queued for the engine; more are refused as busy.
+const ORDERS_MAX: usize = 1_024;
+
+/// Time between two writings of the remembered peers.
+const PEERS_EVERY: Duration = Duration::from_secs(30);
+
+/// Runs the daemon until a signal ends it.
+///
+/// # Errors
+/// It could not start; the text says why and what to do.
+pub fn run(config: DaemonConfig) -> Result<(), StartError> {
+    log::init(config.log_format, &config.log_level);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| StartError::Runtime(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let signals = Shutdown::on_signals();
+        let (_handle, shutdown) =
+            signals.map_err(|error| StartError::Runtime(format!("no signals: {error}")))?;
+        Box::pin(Daemon::bind(config).await?.run(shutdown)).await;
+        Ok(())
+    })
+}
+
+/// A daemon whose sockets are bound and which has not said a word yet.
+#[derive(Debug)]
+pub struct Daemon {
+    udp: Udp,
+    local: Option<Local>,
+    admin: Option<TcpListener>,
+    state_dir: Option<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+impl Daemon {
+    /// Reads the secret and the remembered peers and binds every socket.
+    ///
+    /// # Errors
+    /// The first of these that fails; the text says what to do.
+    pub async fn bind(mut config: DaemonConfig) -> Result<Self, StartError> {
+        let runtime = |error: &dyn std::fmt::Display| StartError::Runtime(error.to_string());
+        let secret = secret::load(&config.secret_file).map_err(|error| runtime(&error))?;
+        let network = Arc::new(secret.network(GENERATION));
+        let listen = config.udp_listen;
+        let udp = Udp::bind(listen).map_err(|error| bind_error("udp.listen", listen, &error))?;
+        let bound = udp
+            .addr()
+            .map_err(|error| bind_error("udp.listen", listen, &error))?;
+        let admin = match config.admin_listen {
+            Some(addr) => {
+                let bound = admin::bind(addr).await;
+                Some(bound.map_err(|error| bind_error("admin.listen", addr, &error))?)
+            }
+            None => None,
+        };
+        let local = match &config.local_socket {
+            Some(path) => Some(Local::bind(path).await?),
+            None => None,
+        };
+        if let Some(dir) = &config.state_dir {
+            config.engine.remembered = peers::load(dir);
+        }
+        let rng = Generator::from_system().map_err(|error| runtime(&error))?;
+        let clock = SystemClock::new();
+        let addr = config.udp_advertise.unwrap_or(bound);
+        let node = Node::new(config.engine, network, addr, rng, clock.moment());
+        tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
+        let shared = Arc::new(Shared::new(node, clock, config.node_name));
+        Ok(Self {
+            udp,
+            local,
+            admin,
+            state_dir: config.state_dir,
+            shared,
+        })
+    }
+
+    /// The address other nodes reach this one at.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.shared.node().addr()
+    }
+
+    /// The address of the admin pages.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Serves until `shutdown` drains.
+    pub async fn run(self, shutdown: Shutdown) {
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        let engine = Engine {
+            orders,
+            shared: Arc::clone(&self.shared),
+        };
+        if let Some(listener) = self.admin {
+            let shared = Arc::clone(&self.shared);
+            let mut registry = Registry::default();
+            let table = MetricTable::new(move || metrics::table(&shared));
+            registry.register_collector(Box::new(table));
+            let inspect = Arc::clone(&self.shared) as Arc<dyn admin::Inspect>;
+            tokio::spawn(admin::serve(
+                listener,
+                Arc::new(registry),
+                inspect,
+                shutdown.clone(),
+            ));
+        }
+        // Held even without a local socket: a queue without senders would end the loop's wait.
+        let _engine = engine.clone();
+        let local = self
+            .local
+            .map(|local| tokio::spawn(local.serve(engine, shutdown.clone())));
+        let turns = Turns {
+            udp: self.udp,
+            orders: taken,
+            shared: self.shared,
+            state_dir: self.state_dir,
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            wake: Moment::ZERO,
+        };
+        turns.run(shutdown).await;
+        if let Some(local) = local {
+            // It ends by itself, once the answers are out; a panic there is in the log already.
+            drop(local.await);
+        }
+    }
+}
+
+/// The loop's own state.
+struct Turns {
+    udp: Udp,
+    orders: mpsc::Receiver<Order>,
+    shared: Arc<Shared>,
+    state_dir: Option<PathBuf>,
+    waiting: BTreeMap<Ticket, mpsc::Sender<Answer>>,
+    next_ticket: u64,
+    wake: Moment,
+}
+
+impl Turns {
+    async fn run(mut self, mut shutdown: Shutdown) {
+        let clock = self.shared.clock();
+        let mut remember = interval(PEERS_EVERY);
+        remember.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        remember.reset();
+        loop {
+            self.drain();
+            let wake = clock.instant(self.wake).into();
+            let mut first = None;
+            tokio::select! {
+                () = shutdown.draining() => break,
+                order = self.orders.recv() => first = order,
+                _ = self.udp.readable() => {}
+                () = sleep_until(wake) => {}
+                _ = remember.tick() => self.remember(),
+            }
+            self.read_datagrams(&clock);
+            self.take_orders(&clock, first);
+            let now = clock.moment();
+            if now >= self.wake {
+                self.shared.node().handle_timeout(now);
+            }
+        }
+        for (_, answers) in std::mem::take(&mut self.waiting) {
+            drop(answers.try_send(Answer::Refused(Refusal::ShuttingDown)));
+        }
+        self.remember();
+        tracing::info!("the index is down");
+    }
+
+    fn read_datagrams(&mut self, clock: &SystemClock) {
+        let mut node = self.shared.node();
+        for _ in 0..BUDGET {
+            let Some((from, bytes)) = self.udp.receive() else {
+                return;
+            };
+            node.handle_datagram(clock.moment(), from, bytes);
+        }
+    }
+
+    fn take_orders(&mut self, clock: &SystemClock, first: Option<Order>) {
+        let mut next = first;
+        for _ in 0..BUDGET {
+            let Some(order) = next.take().or_else(|| self.orders.try_recv().ok()) else {
+                return;
+            };
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            self.waiting.insert(ticket, order.answers);
+            let now = clock.moment();
+            let command = Command {
+                ticket,
+                deadline: now + order.allowed,
+                wish: order.wish,
+            };
+            self.shared.node().handle_command(now, command);
+        }
+    }
+
+    /// Does what the engine wants done.
+    fn drain(&mut self) {
+        let mut node = self.shared.node();
+        while let Some(output) = node.poll_output() {
+            match output {
+                Output::Transmit { to, bytes } => self.udp.send(to, &bytes),
+                Output::Answer { ticket, answer } => answer_to(&mut self.waiting, ticket, answer),
+                Output::Event(event) => tell(event),
+                Output::Wake(at, timer) => {
+                    tracing::trace!(timer = timer.as_str(), "to be woken");
+                    self.wake = at;
+                }
+            }
+        }
+    }
+
+    fn remember(&self) {
+        let Some(dir) = self.state_dir.clone() else {
+            return;
+        };
+        let known = self.shared.node().known_peers();
+        // A node alone keeps what it remembers: the others may come back.
+        if known.is_empty() {
+            return;
+        }
+        if let Err(error) = peers::save(&dir, known) {
+            tracing::warn!(dir = %dir.display(), %error, "peers not remembered");
+        }
+    }
+}
+
+fn answer_to(waiting: &mut BTreeMap<Ticket, mpsc::Sender<Answer>>, ticket: Ticket, answer: Answer) {
+    let last = answer.is_final();
+    if let Some(client) = waiting.get(&ticket) {
+        // A client that has gone, or that reads too slowly to be served, is its own affair.
+        drop(client.try_send(answer));
+    }
+    if last {
+        waiting.remove(&ticket);
+    }
+}
+
+fn tell(event: Event) {
+    match event {
+        Event::Joined(through) => tracing::info!(%through, "joined the network"),
+        Event::ContactAdded(id, addr) => tracing::debug!(?id, %addr, "contact added"),
+        Event::ContactFailed(id, addr) => tracing::info!(?id, %addr, "contact failed"),
+        Event::ContactRestarted(id, addr) => tracing::info!(?id, %addr, "contact restarted"),
+        Event::Alone => tracing::warn!("no contact is left"),
+        Event::SeenElsewhere(seen) => {
+            tracing::warn!(%seen, "others see this node elsewhere: is udp.advertise right?");
+        }
+        Event::Healed(key, copies) => tracing::debug!(?key, copies, "value put again"),
+        Event::HealthChanged(health) => tracing::info!(health = health.as_str(), "health"),
+        Event::Late(forgiven) => tracing::debug!(forgiven, "this node was late itself"),
+    }
+}

@@ -1,0 +1,356 @@
+//! The daemon's keys and the validated configuration made of them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use common::config::{ByteSize, KeySpec, Settings, Span};
+use common::shell::log::{Filter, Format};
+
+use crate::engine::config::{
+    AdmitConfig, Config, ContactConfig, LookupConfig, RpcConfig, StoreConfig,
+};
+
+/// Every key of the index daemon.
+pub static KEYS: &[KeySpec] = &[
+    KeySpec {
+        path: "udp.listen",
+        default: Some("127.0.0.1:7400"),
+        example: "0.0.0.0:7400",
+        what: "address and port",
+        why: "Where datagrams of other nodes arrive.",
+    },
+    KeySpec {
+        path: "udp.advertise",
+        default: Some(""),
+        example: "192.0.2.1:7400",
+        what: "address and port; empty: udp.listen",
+        why: "The address other nodes reach this one at. The node's id is derived from it, so a \
+              wrong one makes every other node drop what this one sends.",
+    },
+    KeySpec {
+        path: "join.seeds",
+        default: Some(""),
+        example: "192.0.2.1:7400",
+        what: "list of addresses and ports",
+        why: "Nodes to join through; any one that lives is enough. Empty: wait to be joined.",
+    },
+    KeySpec {
+        path: "local.socket",
+        default: Some(""),
+        example: "/run/atoll/index.sock",
+        what: "path of a Unix socket; empty: no local API",
+        why: "Where the proxy and the name server of this machine ask. Only its owner may connect.",
+    },
+    KeySpec {
+        path: "state.dir",
+        default: Some(""),
+        example: "/var/lib/atoll/index",
+        what: "directory; empty: remember nothing",
+        why: "Holds the peers known before a restart, so that a node finds back without its seeds.",
+    },
+    KeySpec {
+        path: "network.secret_file",
+        default: Some(""),
+        example: "/etc/atoll/secret",
+        what: "path of a file of mode 0600",
+        why: "The operator's secret. Nodes with another one never exchange a byte with this one.",
+    },
+    KeySpec {
+        path: "store.values",
+        default: Some("200000"),
+        example: "200000",
+        what: "number of values, about 0.5 KiB each",
+        why: "Most values held for others. When full, values that last longer displace shorter \
+              ones and the rest is refused as store_full.",
+    },
+    KeySpec {
+        path: "store.bytes",
+        default: Some("32MiB"),
+        example: "32MiB",
+        what: "size",
+        why: "Most bytes of values, bookkeeping not counted. Exceeded: as store.values.",
+    },
+    KeySpec {
+        path: "store.values_per_publisher",
+        default: Some("50000"),
+        example: "50000",
+        what: "number of values",
+        why: "Most values of one node, so that no node fills another: refused as publisher_full.",
+    },
+    KeySpec {
+        path: "store.ttl_max",
+        default: Some("24h"),
+        example: "24h",
+        what: "duration",
+        why: "Longest time a value is held. Longer ones keep dead pointers.",
+    },
+    KeySpec {
+        path: "lookup.window",
+        default: Some("3"),
+        example: "3",
+        what: "number of requests, 1 to 16",
+        why: "Requests outstanding per walk. More is faster past dead nodes and costs traffic.",
+    },
+    KeySpec {
+        path: "lookup.replicas",
+        default: Some("2"),
+        example: "2",
+        what: "number of nodes, 1 to 8",
+        why: "Nodes that store a value. With 1 the death of a node loses it until it is renewed.",
+    },
+    KeySpec {
+        path: "lookup.settle",
+        default: Some("4"),
+        example: "4",
+        what: "number of nodes, at least lookup.replicas, at most 16",
+        why: "Closest nodes that must answer before a search ends in vain. Fewer misses values \
+              while nodes come and go; more makes every miss slower.",
+    },
+    KeySpec {
+        path: "lookup.commands",
+        default: Some("1024"),
+        example: "1024",
+        what: "number of commands",
+        why: "Commands of local clients under way at once; more are refused as busy.",
+    },
+    KeySpec {
+        path: "admit.strangers",
+        default: Some("2000"),
+        example: "2000",
+        what: "datagrams per second and prefix (IPv4 /24, IPv6 /56)",
+        why: "What addresses that have not proven themselves may send. Too low, and a restart of \
+              many nodes behind one prefix starves itself.",
+    },
+    KeySpec {
+        path: "admit.members",
+        default: Some("20000"),
+        example: "20000",
+        what: "datagrams per second and address",
+        why: "What a proven address may send.",
+    },
+    KeySpec {
+        path: "ping.idle",
+        default: Some("5s"),
+        example: "5s",
+        what: "duration, 1s to 5m",
+        why: "A contact silent for so long is pinged. Shorter notices deaths sooner and costs \
+              about 400 bytes per contact each time.",
+    },
+    KeySpec {
+        path: "admin.listen",
+        default: Some(""),
+        example: "127.0.0.1:7480",
+        what: "address and port; empty: none",
+        why: "Serves /metrics, /healthz, /readyz and /state. For loopback or a management network.",
+    },
+    KeySpec {
+        path: "node.name",
+        default: Some(""),
+        example: "ams-3",
+        what: "text",
+        why: "Name of the node in logs and on its state page. Identifies nothing.",
+    },
+    KeySpec {
+        path: "log.format",
+        default: Some("human"),
+        example: "human",
+        what: "human or json",
+        why: "How a log line looks.",
+    },
+    KeySpec {
+        path: "log.level",
+        default: Some("info"),
+        example: "info",
+        what: "error, warn, info, debug or trace, also by module: info,dht=debug",
+        why: "Which log lines are written. trace writes one per datagram.",
+    },
+];
+
+/// The configuration of the daemon.
+#[derive(Clone, Debug)]
+pub struct DaemonConfig {
+    /// Where datagrams arrive.
+    pub udp_listen: SocketAddr,
+    /// Where others reach this node; `None`: at the bound address.
+    pub udp_advertise: Option<SocketAddr>,
+    /// Path of the local socket, if there is to be one.
+    pub local_socket: Option<PathBuf>,
+    /// Directory of the remembered peers, if any.
+    pub state_dir: Option<PathBuf>,
+    /// The secret's file.
+    pub secret_file: PathBuf,
+    /// Where the admin pages are, if anywhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// The node's name for people.
+    pub node_name: String,
+    /// How log lines look.
+    pub log_format: Format,
+    /// Which log lines are written.
+    pub log_level: Filter,
+    /// How the engine behaves.
+    pub engine: Config,
+}
+
+impl DaemonConfig {
+    /// Reads `settings`; mistakes go back into them.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Self {
+        let config = Self {
+            udp_listen: settings.value("udp.listen"),
+            udp_advertise: settings.optional("udp.advertise"),
+            local_socket: settings.optional("local.socket"),
+            state_dir: settings.optional("state.dir"),
+            secret_file: settings.optional("network.secret_file").unwrap_or_default(),
+            admin_listen: settings.optional("admin.listen"),
+            node_name: settings.optional("node.name").unwrap_or_default(),
+            log_format: settings.value("log.format"),
+            log_level: settings.value("log.level"),
+            engine: engine(settings),
+        };
+        config.check(settings);
+        config
+    }
+
+    fn check(&self, settings: &mut Settings) {
+        if self.secret_file.as_os_str().is_empty() {
+            let advice = "it must be set; make a secret with `atoll secret new --out FILE`, once \
+                          per network, and give the same file to every node";
+            settings.reject("network.secret_file", advice);
+        }
+        let lookup = &self.engine.lookup;
+        if !(1..=16).contains(&lookup.window) {
+            settings.reject("lookup.window", "must be 1 to 16");
+        }
+        if !(1..=8).contains(&lookup.replicas) {
+            settings.reject("lookup.replicas", "must be 1 to 8");
+        }
+        if lookup.settle < lookup.replicas || lookup.settle > 16 {
+            settings.reject("lookup.settle", "must be lookup.replicas to 16");
+        }
+        if !(1..=300).contains(&self.engine.contacts.ping_idle.as_secs()) {
+            settings.reject("ping.idle", "must be 1s to 5m");
+        }
+        match self.udp_advertise {
+            Some(addr) if addr.ip().is_unspecified() || addr.port() == 0 => {
+                settings.reject(
+                    "udp.advertise",
+                    format!("{addr} is nowhere others can send to"),
+                );
+            }
+            None if self.udp_listen.ip().is_unspecified() => {
+                let advice = "must be set when udp.listen is every address of the machine";
+                settings.reject("udp.advertise", advice);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn engine(settings: &mut Settings) -> Config {
+    let store = StoreConfig {
+        values: settings.value("store.values"),
+        bytes: {
+            let size: ByteSize = settings.value("store.bytes");
+            usize::try_from(size.0).unwrap_or(usize::MAX)
+        },
+        values_per_publisher: settings.value("store.values_per_publisher"),
+        ttl_max: settings.value::<Span>("store.ttl_max").0,
+        ..StoreConfig::default()
+    };
+    let lookup = LookupConfig {
+        window: settings.value("lookup.window"),
+        settle: settings.value("lookup.settle"),
+        replicas: settings.value("lookup.replicas"),
+        tasks: settings.value("lookup.commands"),
+        ..LookupConfig::default()
+    };
+    let admit = AdmitConfig {
+        strangers_per_second: settings.value("admit.strangers"),
+        members_per_second: settings.value("admit.members"),
+        ..AdmitConfig::default()
+    };
+    let contacts = ContactConfig {
+        ping_idle: settings.value::<Span>("ping.idle").0,
+        ..ContactConfig::default()
+    };
+    Config {
+        seeds: settings
+            .optional::<Vec<SocketAddr>>("join.seeds")
+            .unwrap_or_default(),
+        remembered: Vec::new(),
+        store,
+        lookup,
+        rpc: RpcConfig::default(),
+        admit,
+        contacts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::Sources;
+
+    use super::*;
+
+    fn mistakes(sets: &[&str]) -> String {
+        let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let mut settings = Settings::resolve(
+            KEYS,
+            &Sources {
+                sets: &sets,
+                ..Sources::default()
+            },
+        );
+        drop(DaemonConfig::read(&mut settings));
+        assert_eq!(
+            settings.unread(),
+            Vec::<&str>::new(),
+            "a key without effect"
+        );
+        settings
+            .finish()
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn only_the_secret_must_be_set() {
+        assert_eq!(mistakes(&["network.secret_file=/s"]), "");
+        assert!(mistakes(&[]).contains("atoll secret new"));
+    }
+
+    #[test]
+    fn an_address_nobody_can_send_to_is_refused() {
+        let secret = "network.secret_file=/s";
+        let said = mistakes(&[secret, "udp.listen=0.0.0.0:7400"]);
+        assert!(said.contains("udp.advertise: must be set"), "{said}");
+        let said = mistakes(&[secret, "udp.advertise=0.0.0.0:7400"]);
+        assert!(said.contains("nowhere"), "{said}");
+        let both = [
+            secret,
+            "udp.listen=0.0.0.0:7400",
+            "udp.advertise=192.0.2.1:7400",
+        ];
+        assert_eq!(mistakes(&both), "");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_together() {
+        let said = mistakes(&[
+            "network.secret_file=/s",
+            "lookup.window=0",
+            "lookup.replicas=9",
+            "lookup.settle=1",
+            "ping.idle=10m",
+        ]);
+        for key in [
+            "lookup.window",
+            "lookup.replicas",
+            "lookup.settle",
+            "ping.idle",
+        ] {
+            assert!(said.contains(key), "{key} in {said}");
+        }
+    }
+}

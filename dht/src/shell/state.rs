@@ -1,0 +1,98 @@
+//! The state page and readiness: the engine's view as JSON.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::clock::{Clock as _, SystemClock};
+use common::shell::admin::{Inspect, Readiness};
+use serde_json::{Value, json};
+
+use crate::api::{micros, millis};
+use crate::engine::message::Service;
+use crate::engine::view::ContactView;
+use crate::engine::{Node, health::Health};
+
+/// The engine, shared between its loop and those who look.
+#[derive(Debug)]
+pub(super) struct Shared {
+    node: Mutex<Node>,
+    clock: SystemClock,
+    name: String,
+}
+
+impl Shared {
+    pub(super) const fn new(node: Node, clock: SystemClock, name: String) -> Self {
+        Self {
+            node: Mutex::new(node),
+            clock,
+            name,
+        }
+    }
+
+    /// The engine. Held for one turn or one look, never across a wait.
+    pub(super) fn node(&self) -> MutexGuard<'_, Node> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn clock(&self) -> SystemClock {
+        self.clock
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.node().health(self.clock.moment())
+    }
+}
+
+impl Inspect for Shared {
+    fn readiness(&self) -> Readiness {
+        let (node, now) = (self.node(), self.clock.moment());
+        if node.is_ready(now) {
+            return Readiness::Ready;
+        }
+        Readiness::NotReady(match node.health(now) {
+            Health::Alone => "no other node answers; check join.seeds and the secret".to_owned(),
+            health => format!("{}: no put and get through others yet", health.as_str()),
+        })
+    }
+
+    fn state(&self) -> Value {
+        let (node, now) = (self.node(), self.clock.moment());
+        let sizes = node.sizes();
+        json!({
+            "schema": 1,
+            "name": self.name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "id": node.id(),
+            "addr": node.addr(),
+            "seen_elsewhere": node.seen_elsewhere(),
+            "health": node.health(now).as_str(),
+            "ready": node.is_ready(now),
+            "services": services(node.services()),
+            "network_size": sizes.network,
+            "store": {
+                "keys": sizes.keys, "values": sizes.values, "bytes": sizes.value_bytes,
+                "kept": sizes.kept,
+            },
+            "under_way": { "calls": sizes.calls, "tasks": sizes.tasks },
+            "contacts": node.contacts(now).iter().map(contact).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn contact(view: &ContactView) -> Value {
+    json!({
+        "id": view.id,
+        "addr": view.addr,
+        "failed": view.failed,
+        "heard_ms_ago": view.heard.map(millis),
+        "rtt_us": view.rtt.map(|rtt: Duration| micros(rtt)),
+        "services": services(&view.services),
+    })
+}
+
+fn services(services: &[Service]) -> Vec<Value> {
+    services
+        .iter()
+        .map(|(name, addr)| json!({ "name": name, "addr": addr }))
+        .collect()
+}
