@@ -1,2 +1,32 @@
-//! Placeholder.
-fn main() {}
+//! `atoll-proxy`: arguments to configuration to [`proxy::shell::run`]. No logic here.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::shell::{cli, log};
+use proxy::engine::config::{Config, KEYS};
+
+/// Atoll's proxy: serves coralised URLs from its cache, else from a nearby proxy, else from the
+/// origin.
+///
+/// Alone, without index and name server:
+///   atoll-proxy --set zone=nyud.test --set http.listen=127.0.0.1:8080
+///   curl -H 'Host: example.com.nyud.test' http://127.0.0.1:8080/
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Args {
+    #[command(flatten)]
+    daemon: cli::DaemonArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let loaded = cli::load(&args.daemon, KEYS, |settings| {
+        let (format, filter) = (settings.value("log.format"), settings.value("log.level"));
+        (format, filter, Config::build(settings))
+    });
+    cli::main("atoll-proxy", loaded, |(format, filter, config)| {
+        log::init(format, &filter);
+        proxy::shell::run::run(config)
+    })
+}

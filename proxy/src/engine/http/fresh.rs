@@ -43,6 +43,16 @@ pub struct FreshPolicy {
     pub stale_on_error_max: Duration,
 }
 
+impl FreshPolicy {
+    /// The lifetime of a response with nothing to go by.
+    const fn default_for(&self, heat: Heat) -> Duration {
+        match heat {
+            Heat::Quiet => self.default_quiet,
+            Heat::Hot => self.default_hot,
+        }
+    }
+}
+
 impl Default for FreshPolicy {
     fn default() -> Self {
         Self {
@@ -142,26 +152,24 @@ pub fn lifetime(
     if !is_heuristically_cacheable(status) && !directives.public {
         return of(Duration::ZERO, LifetimeSource::None);
     }
+    let default = policy.default_for(heat);
     if let Some(modified) = date::field(headers, &LAST_MODIFIED) {
-        let duration = date
+        let share = date
             .since(modified)
             .saturating_mul(policy.heuristic_percent)
             / 100;
-        return of(
-            duration.min(policy.heuristic_max),
-            LifetimeSource::Heuristic,
-        );
+        // A page changed a minute ago would live for six seconds and let a crowd through each time:
+        // while the site is hot the default is the least a page gets.
+        if share >= default {
+            return of(share.min(policy.heuristic_max), LifetimeSource::Heuristic);
+        }
     }
-    let duration = match heat {
-        Heat::Quiet => policy.default_quiet,
-        Heat::Hot => policy.default_hot,
-    };
-    let source = if duration.is_zero() {
+    let source = if default.is_zero() {
         LifetimeSource::None
     } else {
         LifetimeSource::Default
     };
-    of(duration, source)
+    of(default, source)
 }
 
 /// What the Age field says: zero if it is absent or invalid (RFC 9111 §5.1).

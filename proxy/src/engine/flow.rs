@@ -1,0 +1,499 @@
+//! The façade of the engine: what is kept, what is under way, and what a request gets of both.
+//!
+//! Owns the store, the fills under way, the heat, the origins' gates, the blame of peers and the
+//! ledger of pointers, and only combines what they say. The shell holds one `Flow` behind one lock,
+//! asks it a question at a time and carries the answer out; nothing here waits.
+//!
+//! Invariants: at most one shared fill per key and variant is under way; a fill is registered
+//! before anyone can miss it and deregistered only after what it made can be found.
+//!
+//! `B` is the shell's handle to a body, `F` its handle to a fill.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::expiring::ExpiringMap;
+use http::{HeaderMap, Method};
+
+use super::announce::{Ledger, pointer_life};
+use super::heat::HeatMap;
+use super::http::control::RequestDirectives;
+use super::http::fresh::{FreshPolicy, Heat};
+use super::http::key::PrimaryKey;
+use super::http::store::NoStoreReason;
+use super::http::verdict::{self, RevalidateReason, StaleReason, Verdict};
+use super::origin::{Gate, Gates};
+use super::peers::Blame;
+use super::reason::FailReason;
+use super::store::object::Object;
+use super::store::{Budget, Store, Weight};
+
+/// Keys remembered as not shareable; the one that would be forgotten first makes room.
+pub const UNSHAREABLE_MAX: usize = 50_000;
+
+/// How long a key is remembered as not shareable: long enough for a crowd, short enough that a
+/// site which starts to allow caching is noticed.
+pub const UNSHAREABLE_FOR: Duration = Duration::from_secs(120);
+
+/// Fills under way at once; beyond that a miss is refused as busy.
+pub const FILLS_MAX: usize = 8_192;
+
+/// Patience with the index while a site is quiet: most URLs are asked for once, and nobody should
+/// wait for the world to say no.
+pub const PATIENCE_QUIET: Duration = Duration::from_millis(150);
+
+/// Patience while it is hot: then a second origin fetch is what we exist to prevent.
+pub const PATIENCE_HOT: Duration = Duration::from_millis(1_500);
+
+/// Names a fill within one `Flow`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FillId(u64);
+
+/// Why a request is forwarded, in the words of RFC 9211 §2.2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Miss {
+    /// Nothing is kept of this URL.
+    Uri,
+    /// Variants are kept, but not the one asked for.
+    Vary,
+    /// What is kept has to be validated.
+    Stale(RevalidateReason),
+    /// The method is not one whose answers are shared.
+    Method,
+    /// Answers for this key proved not to be shareable.
+    Unshareable(NoStoreReason),
+}
+
+/// A question to the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Which resource.
+    pub key: &'a PrimaryKey,
+    /// GET or HEAD.
+    pub method: &'a Method,
+    /// The client's fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// What a new fill is to do.
+#[derive(Debug)]
+pub struct Plan<B> {
+    /// Its name.
+    pub id: FillId,
+    /// Whether others may join it and its answer may be kept.
+    pub shared: bool,
+    /// A copy to validate, or to fall back on.
+    pub stale: Option<Arc<Object<B>>>,
+    /// Why it is needed.
+    pub miss: Miss,
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub enum Lookup<B, F> {
+    /// This copy answers it.
+    Hit {
+        /// The copy.
+        object: Arc<Object<B>>,
+        /// Why, if it is stale.
+        stale: Option<StaleReason>,
+        /// A fill that now has to be started to validate it in the background.
+        background: Option<(F, Plan<B>)>,
+    },
+    /// This fill, already under way, will answer it.
+    Join(F, Miss),
+    /// This new fill will; the caller starts it.
+    Start(F, Plan<B>),
+    /// The client wants a kept copy and there is none.
+    OnlyIfCached,
+    /// As many fills are under way as are carried.
+    Busy,
+}
+
+/// What a peer's request gets: it never causes a fetch.
+#[derive(Debug)]
+pub enum PeerLookup<B, F> {
+    /// This copy answers it.
+    Hit(Arc<Object<B>>),
+    /// This fill, under way, will.
+    Join(F),
+    /// Nothing here.
+    Nothing,
+}
+
+/// What a pointer that is due should say.
+#[derive(Debug)]
+pub enum Renewal<B> {
+    /// That this copy is here, for so long.
+    Copy(Arc<Object<B>>, Duration),
+    /// That it is being fetched.
+    Fetching,
+    /// Nothing: there is no fresh copy any more.
+    Withdraw,
+}
+
+struct Filling<B, F> {
+    id: FillId,
+    fill: F,
+    /// What it will answer with, once the head is here.
+    object: Option<Arc<Object<B>>>,
+}
+
+/// See the module.
+pub struct Flow<B, F> {
+    store: Store<B>,
+    fills: HashMap<PrimaryKey, Vec<Filling<B, F>>>,
+    filling: usize,
+    next_id: u64,
+    unshareable: ExpiringMap<PrimaryKey, NoStoreReason>,
+    heat: HeatMap,
+    gates: Gates<FailReason>,
+    blame: Blame,
+    ledger: Ledger,
+    policy: FreshPolicy,
+}
+
+impl<B, F> std::fmt::Debug for Flow<B, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flow")
+            .field("store", &self.store)
+            .field("filling", &self.filling)
+            .finish()
+    }
+}
+
+impl<B, F: Clone> Flow<B, F> {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(budget: Budget, policy: FreshPolicy) -> Self {
+        Self {
+            store: Store::new(budget),
+            fills: HashMap::new(),
+            filling: 0,
+            next_id: 0,
+            unshareable: ExpiringMap::new(UNSHAREABLE_MAX),
+            heat: HeatMap::default(),
+            gates: Gates::default(),
+            blame: Blame::default(),
+            ledger: Ledger::default(),
+            policy,
+        }
+    }
+
+    // ---- asked by the shell for a client
+
+    /// What a client's request gets. Counts towards the site's heat.
+    pub fn lookup(&mut self, now: Moment, ask: Ask<'_>, fill: impl FnOnce() -> F) -> Lookup<B, F> {
+        let heat = self.heat.count(now, ask.key.host());
+        let directives = RequestDirectives::of(ask.headers);
+        let found = self.store.find(ask.key, ask.headers);
+        let verdict = found
+            .as_ref()
+            .map(|o| verdict::judge(&o.standing(now, heat), &directives));
+        let (stale, miss) = match (found, verdict) {
+            (Some(object), Some(Verdict::Fresh)) => return Lookup::hit(object, None),
+            (Some(object), Some(Verdict::StaleUsable(reason))) => {
+                return self.stale_hit(ask, object, reason, fill);
+            }
+            (_, Some(Verdict::NotForwardable(_))) => return Lookup::OnlyIfCached,
+            (Some(object), Some(Verdict::MustRevalidate(why))) => (Some(object), Miss::Stale(why)),
+            _ if directives.only_if_cached => return Lookup::OnlyIfCached,
+            _ if self.store.has(ask.key) => (None, Miss::Vary),
+            _ => (None, Miss::Uri),
+        };
+        self.miss(now, ask, stale, miss, fill)
+    }
+
+    fn stale_hit(
+        &mut self,
+        ask: Ask<'_>,
+        object: Arc<Object<B>>,
+        reason: StaleReason,
+        fill: impl FnOnce() -> F,
+    ) -> Lookup<B, F> {
+        let wanted = reason == StaleReason::WhileRevalidate && self.joinable(ask).is_none();
+        let background = if wanted && self.filling < FILLS_MAX {
+            let miss = Miss::Stale(RevalidateReason::Expired);
+            Some(self.start(ask.key, Some(Arc::clone(&object)), miss, fill))
+        } else {
+            None
+        };
+        Lookup::Hit {
+            object,
+            stale: Some(reason),
+            background,
+        }
+    }
+
+    fn miss(
+        &mut self,
+        now: Moment,
+        ask: Ask<'_>,
+        stale: Option<Arc<Object<B>>>,
+        miss: Miss,
+        fill: impl FnOnce() -> F,
+    ) -> Lookup<B, F> {
+        if self.filling >= FILLS_MAX {
+            return Lookup::Busy;
+        }
+        let unshared = if ask.method == Method::GET {
+            self.unshareable
+                .at(ask.key, now)
+                .map(|reason| Miss::Unshareable(*reason))
+        } else {
+            Some(Miss::Method)
+        };
+        if let Some(miss) = unshared {
+            let plan = Plan {
+                id: self.fresh_id(),
+                shared: false,
+                stale: None,
+                miss,
+            };
+            return Lookup::Start(fill(), plan);
+        }
+        // A reload must reach the origin, but a crowd of reloads needs one answer for all.
+        if let Some(under_way) = self.joinable(ask) {
+            return Lookup::Join(under_way, miss);
+        }
+        let (fill, plan) = self.start(ask.key, stale, miss, fill);
+        Lookup::Start(fill, plan)
+    }
+
+    /// A fill under way that will, or may, answer `ask`.
+    fn joinable(&self, ask: Ask<'_>) -> Option<F> {
+        let fits = |filling: &&Filling<B, F>| match &filling.object {
+            Some(object) => object.answers(ask.headers),
+            None => true,
+        };
+        self.fills
+            .get(ask.key)?
+            .iter()
+            .find(fits)
+            .map(|filling| filling.fill.clone())
+    }
+
+    fn start(
+        &mut self,
+        key: &PrimaryKey,
+        stale: Option<Arc<Object<B>>>,
+        miss: Miss,
+        fill: impl FnOnce() -> F,
+    ) -> (F, Plan<B>) {
+        let (id, fill) = (self.fresh_id(), fill());
+        let filling = Filling {
+            id,
+            fill: fill.clone(),
+            object: None,
+        };
+        self.fills.entry(key.clone()).or_default().push(filling);
+        self.filling += 1;
+        (
+            fill,
+            Plan {
+                id,
+                shared: true,
+                stale,
+                miss,
+            },
+        )
+    }
+
+    const fn fresh_id(&mut self) -> FillId {
+        self.next_id += 1;
+        FillId(self.next_id)
+    }
+
+    // ---- asked by the shell for a peer
+
+    /// What a peer's request gets: a fresh copy, a stale one if it says so, a fill under way.
+    pub fn lookup_for_peer(&mut self, now: Moment, ask: Ask<'_>, stale: bool) -> PeerLookup<B, F> {
+        let heat = self.heat.of(now, ask.key.host());
+        if let Some(object) = self.store.find(ask.key, ask.headers) {
+            let standing = object.standing(now, heat);
+            let defaults = RequestDirectives::default();
+            let good = verdict::judge(&standing, &defaults) == Verdict::Fresh;
+            if good || (stale && verdict::on_error(&standing, &defaults, &self.policy).is_ok()) {
+                return PeerLookup::Hit(object);
+            }
+        }
+        self.joinable(ask)
+            .map_or(PeerLookup::Nothing, PeerLookup::Join)
+    }
+
+    // ---- told by a fill
+
+    /// The head of a shared fill is here: from now on only requests that it answers join it.
+    pub fn headed(&mut self, key: &PrimaryKey, id: FillId, object: &Arc<Object<B>>) {
+        let fillings = self.fills.get_mut(key).into_iter().flatten();
+        for filling in fillings.filter(|filling| filling.id == id) {
+            filling.object = Some(Arc::clone(object));
+        }
+    }
+
+    /// A shared fill is over, whatever became of it. Nobody joins it any more.
+    pub fn ended(&mut self, key: &PrimaryKey, id: FillId) {
+        if let Some(fillings) = self.fills.get_mut(key) {
+            let before = fillings.len();
+            fillings.retain(|filling| filling.id != id);
+            self.filling -= before - fillings.len();
+            if fillings.is_empty() {
+                self.fills.remove(key);
+            }
+        }
+    }
+
+    /// Keeps a whole response. Returns how long its pointer should live, if it should have one, and
+    /// the URLs that had to go and whose pointers must be withdrawn.
+    pub fn keep(
+        &mut self,
+        now: Moment,
+        object: Arc<Object<B>>,
+        weight: Weight,
+    ) -> (Option<Duration>, Vec<PrimaryKey>) {
+        let key = object.key.clone();
+        self.unshareable.remove(&key);
+        let life = pointer_life(object.remaining(now, self.heat.of(now, key.host())));
+        let mut gone = self.store.insert(object, weight);
+        gone.retain(|key| self.ledger.gone(key));
+        let kept = self.store.has(&key);
+        (life.filter(|_| kept), gone)
+    }
+
+    /// A response to `key` proved not to be shareable: for a while nobody queues for it.
+    pub fn not_shareable(&mut self, now: Moment, key: &PrimaryKey, reason: NoStoreReason) {
+        // Without a lifetime it depends on the heat, which may be another one in a moment.
+        if reason.is_lasting() && reason != NoStoreReason::NoLifetimeNoValidator {
+            while self.unshareable.expire(now).is_some() {}
+            self.unshareable
+                .insert(key.clone(), reason, now + UNSHAREABLE_FOR);
+        }
+    }
+
+    // ---- the parts, for the steps of a fill
+
+    /// How hot the site of `key` is.
+    #[must_use]
+    pub fn heat(&self, now: Moment, key: &PrimaryKey) -> Heat {
+        self.heat.of(now, key.host())
+    }
+
+    /// How long a miss of `key` may wait for the index at the moment.
+    #[must_use]
+    pub fn patience(&self, now: Moment, key: &PrimaryKey) -> Duration {
+        match self.heat(now, key) {
+            Heat::Quiet => PATIENCE_QUIET,
+            Heat::Hot => PATIENCE_HOT,
+        }
+    }
+
+    /// Whether the origin of `key` may be asked.
+    ///
+    /// # Errors
+    /// Its gate is shut: for how long, and why.
+    pub fn pass_gate(
+        &mut self,
+        now: Moment,
+        key: &PrimaryKey,
+    ) -> Result<Gate, (Duration, FailReason)> {
+        self.gates.pass(now, key.origin())
+    }
+
+    /// The origin of `key` answered.
+    pub fn origin_answered(&mut self, key: &PrimaryKey) {
+        self.gates.succeed(key.origin());
+    }
+
+    /// The origin of `key` failed for `reason`.
+    pub fn origin_failed(&mut self, now: Moment, key: &PrimaryKey, reason: FailReason) {
+        if reason.shuts_the_gate() {
+            self.gates.fail(now, key.origin(), reason);
+        }
+    }
+
+    /// Whether `object`, which should be validated, may stand in for an origin that failed.
+    #[must_use]
+    pub fn may_stand_in(&self, now: Moment, object: &Object<B>, request: &HeaderMap) -> bool {
+        let standing = object.standing(now, self.heat(now, &object.key));
+        verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy).is_ok()
+    }
+
+    /// The grudges against peers.
+    pub const fn blame(&mut self) -> &mut Blame {
+        &mut self.blame
+    }
+
+    /// A peer failed for `reason`.
+    pub fn peer_failed(&mut self, now: Moment, peer: SocketAddr, reason: FailReason) {
+        self.blame.failed(now, peer, reason);
+    }
+
+    /// The ledger of pointers.
+    pub const fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// What the pointer to `key` should say now.
+    #[must_use]
+    pub fn renewal(&self, now: Moment, key: &PrimaryKey) -> Renewal<B> {
+        if let Some(object) = self.store.latest(key) {
+            let remaining = object.remaining(now, self.heat.of(now, key.host()));
+            if let Some(life) = pointer_life(remaining) {
+                return Renewal::Copy(Arc::clone(object), life);
+            }
+        }
+        if self.fills.contains_key(key) {
+            Renewal::Fetching
+        } else {
+            Renewal::Withdraw
+        }
+    }
+
+    /// The operator's freshness settings.
+    #[must_use]
+    pub const fn policy(&self) -> &FreshPolicy {
+        &self.policy
+    }
+
+    // ---- looked at
+
+    /// The store, for the state page.
+    #[must_use]
+    pub const fn store(&self) -> &Store<B> {
+        &self.store
+    }
+
+    /// The heat of all sites, for the state page.
+    #[must_use]
+    pub const fn heat_map(&self) -> &HeatMap {
+        &self.heat
+    }
+
+    /// The gates that are shut, for the state page.
+    #[must_use]
+    pub const fn gates(&self) -> &Gates<FailReason> {
+        &self.gates
+    }
+
+    /// Shared fills under way.
+    #[must_use]
+    pub const fn filling(&self) -> usize {
+        self.filling
+    }
+}
+
+impl<B, F> Lookup<B, F> {
+    const fn hit(object: Arc<Object<B>>, stale: Option<StaleReason>) -> Self {
+        Self::Hit {
+            object,
+            stale,
+            background: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+//! The proxy's decisions, as pure functions and state machines.
+//!
+//! A request is a list of steps: [`receive`](steps::receive) judges what was asked,
+//! [`flow`] looks it up and joins or starts a fill, [`pursuit`] decides where a fill gets its bytes
+//! from and in which order, [`deliver`](steps::deliver) makes the answer's head, [`page`] the error
+//! page. [`http`] holds the rules of RFC 9110 and 9111 that they apply.
+
+pub mod announce;
+pub mod config;
+pub mod flow;
+pub mod heat;
+pub mod http;
+pub mod origin;
+pub mod page;
+pub mod peers;
+pub mod pointer;
+pub mod policy;
+pub mod pursuit;
+pub mod reason;
+pub mod steps;
+pub mod store;

@@ -1,0 +1,292 @@
+//! Where a fill gets its bytes from, and where next when that fails: the order of resort.
+//!
+//! Own memory, own disk and a fetch under way here have been tried before a pursuit begins (that is
+//! [`flow`](super::flow)). What remains, in order: a peer that has it, the origin, a stale copy
+//! here, a stale copy at a peer, a clear error. After the first byte the order is: resume at
+//! another peer, resume at the origin, give up.
+//!
+//! A pure machine: the shell carries an [`Act`] out and reports what became of it as [`News`].
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::reason::FailReason;
+
+/// Attempts to go on after a body broke; each asks a source not asked since.
+pub const RESUMES_MAX: u32 = 4;
+
+/// What the shell does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Ask the index who has it, and claim it if nobody does.
+    AskIndex,
+    /// Fetch from this peer; a stale copy will do only if `stale`.
+    Peer {
+        /// Its peer port.
+        peer: SocketAddr,
+        /// Whether a stale copy is welcome, because nothing else is left.
+        stale: bool,
+    },
+    /// Fetch from the origin, conditionally if there is a copy to validate.
+    Origin,
+    /// Answer with the stale copy held here, for this failure.
+    StaleHere(FailReason),
+    /// Answer with an error.
+    Fail(FailReason),
+}
+
+/// What became of an act.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// The index named these peers, in the order to ask them.
+    Located(Vec<SocketAddr>),
+    /// The index knows nobody; the claim is ours.
+    Granted,
+    /// The index did not answer in time, or there is none.
+    NoIndex,
+    /// The peer gave nothing. It may have said who does.
+    PeerFailed {
+        /// Whom it named instead.
+        instead: Option<SocketAddr>,
+    },
+    /// The origin could not be reached, or answered with a failure of its own.
+    OriginFailed(FailReason),
+    /// The origin confirmed something that is not what is here: it has to be asked for the thing
+    /// itself.
+    Unconfirmed,
+    /// Bytes were flowing and broke off.
+    BodyBroke(FailReason),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Waiting for the index.
+    Locating,
+    /// Asking a peer for a fresh copy.
+    Peers,
+    /// Asking the origin.
+    Origin,
+    /// Asking a peer for a stale copy, since the origin failed for this.
+    StalePeers(FailReason),
+    /// Nothing is left.
+    Over,
+}
+
+/// One fill's search for its bytes.
+#[derive(Clone, Debug)]
+pub struct Pursuit {
+    phase: Phase,
+    /// Peers not yet asked in this phase.
+    queue: VecDeque<SocketAddr>,
+    /// Peers asked and found wanting.
+    asked: Vec<SocketAddr>,
+    /// Whether a stale copy is held here that may be used.
+    stale_here: bool,
+    /// How often a body has broken off so far.
+    resumes: u32,
+}
+
+impl Pursuit {
+    /// A pursuit, with a stale copy in hand or not. Begins with [`Act::AskIndex`] if there is an
+    /// index and the object may be shared, else with [`Act::Origin`].
+    #[must_use]
+    pub fn begin(ask_index: bool, stale_here: bool) -> (Self, Act) {
+        let phase = if ask_index {
+            Phase::Locating
+        } else {
+            Phase::Origin
+        };
+        let act = if ask_index {
+            Act::AskIndex
+        } else {
+            Act::Origin
+        };
+        let (queue, asked) = (VecDeque::new(), Vec::new());
+        (
+            Self {
+                phase,
+                queue,
+                asked,
+                stale_here,
+                resumes: 0,
+            },
+            act,
+        )
+    }
+
+    /// The next act after `news`.
+    pub fn next(&mut self, news: News) -> Act {
+        match news {
+            // Locating ⇒ (Peers | Origin)
+            News::Located(peers) => {
+                self.queue = peers.into();
+                self.phase = Phase::Peers;
+                self.next_peer()
+            }
+            News::Granted | News::NoIndex | News::Unconfirmed => self.ask_origin(),
+            // Peers ⇒ (Peers | Origin);  StalePeers ⇒ (StalePeers | Over)
+            News::PeerFailed { instead } => {
+                if let Some(peer) = instead.filter(|peer| !self.asked.contains(peer)) {
+                    self.queue.push_front(peer);
+                }
+                self.next_peer()
+            }
+            // Origin ⇒ (StalePeers | Over)
+            News::OriginFailed(reason) if self.stale_here => {
+                self.phase = Phase::Over;
+                Act::StaleHere(reason)
+            }
+            News::OriginFailed(reason) => {
+                self.phase = Phase::StalePeers(reason);
+                self.queue = std::mem::take(&mut self.asked).into();
+                self.next_peer()
+            }
+            News::BodyBroke(reason) => self.resume(reason),
+        }
+    }
+
+    fn next_peer(&mut self) -> Act {
+        // The queue is ranked and short; what a refusing peer adds is bounded by `asked`.
+        let room = self.asked.len() < super::peers::TRIED_MAX * 2;
+        match (self.queue.pop_front().filter(|_| room), self.phase) {
+            (Some(peer), Phase::StalePeers(_)) => {
+                self.asked.push(peer);
+                Act::Peer { peer, stale: true }
+            }
+            (Some(peer), _) => {
+                self.asked.push(peer);
+                Act::Peer { peer, stale: false }
+            }
+            (None, Phase::StalePeers(reason)) => {
+                self.phase = Phase::Over;
+                Act::Fail(reason)
+            }
+            (None, _) => self.ask_origin(),
+        }
+    }
+
+    const fn ask_origin(&mut self) -> Act {
+        self.phase = Phase::Origin;
+        Act::Origin
+    }
+
+    /// A source broke off: another peer, then the origin, a bounded number of times.
+    fn resume(&mut self, reason: FailReason) -> Act {
+        self.resumes += 1;
+        if self.resumes > RESUMES_MAX {
+            self.phase = Phase::Over;
+            return Act::Fail(reason);
+        }
+        match self.phase {
+            Phase::Peers => self.next_peer(),
+            // The origin itself broke: once more, it may have been the connection.
+            Phase::Origin if self.resumes <= 2 => Act::Origin,
+            Phase::Locating | Phase::Origin | Phase::StalePeers(_) | Phase::Over => {
+                self.phase = Phase::Over;
+                Act::Fail(reason)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 8081))
+    }
+
+    fn fresh(last: u8) -> Act {
+        Act::Peer {
+            peer: addr(last),
+            stale: false,
+        }
+    }
+
+    const REFUSED: News = News::PeerFailed { instead: None };
+    const DOWN: FailReason = FailReason::ConnectRefused;
+
+    /// Feeds `news` in order and returns the acts.
+    fn play(ask_index: bool, stale_here: bool, news: &[News]) -> Vec<Act> {
+        let (mut pursuit, first) = Pursuit::begin(ask_index, stale_here);
+        let mut acts = vec![first];
+        acts.extend(news.iter().map(|item| pursuit.next(item.clone())));
+        acts
+    }
+
+    #[test]
+    fn asks_the_origin_when_the_claim_is_granted_or_the_index_silent() {
+        for news in [News::Granted, News::NoIndex] {
+            assert_eq!(play(true, false, &[news]), [Act::AskIndex, Act::Origin]);
+        }
+        assert_eq!(play(false, false, &[]), [Act::Origin]);
+    }
+
+    #[test]
+    fn asks_each_peer_once_before_the_origin() {
+        let located = News::Located(vec![addr(1), addr(2)]);
+        let acts = play(true, false, &[located, REFUSED, REFUSED]);
+        assert_eq!(acts, [Act::AskIndex, fresh(1), fresh(2), Act::Origin]);
+    }
+
+    #[test]
+    fn follows_a_peer_that_names_another_but_never_in_a_circle() {
+        let located = News::Located(vec![addr(1)]);
+        let see = |last| News::PeerFailed {
+            instead: Some(addr(last)),
+        };
+        let acts = play(true, false, &[located, see(2), see(1)]);
+        assert_eq!(acts, [Act::AskIndex, fresh(1), fresh(2), Act::Origin]);
+    }
+
+    #[test]
+    fn falls_back_to_a_stale_copy_here_then_at_a_peer_then_an_error() {
+        let failed = News::OriginFailed(DOWN);
+        let acts = play(true, true, &[News::Granted, failed.clone()]);
+        assert_eq!(acts, [Act::AskIndex, Act::Origin, Act::StaleHere(DOWN)]);
+
+        let located = News::Located(vec![addr(1)]);
+        let acts = play(true, false, &[located, REFUSED, failed.clone(), REFUSED]);
+        let stale = Act::Peer {
+            peer: addr(1),
+            stale: true,
+        };
+        assert_eq!(
+            acts,
+            [Act::AskIndex, fresh(1), Act::Origin, stale, Act::Fail(DOWN)]
+        );
+
+        let acts = play(true, false, &[News::Granted, failed]);
+        assert_eq!(acts, [Act::AskIndex, Act::Origin, Act::Fail(DOWN)]);
+    }
+
+    #[test]
+    fn a_broken_body_is_resumed_elsewhere_a_bounded_number_of_times() {
+        let broke = News::BodyBroke(FailReason::Truncated);
+        let located = News::Located(vec![addr(1), addr(2)]);
+        let acts = play(
+            true,
+            false,
+            &[located, broke.clone(), broke.clone(), broke.clone()],
+        );
+        let over = Act::Fail(FailReason::Truncated);
+        assert_eq!(acts, [Act::AskIndex, fresh(1), fresh(2), Act::Origin, over]);
+        let acts = play(false, false, &[broke.clone(), broke.clone(), broke]);
+        assert_eq!(acts, [Act::Origin, Act::Origin, Act::Origin, over]);
+    }
+
+    #[test]
+    fn a_chain_of_referrals_ends_at_the_origin() {
+        let (mut pursuit, _) = Pursuit::begin(true, false);
+        let mut act = pursuit.next(News::Located(vec![addr(1)]));
+        let mut hops: u8 = 1;
+        while matches!(act, Act::Peer { .. }) {
+            hops += 1;
+            assert!(hops < 20, "no end to the referrals");
+            let instead = Some(addr(hops));
+            act = pursuit.next(News::PeerFailed { instead });
+        }
+        assert_eq!(act, Act::Origin);
+    }
+}

@@ -1,0 +1,289 @@
+//! Every way in which the proxy says no, and every way in which a fetch fails: closed enums that
+//! reach the log, the metrics and the answer with the same word.
+
+use ::http::StatusCode;
+use common::name::NameError;
+
+use super::http::proxy_status::ProxyError;
+use super::policy::AddressRefusal;
+
+/// Why a request was not served: the client's side of things.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefuseReason {
+    /// Only GET and HEAD are served (and OPTIONS answered).
+    Method,
+    /// A tunnel was asked for; this is not a general proxy.
+    Tunnel,
+    /// No Host field and no absolute target.
+    NoHost,
+    /// More than one Host field: each reader might believe another one.
+    ManyHosts,
+    /// The Host field is not text of a host.
+    BadHost,
+    /// The host does not lie under our zone.
+    NotOurs,
+    /// The host lies under our zone and is no coralised name.
+    BadName(NameError),
+    /// A hashed label: only its site knows what it stands for.
+    HashedName,
+    /// A service name that nothing here answers to.
+    NoService,
+    /// The target is longer than 8 KiB.
+    UrlTooLong,
+    /// The origin's port is not one that sites use.
+    Port,
+    /// The request came back to where it had been.
+    Loop,
+    /// The client wanted a stored copy only, and there is none.
+    OnlyIfCached,
+    /// As many requests are under way as this node carries.
+    Busy,
+}
+
+impl RefuseReason {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Method | Self::Tunnel => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoHost | Self::ManyHosts | Self::BadHost | Self::BadName(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NotOurs => StatusCode::MISDIRECTED_REQUEST,
+            Self::HashedName | Self::NoService => StatusCode::NOT_FOUND,
+            Self::UrlTooLong => StatusCode::URI_TOO_LONG,
+            Self::Port => StatusCode::FORBIDDEN,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The word for logs, metrics and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Tunnel => "tunnel",
+            Self::NoHost => "no_host",
+            Self::ManyHosts => "many_hosts",
+            Self::BadHost => "bad_host",
+            Self::NotOurs => "not_ours",
+            Self::BadName(_) => "bad_name",
+            Self::HashedName => "hashed_name",
+            Self::NoService => "no_service",
+            Self::UrlTooLong => "url_too_long",
+            Self::Port => "port",
+            Self::Loop => "loop",
+            Self::OnlyIfCached => "only_if_cached",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// The type of RFC 9209 that says it best.
+    #[must_use]
+    pub const fn proxy_error(self) -> ProxyError {
+        match self {
+            Self::NoHost
+            | Self::ManyHosts
+            | Self::BadHost
+            | Self::BadName(_)
+            | Self::UrlTooLong => ProxyError::HttpRequestError,
+            Self::Method | Self::Tunnel | Self::NotOurs | Self::Port => {
+                ProxyError::HttpRequestDenied
+            }
+            Self::HashedName | Self::NoService => ProxyError::DestinationNotFound,
+            Self::Loop => ProxyError::ProxyLoopDetected,
+            Self::OnlyIfCached => ProxyError::DestinationUnavailable,
+            Self::Busy => ProxyError::ConnectionLimitReached,
+        }
+    }
+
+    /// One sentence for people: what is wrong and what to do. `zone` is ours.
+    #[must_use]
+    pub fn advice(self, zone: &str) -> String {
+        match self {
+            Self::Method => {
+                "Only GET and HEAD are served here; send anything else to the site itself.".into()
+            }
+            Self::Tunnel => format!(
+                "This is no general proxy: ask for http://example.com.{zone}/ instead of a tunnel."
+            ),
+            Self::NoHost => "The request has no Host field, so the site is unknown.".into(),
+            Self::ManyHosts => "The request has more than one Host field.".into(),
+            Self::BadHost => "The Host field is not a host name.".into(),
+            Self::NotOurs => format!(
+                "Only names under {zone} are served: for http://example.com/ ask for \
+                 http://example.com.{zone}/."
+            ),
+            Self::BadName(error) => {
+                format!("This is no name of a site under {zone}: {error}.")
+            }
+            Self::HashedName => {
+                "This hashed name is not known here; use the dotted form of the name.".into()
+            }
+            Self::NoService => format!("Nothing is served under this name of {zone}."),
+            Self::UrlTooLong => "The address is longer than 8 KiB.".into(),
+            Self::Port => "Sites are fetched from ports 80, 443 and above 1023 only, and not from \
+                           ports of other services."
+                .into(),
+            Self::Loop => "The request has been through this CDN before: the site sends its \
+                           visitors here and its own answers too."
+                .into(),
+            Self::OnlyIfCached => "No stored copy, and the request forbids fetching one.".into(),
+            Self::Busy => "This proxy is busy; another one or a later try will do.".into(),
+        }
+    }
+}
+
+/// Why a fetch from an origin or a peer failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailReason {
+    /// The name does not exist or has no address.
+    DnsName,
+    /// The resolver did not answer in time.
+    DnsTimeout,
+    /// The resolver failed.
+    DnsError,
+    /// The address is one that strangers' requests are not sent to.
+    Address(AddressRefusal),
+    /// Nothing listens there.
+    ConnectRefused,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No route, or another failure to connect.
+    ConnectError,
+    /// The TLS handshake failed.
+    Tls,
+    /// Its certificate is not for this name, or not trusted.
+    Certificate,
+    /// No response header in time.
+    HeaderTimeout,
+    /// The connection broke before a response header.
+    Broken,
+    /// The response cannot be understood.
+    Malformed,
+    /// The body ended before it was whole.
+    Truncated,
+    /// The body stalled.
+    BodyTimeout,
+    /// The body is not what its sender said it is.
+    Digest,
+    /// The origin answered with a server error (5xx) while a stale copy is held.
+    ServerError,
+    /// The peer refused: it has no copy, or must not give it.
+    PeerRefused,
+    /// Nobody waited for it any more.
+    Abandoned,
+    /// There was no room to keep it for a reader that fell behind.
+    ReaderTooSlow,
+}
+
+impl FailReason {
+    /// The status of the answer when nothing else helps.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Address(_) => StatusCode::FORBIDDEN,
+            Self::ConnectTimeout | Self::HeaderTimeout | Self::DnsTimeout | Self::BodyTimeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The word for logs, metrics and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DnsName => "dns_name",
+            Self::DnsTimeout => "dns_timeout",
+            Self::DnsError => "dns_error",
+            Self::Address(_) => "address",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectError => "connect_error",
+            Self::Tls => "tls",
+            Self::Certificate => "certificate",
+            Self::HeaderTimeout => "header_timeout",
+            Self::Broken => "broken",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::BodyTimeout => "body_timeout",
+            Self::Digest => "digest",
+            Self::ServerError => "server_error",
+            Self::PeerRefused => "peer_refused",
+            Self::Abandoned => "abandoned",
+            Self::ReaderTooSlow => "reader_too_slow",
+        }
+    }
+
+    /// The type of RFC 9209 that says it best.
+    #[must_use]
+    pub const fn proxy_error(self) -> ProxyError {
+        match self {
+            Self::DnsTimeout => ProxyError::DnsTimeout,
+            Self::DnsName | Self::DnsError => ProxyError::DnsError,
+            Self::Address(_) => ProxyError::DestinationIpProhibited,
+            Self::ConnectRefused => ProxyError::ConnectionRefused,
+            Self::ConnectTimeout => ProxyError::ConnectionTimeout,
+            Self::ConnectError => ProxyError::DestinationIpUnroutable,
+            Self::Tls => ProxyError::TlsProtocolError,
+            Self::Certificate => ProxyError::TlsCertificateError,
+            Self::HeaderTimeout | Self::BodyTimeout => ProxyError::HttpResponseTimeout,
+            Self::Broken => ProxyError::ConnectionTerminated,
+            Self::Malformed => ProxyError::HttpProtocolError,
+            Self::Truncated => ProxyError::HttpResponseIncomplete,
+            Self::ServerError => ProxyError::DestinationUnavailable,
+            Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
+                ProxyError::ProxyInternalError
+            }
+        }
+    }
+
+    /// Whether the origin as a whole is in trouble, so that others need not find out for
+    /// themselves. A refused address is policy, and a broken body is one object's affair.
+    #[must_use]
+    pub const fn shuts_the_gate(self) -> bool {
+        matches!(
+            self,
+            Self::DnsName
+                | Self::DnsTimeout
+                | Self::DnsError
+                | Self::ConnectRefused
+                | Self::ConnectTimeout
+                | Self::ConnectError
+                | Self::Tls
+                | Self::Certificate
+                | Self::HeaderTimeout
+        )
+    }
+
+    /// One sentence for people about the site at `origin`.
+    #[must_use]
+    pub fn advice(self, origin: &str) -> String {
+        let what = match self {
+            Self::DnsName => "has no address: check the spelling of the name",
+            Self::DnsTimeout | Self::DnsError => "could not be looked up at the moment",
+            Self::Address(why) => {
+                let kind = why.as_str();
+                return format!(
+                    "The site {origin} is at an address that is not fetched from ({kind})."
+                );
+            }
+            Self::ConnectRefused => "refuses connections: it seems to be down",
+            Self::ConnectTimeout | Self::ConnectError => "cannot be reached: it seems to be down",
+            Self::Tls => "failed in the TLS handshake",
+            Self::Certificate => "has a certificate that cannot be trusted",
+            Self::HeaderTimeout => "did not answer in time: it seems to be overloaded",
+            Self::Broken => "broke the connection before it answered",
+            Self::Malformed => "sent an answer that cannot be understood",
+            Self::ServerError => "has an error of its own",
+            Self::Truncated | Self::BodyTimeout => "sent only a part of the page",
+            Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
+                "could not be fetched"
+            }
+        };
+        format!("The site {origin} {what}.")
+    }
+}

@@ -1,0 +1,255 @@
+//! Deliver: the head of the answer to a client, and which bytes of the body follow it.
+//!
+//! Order of RFC 9110 §13.2.2: preconditions first, ranges after. Several ranges at once are
+//! answered with the whole, as RFC 9110 §14.2 allows.
+
+use std::ops::Range;
+
+use common::clock::Moment;
+use common::name::Zone;
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+
+use crate::engine::http::cache_status::{self, CacheStatus, Handling};
+use crate::engine::http::conditional::{self, Outcome, Role, Selected};
+use crate::engine::http::fresh::Heat;
+use crate::engine::http::hop::{self, Identity};
+use crate::engine::http::range::{self, Ranges};
+use crate::engine::http::rewrite::{self, View};
+use crate::engine::store::object::Object;
+
+/// Everything an answer is made of beside the object.
+#[derive(Clone, Debug)]
+pub struct Delivery<'a> {
+    /// Now.
+    pub now: Moment,
+    /// How hot the site is.
+    pub heat: Heat,
+    /// The client's method.
+    pub method: &'a Method,
+    /// The client's fields.
+    pub request: &'a HeaderMap,
+    /// Length of the whole body, if it is known.
+    pub length: Option<u64>,
+    /// What this cache did.
+    pub handling: Handling,
+    /// More about it.
+    pub detail: Option<&'a str>,
+    /// What the caches before this one did, as they said it.
+    pub before: &'a [HeaderValue],
+    /// Who we are.
+    pub identity: &'a Identity,
+    /// Our zone.
+    pub zone: &'a Zone,
+    /// The port the client sees us at.
+    pub port: u16,
+}
+
+/// Which bytes follow the head.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// None.
+    Empty,
+    /// All.
+    Whole,
+    /// These.
+    Part(Range<u64>),
+}
+
+/// A finished head and what follows.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: StatusCode,
+    /// Fields.
+    pub headers: HeaderMap,
+    /// The bytes.
+    pub content: Content,
+}
+
+impl Delivery<'_> {
+    /// The answer with `object`.
+    #[must_use]
+    pub fn answer<B>(&self, object: &Object<B>) -> Answer {
+        let selected = Selected {
+            status: object.status,
+            headers: &object.headers,
+        };
+        let mut answer =
+            match conditional::evaluate(self.method, self.request, selected, Role::Cache) {
+                Outcome::NotModified => Answer {
+                    status: StatusCode::NOT_MODIFIED,
+                    headers: conditional::not_modified_headers(&object.headers),
+                    content: Content::Empty,
+                },
+                Outcome::PreconditionFailed => Answer {
+                    status: StatusCode::PRECONDITION_FAILED,
+                    headers: length_only(0),
+                    content: Content::Empty,
+                },
+                Outcome::Proceed => self.selected(selected),
+            };
+        self.mark(&mut answer.headers, object);
+        if *self.method == Method::HEAD {
+            answer.content = Content::Empty;
+        }
+        answer
+    }
+
+    fn selected(&self, selected: Selected<'_>) -> Answer {
+        let mut headers = selected.headers.clone();
+        let Some(length) = self.length else {
+            return Answer {
+                status: selected.status,
+                headers,
+                content: Content::Whole,
+            };
+        };
+        match range::resolve(self.method, self.request, selected, length) {
+            Ranges::Whole(_) | Ranges::Multi(_) => {
+                // A HEAD that was forwarded carries the length of a body that is not here.
+                if *self.method != Method::HEAD || !headers.contains_key(CONTENT_LENGTH) {
+                    headers.insert(CONTENT_LENGTH, length.into());
+                }
+                Answer {
+                    status: selected.status,
+                    headers,
+                    content: Content::Whole,
+                }
+            }
+            Ranges::Single(part) => {
+                headers.insert(CONTENT_RANGE, range::part(&part, length));
+                headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
+                let status = StatusCode::PARTIAL_CONTENT;
+                Answer {
+                    status,
+                    headers,
+                    content: Content::Part(part),
+                }
+            }
+            Ranges::Unsatisfiable => {
+                let mut headers = length_only(0);
+                headers.insert(CONTENT_RANGE, range::unsatisfied(length));
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                Answer {
+                    status,
+                    headers,
+                    content: Content::Empty,
+                }
+            }
+        }
+    }
+
+    /// Age, what the caches did, where links lead, and who passed it on.
+    fn mark<B>(&self, headers: &mut HeaderMap, object: &Object<B>) {
+        headers.insert(AGE, object.age(self.now).as_secs().into());
+        for member in self.before {
+            headers.append(cache_status::CACHE_STATUS, member.clone());
+        }
+        let own = CacheStatus {
+            cache: self.identity.name(),
+            handling: self.handling,
+            ttl: Some(object.standing(self.now, self.heat).ttl()),
+            detail: self.detail,
+        };
+        cache_status::append(headers, &own);
+        rewrite::rewrite(
+            headers,
+            object.key.scheme(),
+            View {
+                zone: self.zone,
+                port: self.port,
+            },
+        );
+        hop::to_client(headers, Version::HTTP_11, self.identity);
+    }
+}
+
+fn length_only(length: u64) -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_LENGTH, length.into())])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::store::object::tests::{headers, object};
+
+    fn deliver(request: &[(&str, &str)], method: &Method, response: &[(&str, &str)]) -> Answer {
+        let (zone, request) = (Zone::parse("nyud.net").unwrap(), headers(request));
+        let identity = Identity::new("nyud.net", "n1", "0.1.0").unwrap();
+        let delivery = Delivery {
+            now: Moment::ZERO + Duration::from_secs(7),
+            heat: Heat::Quiet,
+            method,
+            request: &request,
+            length: Some(100),
+            handling: Handling::Hit,
+            detail: None,
+            before: &[],
+            identity: &identity,
+            zone: &zone,
+            port: 8080,
+        };
+        delivery.answer(&object("/p", response, &[], 0))
+    }
+
+    const STORED: [(&str, &str); 4] = [
+        ("cache-control", "max-age=60"),
+        ("etag", "\"v1\""),
+        ("content-type", "text/plain"),
+        ("location", "http://other.org/x"),
+    ];
+
+    #[test]
+    fn tells_age_and_what_it_did_and_keeps_links_inside() {
+        let answer = deliver(&[], &Method::GET, &STORED);
+        let field = |name: &str| answer.headers[name].to_str().unwrap().to_owned();
+        assert_eq!(
+            (answer.status, answer.content.clone()),
+            (StatusCode::OK, Content::Whole)
+        );
+        assert_eq!(field("age"), "7");
+        assert_eq!(field("cache-status"), "n1.nyud.net; hit; ttl=53");
+        assert_eq!(field("location"), "http://other.org.nyud.net:8080/x");
+        assert_eq!(field("content-length"), "100");
+        assert!(field("via").contains("n1.nyud.net"));
+    }
+
+    #[test]
+    fn a_client_that_has_it_gets_304_and_no_body() {
+        let answer = deliver(&[("if-none-match", "\"v1\"")], &Method::GET, &STORED);
+        assert_eq!(
+            (answer.status, answer.content),
+            (StatusCode::NOT_MODIFIED, Content::Empty)
+        );
+        // RFC 9111 §4.3.2: If-Match is the origin's to judge.
+        let answer = deliver(&[("if-match", "\"v0\"")], &Method::GET, &STORED);
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+
+    #[test]
+    fn sends_the_part_that_was_asked_for() {
+        let answer = deliver(&[("range", "bytes=10-19")], &Method::GET, &STORED);
+        assert_eq!(
+            (answer.status, answer.content),
+            (StatusCode::PARTIAL_CONTENT, Content::Part(10..20))
+        );
+        assert_eq!(answer.headers["content-range"], "bytes 10-19/100");
+        let answer = deliver(&[("range", "bytes=100-")], &Method::GET, &STORED);
+        assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
+        let answer = deliver(&[("range", "bytes=0-1,50-51")], &Method::GET, &STORED);
+        assert!(answer.content == Content::Whole || answer.content == Content::Part(0..52));
+    }
+
+    #[test]
+    fn head_has_the_length_and_no_body() {
+        let answer = deliver(&[], &Method::HEAD, &STORED);
+        assert_eq!(
+            (answer.status, answer.content),
+            (StatusCode::OK, Content::Empty)
+        );
+        assert_eq!(answer.headers["content-length"], "100");
+    }
+}

@@ -1,0 +1,297 @@
+//! What is kept: the index of whole responses, bounded in bytes. No files, no bodies' bytes.
+//!
+//! Recency is per URL; a URL's variants live and go together. The body is an opaque handle of the
+//! shell's; its [`Weight`] says what keeping it costs in memory and on disk, and each of the two has
+//! its own budget.
+
+pub mod object;
+
+use std::sync::Arc;
+
+use common::clock::Moment;
+use http::HeaderMap;
+use lru::LruCache;
+
+use super::http::key::PrimaryKey;
+use object::Object;
+
+/// Variants kept of one URL; the one stored longest ago goes first. More mean that Vary names
+/// something that is different for everyone.
+pub const VARIANTS_MAX: usize = 8;
+
+/// Bytes that an entry costs beside its header fields and body: keys, lists, allocator.
+const OVERHEAD: u64 = 1_024;
+
+/// What keeping a response costs.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Weight {
+    /// Bytes of the body in memory.
+    pub memory: u64,
+    /// Bytes of the body on disk.
+    pub disk: u64,
+}
+
+/// Bytes that may be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// In memory, header fields and overhead included.
+    pub memory: u64,
+    /// On disk.
+    pub disk: u64,
+}
+
+struct Entry<B> {
+    variants: Vec<(Arc<Object<B>>, Weight)>,
+}
+
+/// The responses kept.
+pub struct Store<B> {
+    entries: LruCache<PrimaryKey, Entry<B>>,
+    budget: Budget,
+    used: Weight,
+    evictions: u64,
+}
+
+impl<B> std::fmt::Debug for Store<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("used", &self.used)
+            .field("budget", &self.budget)
+            .finish()
+    }
+}
+
+impl<B> Store<B> {
+    /// An empty store of this budget.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
+        // Bounded by bytes, below, not by count.
+        Self {
+            entries: LruCache::unbounded(),
+            budget,
+            used: Weight::default(),
+            evictions: 0,
+        }
+    }
+
+    /// The variant of `key` that `request` selects, marked as used (RFC 9111 §4.1: of several, the
+    /// one received last).
+    pub fn find(&mut self, key: &PrimaryKey, request: &HeaderMap) -> Option<Arc<Object<B>>> {
+        let entry = self.entries.get(key)?;
+        entry
+            .variants
+            .iter()
+            .rev()
+            .map(|(object, _)| object)
+            .find(|o| o.answers(request))
+            .cloned()
+    }
+
+    /// Whether any variant of `key` is kept. Does not count as use.
+    #[must_use]
+    pub fn has(&self, key: &PrimaryKey) -> bool {
+        self.entries.contains(key)
+    }
+
+    /// The variant of `key` received last. Does not count as use.
+    #[must_use]
+    pub fn latest(&self, key: &PrimaryKey) -> Option<&Arc<Object<B>>> {
+        self.entries
+            .peek(key)?
+            .variants
+            .last()
+            .map(|(object, _)| object)
+    }
+
+    /// Keeps `object` in place of the variant it replaces, and returns the URLs that had to go for
+    /// it. An object larger than the whole budget goes itself, at once.
+    pub fn insert(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
+        let key = object.key.clone();
+        let weight = Weight {
+            memory: weight.memory + OVERHEAD + object.head_bytes(),
+            ..weight
+        };
+        let mut entry = self.entries.pop(&key).unwrap_or(Entry {
+            variants: Vec::new(),
+        });
+        let replaces = |old: &Object<B>| old.vary_key == object.vary_key && old.vary == object.vary;
+        if let Some(at) = entry.variants.iter().position(|(old, _)| replaces(old)) {
+            self.subtract(entry.variants.remove(at).1);
+        }
+        if entry.variants.len() == VARIANTS_MAX {
+            self.subtract(entry.variants.remove(0).1);
+        }
+        entry.variants.push((object, weight));
+        self.used.memory += weight.memory;
+        self.used.disk += weight.disk;
+        self.entries.push(key, entry);
+        self.evict()
+    }
+
+    /// Takes every variant of `key` out.
+    pub fn remove(&mut self, key: &PrimaryKey) -> bool {
+        match self.entries.pop(key) {
+            Some(entry) => {
+                entry
+                    .variants
+                    .iter()
+                    .for_each(|(_, weight)| self.subtract(*weight));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn evict(&mut self) -> Vec<PrimaryKey> {
+        let mut gone = Vec::new();
+        while self.used.memory > self.budget.memory || self.used.disk > self.budget.disk {
+            let Some((key, entry)) = self.entries.pop_lru() else {
+                break;
+            };
+            entry
+                .variants
+                .iter()
+                .for_each(|(_, weight)| self.subtract(*weight));
+            self.evictions += 1;
+            gone.push(key);
+        }
+        gone
+    }
+
+    const fn subtract(&mut self, weight: Weight) {
+        self.used.memory = self.used.memory.saturating_sub(weight.memory);
+        self.used.disk = self.used.disk.saturating_sub(weight.disk);
+    }
+
+    /// What is used now.
+    #[must_use]
+    pub const fn used(&self) -> Weight {
+        self.used
+    }
+
+    /// URLs kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// URLs that had to go so far.
+    #[must_use]
+    pub const fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// The URLs used last, with age and bytes, for the state page.
+    pub fn recent(&self, now: Moment, most: usize) -> Vec<(String, u64, u64)> {
+        let row = |(key, entry): (&PrimaryKey, &Entry<B>)| {
+            let bytes = entry
+                .variants
+                .iter()
+                .map(|(_, weight)| weight.memory + weight.disk)
+                .sum();
+            let age = entry
+                .variants
+                .last()
+                .map_or(0, |(o, _)| o.age(now).as_secs());
+            (key.to_string(), age, bytes)
+        };
+        self.entries.iter().take(most).map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::object::tests::object;
+    use super::*;
+
+    const BUDGET: Budget = Budget {
+        memory: 10_000,
+        disk: 50_000,
+    };
+
+    fn weight(memory: u64, disk: u64) -> Weight {
+        Weight { memory, disk }
+    }
+
+    fn found(store: &mut Store<u32>, path: &str, encoding: &str) -> Option<u32> {
+        let wanted = object(path, &[], &[], 0);
+        let mut request = HeaderMap::new();
+        request.insert("accept-encoding", encoding.parse().unwrap());
+        store.find(&wanted.key, &request).map(|object| object.body)
+    }
+
+    #[test]
+    fn evicts_the_least_recently_used_when_over_budget() {
+        let mut store = Store::new(BUDGET);
+        for (n, path) in ["/a", "/b", "/c"].into_iter().enumerate() {
+            let n = u32::try_from(n).unwrap();
+            assert!(
+                store
+                    .insert(object(path, &[], &[], n), weight(1_500, 0))
+                    .is_empty()
+            );
+        }
+        assert_eq!(found(&mut store, "/a", ""), Some(0));
+        let gone = store.insert(object("/d", &[], &[], 3), weight(1_500, 0));
+        assert_eq!(
+            gone.iter()
+                .map(PrimaryKey::path_and_query)
+                .collect::<Vec<_>>(),
+            ["/b"]
+        );
+        assert_eq!(found(&mut store, "/b", ""), None);
+        assert_eq!(store.evictions(), 1);
+    }
+
+    #[test]
+    fn what_exceeds_the_whole_budget_is_not_kept() {
+        let mut store = Store::new(BUDGET);
+        store.insert(object("/small", &[], &[], 1), weight(10, 0));
+        let gone = store.insert(object("/huge", &[], &[], 2), weight(0, 60_000));
+        assert!(gone.iter().any(|key| key.path_and_query() == "/huge"));
+        assert_eq!(found(&mut store, "/huge", ""), None);
+        assert!(store.used().disk <= BUDGET.disk);
+    }
+
+    #[test]
+    fn keeps_one_object_per_variant_and_a_bounded_number() {
+        let mut store = Store::new(BUDGET);
+        let vary = [("vary", "accept-encoding")];
+        store.insert(
+            object("/v", &vary, &[("accept-encoding", "gzip")], 1),
+            weight(10, 0),
+        );
+        store.insert(
+            object("/v", &vary, &[("accept-encoding", "br")], 2),
+            weight(10, 0),
+        );
+        store.insert(
+            object("/v", &vary, &[("accept-encoding", "gzip")], 3),
+            weight(10, 0),
+        );
+        assert_eq!(found(&mut store, "/v", "gzip"), Some(3));
+        assert_eq!(found(&mut store, "/v", "br"), Some(2));
+        assert_eq!(found(&mut store, "/v", "zstd"), None);
+        for n in 10..30 {
+            let coding = format!("c{n}");
+            let request = [("accept-encoding", coding.as_str())];
+            store.insert(object("/v", &vary, &request, n), weight(10, 0));
+        }
+        assert_eq!(
+            store.entries.peek_lru().unwrap().1.variants.len(),
+            VARIANTS_MAX
+        );
+        let one = store.used().memory;
+        assert!(store.remove(&object("/v", &[], &[], 0).key));
+        assert!(
+            one > 0 && store.used() == Weight::default(),
+            "all weight is given back"
+        );
+    }
+}

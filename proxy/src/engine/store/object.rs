@@ -1,0 +1,268 @@
+//! One response as it is kept: the head with everything that reuse needs, decided once at receipt,
+//! and a handle to the body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::{Moment, WallTime};
+use http::{HeaderMap, StatusCode};
+
+use crate::engine::http::control::Directives;
+use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime};
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::vary::{Vary, VaryKey};
+use crate::engine::http::verdict::Standing;
+
+/// A response's head as it was received from an origin or a peer.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// Status code.
+    pub status: StatusCode,
+    /// Fields as received.
+    pub headers: &'a HeaderMap,
+    /// When the head had arrived.
+    pub at: Moment,
+    /// The calendar at that time, for a missing Date only.
+    pub wall: WallTime,
+    /// From sending the request to that time.
+    pub delay: Duration,
+}
+
+/// A response kept, or on its way to be.
+#[derive(Debug)]
+pub struct Object<B> {
+    /// Which resource it is.
+    pub key: PrimaryKey,
+    /// Status code.
+    pub status: StatusCode,
+    /// The fields that are kept.
+    pub headers: HeaderMap,
+    /// What its Cache-Control says.
+    pub directives: Directives,
+    /// Which requests it answers.
+    pub vary: Vary,
+    /// The values of those fields in the request it answered.
+    pub vary_key: VaryKey,
+    received: Moment,
+    initial_age: Duration,
+    quiet: Lifetime,
+    hot: Lifetime,
+    /// The body.
+    pub body: B,
+}
+
+impl<B> Object<B> {
+    /// The object of a response to `request`, of which `headers` are kept. `None` if it answers no
+    /// other request at all (`Vary: *`), in which case the key of the plain variant stands in.
+    #[must_use]
+    pub fn new(
+        key: PrimaryKey,
+        received: &Received<'_>,
+        headers: HeaderMap,
+        request: &HeaderMap,
+        policy: &FreshPolicy,
+        body: B,
+    ) -> Self {
+        let directives = Directives::of(received.headers);
+        let vary = Vary::of(received.headers);
+        let lifetime = |heat| {
+            let (status, wall) = (received.status, received.wall);
+            fresh::lifetime(received.headers, status, &directives, wall, policy, heat)
+        };
+        let (quiet, hot) = (lifetime(Heat::Quiet), lifetime(Heat::Hot));
+        Self {
+            key,
+            status: received.status,
+            vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
+            vary,
+            received: received.at,
+            initial_age: fresh::initial_age(received.headers, received.delay),
+            quiet,
+            hot,
+            headers,
+            directives,
+            body,
+        }
+    }
+
+    /// Whether it may answer a request with these fields, as far as Vary goes.
+    #[must_use]
+    pub fn answers(&self, request: &HeaderMap) -> bool {
+        self.vary.matches(self.vary_key, request)
+    }
+
+    /// Its age (RFC 9111 §4.2.3), measured from local receipt.
+    #[must_use]
+    pub fn age(&self, now: Moment) -> Duration {
+        fresh::current_age(self.initial_age, self.received, now)
+    }
+
+    /// Its lifetime while the site is this hot.
+    #[must_use]
+    pub const fn lifetime(&self, heat: Heat) -> Lifetime {
+        match heat {
+            Heat::Quiet => self.quiet,
+            Heat::Hot => self.hot,
+        }
+    }
+
+    /// What a verdict on it needs.
+    #[must_use]
+    pub fn standing(&self, now: Moment, heat: Heat) -> Standing<'_> {
+        let lifetime = self.lifetime(heat).duration;
+        Standing {
+            directives: &self.directives,
+            lifetime,
+            age: self.age(now),
+        }
+    }
+
+    /// How long it remains fresh; zero when it is stale.
+    #[must_use]
+    pub fn remaining(&self, now: Moment, heat: Heat) -> Duration {
+        self.lifetime(heat).duration.saturating_sub(self.age(now))
+    }
+
+    /// Bytes of its header fields.
+    #[must_use]
+    pub fn head_bytes(&self) -> u64 {
+        self.headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .sum::<usize>() as u64
+    }
+}
+
+impl<B: Clone> Object<B> {
+    /// The object after a 304 confirmed it: `headers` merged, age and lifetime those of `received`
+    /// with the merged fields, the same body (RFC 9111 §4.3.4).
+    #[must_use]
+    pub fn confirmed(
+        &self,
+        received: &Received<'_>,
+        headers: HeaderMap,
+        policy: &FreshPolicy,
+    ) -> Arc<Self> {
+        // Age tells of the message it came in: an Age kept from before would age twice.
+        let merged = Received {
+            status: self.status,
+            headers: &headers,
+            ..received.clone()
+        };
+        let directives = Directives::of(&headers);
+        let lifetime = |heat| {
+            fresh::lifetime(
+                &headers,
+                self.status,
+                &directives,
+                merged.wall,
+                policy,
+                heat,
+            )
+        };
+        Arc::new(Self {
+            key: self.key.clone(),
+            status: self.status,
+            vary: self.vary.clone(),
+            vary_key: self.vary_key,
+            received: received.at,
+            initial_age: fresh::initial_age(received.headers, received.delay),
+            quiet: lifetime(Heat::Quiet),
+            hot: lifetime(Heat::Hot),
+            directives,
+            body: self.body.clone(),
+            headers,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::engine::http::key::Scheme;
+
+    pub(crate) fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    /// An object of `example.com` received at the clock's origin.
+    pub(crate) fn object(
+        path: &str,
+        response: &[(&str, &str)],
+        request: &[(&str, &str)],
+        body: u32,
+    ) -> Arc<Object<u32>> {
+        let kept = headers(response);
+        let received = Received {
+            status: StatusCode::OK,
+            headers: &kept,
+            at: Moment::ZERO,
+            wall: WallTime::from_unix(1_000_000),
+            delay: Duration::ZERO,
+        };
+        let key = PrimaryKey::new(Scheme::Http, "example.com", 80, path);
+        let (request, policy) = (headers(request), FreshPolicy::default());
+        Arc::new(Object::new(
+            key,
+            &received,
+            kept.clone(),
+            &request,
+            &policy,
+            body,
+        ))
+    }
+
+    #[test]
+    fn ages_from_receipt_whatever_the_calendar_says() {
+        let stored = object(
+            "/",
+            &[("cache-control", "max-age=60"), ("age", "10")],
+            &[],
+            0,
+        );
+        let now = Moment::ZERO + Duration::from_secs(30);
+        assert_eq!(stored.age(now), Duration::from_secs(40));
+        assert_eq!(stored.remaining(now, Heat::Quiet), Duration::from_secs(20));
+        assert!(stored.standing(now, Heat::Quiet).is_fresh());
+    }
+
+    #[test]
+    fn a_page_with_nothing_to_go_by_lives_only_while_its_site_is_hot() {
+        let stored = object("/", &[], &[], 0);
+        assert_eq!(stored.remaining(Moment::ZERO, Heat::Quiet), Duration::ZERO);
+        assert_eq!(
+            stored.remaining(Moment::ZERO, Heat::Hot),
+            Duration::from_secs(60)
+        );
+    }
+
+    #[test]
+    fn confirmation_starts_a_new_life_with_the_same_body() {
+        let stored = object(
+            "/",
+            &[("cache-control", "max-age=60"), ("etag", "\"a\"")],
+            &[],
+            7,
+        );
+        let fields = headers(&[("cache-control", "max-age=5"), ("etag", "\"a\"")]);
+        let at = Moment::ZERO + Duration::from_secs(100);
+        let wall = WallTime::from_unix(0);
+        let received = Received {
+            status: StatusCode::NOT_MODIFIED,
+            headers: &fields,
+            at,
+            wall,
+            delay: Duration::ZERO,
+        };
+        let confirmed = stored.confirmed(&received, fields.clone(), &FreshPolicy::default());
+        assert_eq!((confirmed.body, confirmed.status), (7, StatusCode::OK));
+        assert_eq!(confirmed.remaining(at, Heat::Quiet), Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,119 @@
+//! One writer and its readers: in step, behind, late, cut off.
+
+use http_body_util::BodyExt as _;
+
+use super::*;
+
+const DIGEST: Digest = [7; 32];
+
+fn rule(limit: u64, over: u64) -> SpillRule {
+    let space = Arc::new(SpillSpace::new(std::env::temp_dir(), limit));
+    SpillRule { space, over }
+}
+
+async fn all<S: Unpin>(reader: Reader<S>) -> Result<Vec<u8>, Cut> {
+    reader
+        .collect()
+        .await
+        .map(|collected| collected.to_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn readers_follow_from_the_start_whenever_they_come() {
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    let early = tokio::spawn(all(body.reader(0, None, ())));
+    writer.push("hello ".into()).await;
+    let middle = tokio::spawn(all(body.reader(0, None, ())));
+    writer.push("world".into()).await;
+    writer.finish(DIGEST);
+    let late = all(body.reader(0, None, ())).await;
+    for read in [early.await.unwrap(), middle.await.unwrap(), late] {
+        assert_eq!(read.unwrap(), b"hello world");
+    }
+    assert_eq!(
+        body.weight(),
+        Some(Weight {
+            memory: 11,
+            disk: 0
+        })
+    );
+    assert_eq!(all(body.reader(3, Some(7), ())).await.unwrap(), b"lo w");
+}
+
+#[tokio::test]
+async fn a_break_is_an_error_and_never_an_end() {
+    let (body, mut writer) = SharedBody::new(Some(10), Some(rule(0, 100)));
+    writer.push("half".into()).await;
+    writer.break_off(FailReason::Truncated);
+    let read = all(body.reader(0, None, ())).await;
+    assert_eq!(read, Err(Cut(FailReason::Truncated)));
+
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    writer.push("half".into()).await;
+    drop(writer);
+    assert_eq!(body.end(), End::Broken(FailReason::Abandoned));
+    assert!(!body.is_joinable());
+}
+
+#[tokio::test]
+async fn a_large_body_is_on_disk_and_little_of_it_in_memory() {
+    let (body, mut writer) = SharedBody::new(None, Some(rule(1 << 30, 1 << 20)));
+    let piece = Bytes::from(vec![42u8; 300_000]);
+    for _ in 0..40 {
+        writer.push(piece.clone()).await;
+    }
+    writer.finish(DIGEST);
+    let weight = body.weight().unwrap();
+    assert_eq!(weight.disk, 12_000_000);
+    assert!(weight.memory <= TAIL + 300_000, "{weight:?}");
+    let read = all(body.reader(0, None, ())).await.unwrap();
+    assert!(read.len() == 12_000_000 && read.iter().all(|byte| *byte == 42));
+    assert_eq!(
+        all(body.reader(5_999_999, Some(6_000_001), ()))
+            .await
+            .unwrap(),
+        [42, 42]
+    );
+}
+
+#[tokio::test]
+async fn without_disk_the_writer_waits_for_its_reader() {
+    let (body, mut writer) = SharedBody::new(None, None);
+    let reader = body.reader(0, None, ());
+    let writing = tokio::spawn(async move {
+        for _ in 0..40 {
+            writer.push(Bytes::from(vec![1u8; 300_000])).await;
+        }
+        writer.finish(DIGEST);
+    });
+    assert_eq!(all(reader).await.unwrap().len(), 12_000_000);
+    writing.await.unwrap();
+    assert_eq!(body.weight(), None, "a window is not kept");
+    assert!(!body.is_joinable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_read_is_cut_and_delays_others_a_bounded_time() {
+    let (body, mut writer) = SharedBody::new(None, None);
+    let stuck = body.reader(0, None, ());
+    let good = tokio::spawn(all(body.reader(0, None, ())));
+    for _ in 0..20 {
+        writer.push(Bytes::from(vec![1u8; 300_000])).await;
+    }
+    writer.finish(DIGEST);
+    assert_eq!(good.await.unwrap().unwrap().len(), 6_000_000);
+    assert_eq!(all(stuck).await, Err(Cut(FailReason::ReaderTooSlow)));
+}
+
+#[tokio::test]
+async fn a_full_disk_in_the_middle_loses_no_reader_that_keeps_up() {
+    let (body, mut writer) = SharedBody::new(None, Some(rule(2_000_000, 1 << 20)));
+    let reader = tokio::spawn(all(body.reader(0, None, ())));
+    for _ in 0..20 {
+        writer.push(Bytes::from(vec![1u8; 300_000])).await;
+        tokio::task::yield_now().await;
+    }
+    writer.finish(DIGEST);
+    assert_eq!(reader.await.unwrap().unwrap().len(), 6_000_000);
+    assert_eq!(body.weight(), None);
+}

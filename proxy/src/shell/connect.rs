@@ -1,0 +1,195 @@
+//! A connection to an origin: resolve, check the very address, connect, TLS. Every wait has a
+//! deadline.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::resolve::Resolver;
+use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::policy::Policy;
+use crate::engine::reason::FailReason;
+
+/// Opens connections to origins.
+pub(crate) struct Connector {
+    resolver: Resolver,
+    policy: Policy,
+    tls: TlsConnector,
+    connect_timeout: Duration,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A plain or TLS connection.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP; boxed, for its state is large.
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+impl Connector {
+    pub(crate) const fn new(
+        resolver: Resolver,
+        policy: Policy,
+        tls: TlsConnector,
+        connect_timeout: Duration,
+    ) -> Self {
+        Self {
+            resolver,
+            policy,
+            tls,
+            connect_timeout,
+        }
+    }
+
+    /// A new connection to the origin of `key`.
+    pub(crate) async fn origin(&self, key: &PrimaryKey) -> Result<Stream, FailReason> {
+        let addresses = self.resolver.addresses(key.host()).await?;
+        let tcp = self.first_of(&addresses, key.port()).await?;
+        match key.scheme() {
+            Scheme::Http => Ok(Stream::Plain(tcp)),
+            Scheme::Https => self.handshake(tcp, key.host()).await,
+        }
+    }
+
+    /// A new connection to a peer of the network.
+    pub(crate) async fn peer(&self, addr: SocketAddr) -> Result<Stream, FailReason> {
+        tcp(addr, self.connect_timeout).await.map(Stream::Plain)
+    }
+
+    /// The first of `addresses` that is allowed and connects.
+    async fn first_of(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, FailReason> {
+        let mut failure = FailReason::DnsName;
+        for ip in addresses {
+            let addr = SocketAddr::new(*ip, port);
+            if let Err(refusal) = self.policy.check(addr) {
+                failure = FailReason::Address(refusal);
+                continue;
+            }
+            match tcp(addr, self.connect_timeout).await {
+                Ok(stream) => return Ok(stream),
+                Err(reason) => failure = reason,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn handshake(&self, tcp: TcpStream, host: &str) -> Result<Stream, FailReason> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| FailReason::Certificate)?;
+        match timeout(self.connect_timeout, self.tls.connect(name, tcp)).await {
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => Err(tls_reason(&error)),
+            Err(_) => Err(FailReason::ConnectTimeout),
+        }
+    }
+}
+
+fn tls_reason(error: &io::Error) -> FailReason {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => FailReason::Certificate,
+        _ => FailReason::Tls,
+    }
+}
+
+async fn tcp(addr: SocketAddr, within: Duration) -> Result<TcpStream, FailReason> {
+    match timeout(within, TcpStream::connect(addr)).await {
+        Ok(Ok(stream)) => {
+            // Requests and chunks go out at once; failing to say so only costs time.
+            drop(stream.set_nodelay(true));
+            Ok(stream)
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Err(FailReason::ConnectRefused)
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(FailReason::ConnectTimeout)
+        }
+        Ok(Err(_)) => Err(FailReason::ConnectError),
+        Err(_) => Err(FailReason::ConnectTimeout),
+    }
+}
+
+/// TLS towards origins: the system's roots and those in the PEM text `extra`.
+pub(crate) fn tls(extra: Option<&[u8]>) -> Result<TlsConnector, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(system.certs);
+    for certificate in extra.into_iter().flat_map(CertificateDer::pem_slice_iter) {
+        let certificate = certificate.map_err(|error| format!("not PEM: {error:?}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("not a usable root: {error}"))?;
+    }
+    if roots.is_empty() {
+        tracing::warn!("no trusted certificates on this system: HTTPS origins cannot be fetched");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What all tasks of the process share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::clock::{Clock as _, Moment, SystemClock};
+use common::name::Zone;
+use common::rng::Generator;
+
+use super::body::{SharedBody, SpillRule};
+use super::fill::Fill;
+use super::index::IndexLink;
+use super::metrics::Metrics;
+use super::upstream::Client;
+use crate::engine::flow::Flow;
+use crate::engine::http::hop::Identity;
+use crate::engine::policy::Policy;
+
+/// The engine with the shell's handles.
+pub(crate) type SharedFlow = Flow<Arc<SharedBody>, Arc<Fill>>;
+
+/// See the module.
+pub(crate) struct Context {
+    pub(crate) zone: Zone,
+    pub(crate) identity: Identity,
+    pub(crate) policy: Policy,
+    pub(crate) clock: SystemClock,
+    pub(crate) client: Arc<Client>,
+    /// `None` for a proxy on its own.
+    pub(crate) index: Option<IndexLink>,
+    pub(crate) spill: SpillRule,
+    pub(crate) metrics: Metrics,
+    flow: Mutex<SharedFlow>,
+    rng: Mutex<Generator>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts of a [`Context`] that are made elsewhere.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) zone: Zone,
+    pub(crate) identity: Identity,
+    pub(crate) policy: Policy,
+    pub(crate) clock: SystemClock,
+    pub(crate) client: Arc<Client>,
+    pub(crate) index: Option<IndexLink>,
+    pub(crate) spill: SpillRule,
+    pub(crate) metrics: Metrics,
+    pub(crate) flow: SharedFlow,
+    pub(crate) rng: Generator,
+}
+
+impl Context {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            zone: parts.zone,
+            identity: parts.identity,
+            policy: parts.policy,
+            clock: parts.clock,
+            client: parts.client,
+            index: parts.index,
+            spill: parts.spill,
+            metrics: parts.metrics,
+            flow: Mutex::new(parts.flow),
+            rng: Mutex::new(parts.rng),
+        })
+    }
+
+    /// The engine. Held for one question, never across an await.
+    pub(crate) fn flow(&self) -> MutexGuard<'_, SharedFlow> {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The monotonic clock.
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    /// Sixteen random bytes.
+    pub(crate) fn nonce(&self) -> [u8; 16] {
+        self.rng
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes()
+    }
+}

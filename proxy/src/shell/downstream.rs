@@ -1,0 +1,438 @@
+//! A client's request from head to answer: receive, look up, wait for a fill, deliver or fail.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+
+use super::body::Cut;
+use super::context::Context;
+use super::fill::{Fill, Headed, Response as Object, Seat, Source};
+use super::metrics::Outcome;
+use super::task::{Asker, Task};
+use crate::engine::flow::{Ask, Lookup, Miss, Plan};
+use crate::engine::http::cache_status::{ForwardReason, Handling};
+use crate::engine::http::hop;
+use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::http::proxy_status::{self, ProxyStatus};
+use crate::engine::http::verdict::RevalidateReason;
+use crate::engine::page::{self, Page};
+use crate::engine::reason::{FailReason, RefuseReason};
+use crate::engine::steps::deliver::{Content, Delivery};
+use crate::engine::steps::receive::{self, Asked};
+
+/// The body of any answer of ours.
+pub(crate) type Outgoing = UnsyncBoxBody<Bytes, Cut>;
+
+/// How often a waiter may find that what it waited for is not for it, before it fetches alone.
+const ROUNDS_MAX: usize = 4;
+
+/// Answers one client request. `local_port` is where it connected.
+pub(crate) async fn serve<B>(
+    ctx: Arc<Context>,
+    local_port: u16,
+    request: Request<B>,
+) -> Response<Outgoing> {
+    let began = ctx.now();
+    let (head, _) = request.into_parts();
+    let judge = |method: &Method| {
+        let (zone, policy) = (&ctx.zone, &ctx.policy);
+        receive::judge(
+            method,
+            &head.uri,
+            &head.headers,
+            Scheme::Http,
+            local_port,
+            zone,
+            policy,
+        )
+    };
+    let judged = judge(&head.method);
+    // Who may not post here is told where to: the page a GET would have meant.
+    let meant = match judged {
+        Err(RefuseReason::Method) => judge(&Method::GET).ok(),
+        _ => None,
+    };
+    let client = Client {
+        ctx,
+        method: head.method,
+        headers: head.headers,
+        version: head.version,
+    };
+    let response = match judged {
+        Ok(Asked::Page { key, port }) => client.page(key, port).await,
+        Ok(Asked::Service(name)) => client.service(&name, head.uri.path()),
+        Ok(Asked::Home(key)) => client.home(&key),
+        Ok(Asked::Options) => client.options(),
+        Err(reason) => match meant {
+            Some(Asked::Page { key, .. }) => client.refuse(reason, Some(&key)),
+            _ => client.refuse(reason, None),
+        },
+    };
+    client.ctx.metrics.first_byte(client.ctx.now().since(began));
+    response
+}
+
+/// Who asks, and how.
+struct Client {
+    ctx: Arc<Context>,
+    method: Method,
+    headers: HeaderMap,
+    version: Version,
+}
+
+/// What one look at the cache gave.
+enum Looked {
+    /// An answer.
+    Answered(Response<Outgoing>),
+    /// A fetch to wait for.
+    Waiting(Waiting),
+}
+
+/// A fetch that a client waits for.
+struct Waiting {
+    fill: Arc<Fill>,
+    miss: Miss,
+    /// Whether another client began it.
+    collapsed: bool,
+    seat: Seat,
+}
+
+impl Client {
+    // ---- a page of a site
+
+    async fn page(&self, key: PrimaryKey, port: u16) -> Response<Outgoing> {
+        if hop::check_loop(&self.headers, &self.ctx.identity).is_err() {
+            return self.refuse(RefuseReason::Loop, Some(&key));
+        }
+        let asker = Asker {
+            key,
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            version: self.version,
+        };
+        for _ in 0..ROUNDS_MAX {
+            let waiting = match self.look_up(&asker, port) {
+                Looked::Answered(response) => return response,
+                Looked::Waiting(waiting) => waiting,
+            };
+            match waiting.fill.answer().await {
+                Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
+                    return self.fetched(headed, waiting, port);
+                }
+                // Not for us: look again, it may have been stored or proved unshareable.
+                Ok(_) | Err(FailReason::Abandoned) => {}
+                Err(reason) => return self.fail(reason, &asker.key),
+            }
+        }
+        self.fail(FailReason::Abandoned, &asker.key)
+    }
+
+    /// One look at what is kept and what is under way. Starts what has to be started.
+    fn look_up(&self, asker: &Asker, port: u16) -> Looked {
+        let ask = Ask {
+            key: &asker.key,
+            method: &self.method,
+            headers: &self.headers,
+        };
+        let found = self.ctx.flow().lookup(self.ctx.now(), ask, Fill::new);
+        match found {
+            Lookup::Hit {
+                object,
+                stale,
+                background,
+            } => {
+                if let Some((fill, plan)) = background {
+                    // Nobody waits for it, yet somebody wants it to finish.
+                    let seat = fill.seat();
+                    self.start(fill, plan, asker, Some(seat));
+                }
+                let detail = stale.map(|reason| reason.as_str());
+                Looked::Answered(self.hit(&object, port, detail))
+            }
+            Lookup::OnlyIfCached => {
+                Looked::Answered(self.refuse(RefuseReason::OnlyIfCached, Some(&asker.key)))
+            }
+            Lookup::Busy => Looked::Answered(self.refuse(RefuseReason::Busy, Some(&asker.key))),
+            Lookup::Join(fill, miss) => {
+                let seat = fill.seat();
+                Looked::Waiting(Waiting {
+                    fill,
+                    miss,
+                    collapsed: true,
+                    seat,
+                })
+            }
+            Lookup::Start(fill, plan) => {
+                // Seated before it starts, or it might find nobody waiting and give up.
+                let (seat, miss) = (fill.seat(), plan.miss);
+                self.start(Arc::clone(&fill), plan, asker, None);
+                Looked::Waiting(Waiting {
+                    fill,
+                    miss,
+                    collapsed: false,
+                    seat,
+                })
+            }
+        }
+    }
+
+    /// Whether a fetch that another began gave something for this client too.
+    fn may_have(&self, headed: &Headed) -> bool {
+        use crate::engine::http::store::NoStoreReason::NoLifetimeNoValidator;
+        // Without a lifetime it cannot be kept, but those who asked before it came may have it.
+        let shared = matches!(headed.shared, Ok(()) | Err(NoLifetimeNoValidator));
+        shared && headed.object.answers(&self.headers) && headed.object.body.is_joinable()
+    }
+
+    fn start(
+        &self,
+        fill: Arc<Fill>,
+        plan: Plan<Arc<super::body::SharedBody>>,
+        asker: &Asker,
+        seat: Option<Seat>,
+    ) {
+        let task = Task::new(Arc::clone(&self.ctx), fill, plan, asker.clone());
+        tokio::spawn(async move {
+            task.run().await;
+            drop(seat);
+        });
+    }
+
+    fn hit(&self, object: &Arc<Object>, port: u16, detail: Option<&str>) -> Response<Outgoing> {
+        let outcome = if detail.is_some() {
+            Outcome::Stale
+        } else {
+            Outcome::Hit
+        };
+        self.ctx.metrics.request(outcome);
+        self.deliver(object, port, Handling::Hit, detail, &[], None)
+    }
+
+    fn fetched(&self, headed: Headed, waiting: Waiting, port: u16) -> Response<Outgoing> {
+        let Waiting {
+            miss,
+            collapsed,
+            seat,
+            ..
+        } = waiting;
+        let (outcome, detail, before): (_, _, &[HeaderValue]) = match &headed.source {
+            Source::Origin => (Outcome::Origin, "origin", &[]),
+            Source::Revalidated => (Outcome::Revalidated, "revalidated", &[]),
+            Source::Peer(members) => (Outcome::Peer, "peer-L0", members),
+            Source::Stale(reason) => (Outcome::Stale, reason.as_str(), &[]),
+        };
+        self.ctx.metrics.request(if collapsed {
+            Outcome::Collapsed
+        } else {
+            outcome
+        });
+        let handling = Handling::Forwarded {
+            why: forward_reason(miss),
+            status: None,
+            stored: headed.shared.is_ok(),
+            collapsed,
+        };
+        self.deliver(
+            &headed.object,
+            port,
+            handling,
+            Some(detail),
+            before,
+            Some(seat),
+        )
+    }
+
+    fn deliver(
+        &self,
+        object: &Arc<Object>,
+        port: u16,
+        handling: Handling,
+        detail: Option<&str>,
+        before: &[HeaderValue],
+        seat: Option<Seat>,
+    ) -> Response<Outgoing> {
+        let ctx = &self.ctx;
+        let now = ctx.now();
+        let delivery = Delivery {
+            now,
+            heat: ctx.flow().heat(now, &object.key),
+            method: &self.method,
+            request: &self.headers,
+            length: object.body.length(),
+            handling,
+            detail,
+            before,
+            identity: &ctx.identity,
+            zone: &ctx.zone,
+            port,
+        };
+        let answer = delivery.answer(object);
+        let body = match answer.content {
+            Content::Empty => empty(),
+            Content::Whole => object.body.reader(0, None, seat).boxed_unsync(),
+            Content::Part(part) => object
+                .body
+                .reader(part.start, Some(part.end), seat)
+                .boxed_unsync(),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        response
+    }
+
+    // ---- answers of our own
+
+    /// A page of Atoll itself. The name servers' check goes through here like everybody's request.
+    fn service(&self, name: &str, path: &str) -> Response<Outgoing> {
+        let node = self.ctx.identity.name();
+        let text = match (name, path) {
+            ("check", "/atoll/check") => format!("ok {node}\n"),
+            ("" | "www", "/") => format!(
+                "This is {node}, a proxy of the cooperative CDN under {zone}.\n\
+                 For http://example.com/page ask for http://example.com.{zone}/page\n",
+                zone = self.ctx.zone
+            ),
+            ("" | "www", "/robots.txt") => "User-agent: *\nDisallow: /\n".to_owned(),
+            _ => return self.refuse(RefuseReason::NoService, None),
+        };
+        self.ctx.metrics.request(Outcome::Own);
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        own(StatusCode::OK, kind, text)
+    }
+
+    /// Sends the client to the page at its own site.
+    fn home(&self, key: &PrimaryKey) -> Response<Outgoing> {
+        self.ctx.metrics.request(Outcome::Own);
+        let home = key.home();
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = own(StatusCode::FOUND, kind, format!("see {home}\n"));
+        if let Ok(location) = HeaderValue::try_from(home) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    fn options(&self) -> Response<Outgoing> {
+        self.ctx.metrics.request(Outcome::Own);
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = own(StatusCode::OK, kind, String::new());
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        response
+    }
+
+    // ---- failures
+
+    fn refuse(&self, reason: RefuseReason, key: Option<&PrimaryKey>) -> Response<Outgoing> {
+        self.ctx.metrics.refused(reason);
+        let home = key.map(PrimaryKey::as_str);
+        let advice = reason.advice(self.ctx.zone.as_str());
+        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let headers = response.headers_mut();
+        match reason {
+            RefuseReason::Method | RefuseReason::Tunnel => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            }
+            RefuseReason::Busy => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        let error = reason.proxy_error();
+        self.say_status(&mut response, error, None, reason.as_str());
+        response
+    }
+
+    fn fail(&self, reason: FailReason, key: &PrimaryKey) -> Response<Outgoing> {
+        self.ctx.metrics.failed(reason);
+        tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
+        let advice = reason.advice(key.authority());
+        let home = Some(key.as_str());
+        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let details = match reason {
+            FailReason::Address(why) => why.as_str(),
+            other => other.as_str(),
+        };
+        self.say_status(
+            &mut response,
+            reason.proxy_error(),
+            Some(key.authority()),
+            details,
+        );
+        response
+    }
+
+    fn say_status(
+        &self,
+        response: &mut Response<Outgoing>,
+        error: proxy_status::ProxyError,
+        next_hop: Option<&str>,
+        details: &str,
+    ) {
+        let status = ProxyStatus {
+            proxy: self.ctx.identity.name(),
+            error: Some(error),
+            next_hop,
+            received_status: None,
+            details: Some(details),
+        };
+        proxy_status::append(response.headers_mut(), &status);
+    }
+
+    fn error(
+        &self,
+        status: StatusCode,
+        reason: &str,
+        advice: &str,
+        home: Option<&str>,
+    ) -> Response<Outgoing> {
+        let node = self.ctx.identity.name();
+        let page = Page {
+            status,
+            reason,
+            advice,
+            home,
+            node,
+        };
+        let rendered = page::render(&page, page::wants_html(&self.headers));
+        own(status, rendered.kind, rendered.body)
+    }
+}
+
+const fn forward_reason(miss: Miss) -> ForwardReason {
+    match miss {
+        Miss::Uri => ForwardReason::UriMiss,
+        Miss::Vary => ForwardReason::VaryMiss,
+        Miss::Stale(why) if RevalidateReason::is_request(why) => ForwardReason::Request,
+        Miss::Stale(_) => ForwardReason::Stale,
+        Miss::Method => ForwardReason::Method,
+        Miss::Unshareable(_) => ForwardReason::Bypass,
+    }
+}
+
+fn empty() -> Outgoing {
+    Full::new(Bytes::new())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// A short answer of our own, which nobody keeps.
+fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
+    let body = Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

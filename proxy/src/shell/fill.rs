@@ -1,0 +1,136 @@
+//! A fill: one fetch of one resource, that no client owns and any number wait for.
+//!
+//! Whoever waits holds a [`Seat`]; the fetch can tell when the last one has left. The stages are
+//! published on a watch channel, so that waiters see the latest and none is missed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderValue;
+use tokio::sync::watch;
+
+use super::body::SharedBody;
+use crate::engine::http::store::NoStoreReason;
+use crate::engine::reason::FailReason;
+use crate::engine::store::object::Object;
+
+/// A response with the shell's body.
+pub(crate) type Response = Object<Arc<SharedBody>>;
+
+/// How far a fill has come.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// Asking the index.
+    Locating,
+    /// Asked somebody; no head yet.
+    Waiting(Asked),
+    /// The head is here, the body is coming or has come.
+    Headed(Headed),
+    /// Nobody had it.
+    Failed(FailReason),
+}
+
+/// Who has been asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// The origin.
+    Origin,
+    /// Another proxy.
+    Peer(SocketAddr),
+}
+
+/// Where an answer came from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// The origin.
+    Origin,
+    /// The origin confirmed the copy that was here.
+    Revalidated,
+    /// Another proxy; what it and those before it did, as Cache-Status members.
+    Peer(Vec<HeaderValue>),
+    /// The stale copy that was here, since the origin failed for this.
+    Stale(FailReason),
+}
+
+/// A fill's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Headed {
+    /// The response.
+    pub(crate) object: Arc<Response>,
+    /// Where it came from.
+    pub(crate) source: Source,
+    /// Whether others than the first may have it.
+    pub(crate) shared: Result<(), NoStoreReason>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Fill {
+    stage: watch::Sender<Stage>,
+    seats: AtomicUsize,
+}
+
+/// Somebody's interest in a fill.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<Fill>);
+
+impl Fill {
+    pub(crate) fn new() -> Arc<Self> {
+        let (stage, _) = watch::channel(Stage::Locating);
+        Arc::new(Self {
+            stage,
+            seats: AtomicUsize::new(0),
+        })
+    }
+
+    /// Waits for this fill from now on.
+    pub(crate) fn seat(self: &Arc<Self>) -> Seat {
+        self.seats.fetch_add(1, Ordering::AcqRel);
+        Seat(Arc::clone(self))
+    }
+
+    /// Whether nobody waits for it.
+    pub(crate) fn is_unwatched(&self) -> bool {
+        self.seats.load(Ordering::Acquire) == 0
+    }
+
+    /// Moves to `stage`.
+    pub(crate) fn reach(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Moves to `stage`, unless readers already follow an answer.
+    pub(crate) fn reach_unless_headed(&self, stage: Stage, headed: bool) {
+        if !headed {
+            self.reach(stage);
+        }
+    }
+
+    /// Whether its answer is one that others may have.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&*self.stage.borrow(), Stage::Headed(headed) if headed.shared.is_ok())
+    }
+
+    /// The first stage, now or later, for which `good` holds; `None` if the fill died before.
+    pub(crate) async fn until(&self, good: impl FnMut(&Stage) -> bool) -> Option<Stage> {
+        let mut stages = self.stage.subscribe();
+        stages.wait_for(good).await.ok().map(|stage| stage.clone())
+    }
+
+    /// Its answer, or why there is none.
+    pub(crate) async fn answer(&self) -> Result<Headed, FailReason> {
+        let over = |stage: &Stage| matches!(stage, Stage::Headed(_) | Stage::Failed(_));
+        match self.until(over).await {
+            Some(Stage::Headed(headed)) => Ok(headed),
+            Some(Stage::Failed(reason)) => Err(reason),
+            Some(Stage::Locating | Stage::Waiting(_)) | None => Err(FailReason::Abandoned),
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,252 @@
+//! The local index daemon: claims, pointers, and the registration that name servers see.
+//!
+//! The index being away or slow never fails a request: a claim that is not answered within the
+//! site's patience is left behind, and everything else happens in the background.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::backoff::Backoff;
+use common::rng::Generator;
+use common::shell::signals::Shutdown;
+use common::wire::secret::Network;
+use dht::client::{Claim, Client, ClientError};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::context::Context;
+use super::metrics::IndexOutcome;
+use crate::engine::announce::LEASE;
+use crate::engine::flow::{PATIENCE_HOT, Renewal};
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::peers;
+use crate::engine::pointer::{Pointer, Progress};
+use crate::engine::pursuit::News;
+
+/// Pointers on their way to the index at once; more are left out and put at their next renewal.
+const PUTS_MAX: usize = 256;
+
+/// For one put or withdrawal.
+const PUT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Pointers renewed per wake-up.
+const RENEWALS_PER_TICK: usize = 256;
+
+/// Between two looks at what is due; a lease is renewed ten seconds before it ends.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The service that name servers look for.
+const SERVICE: &str = "http";
+
+/// Name of the network, the way to the index, and what we say there.
+pub(crate) struct IndexLink {
+    client: Client,
+    /// The network whose members are peers.
+    pub(crate) network: Network,
+    /// Our peer port, as others are told.
+    pub(crate) peer: SocketAddr,
+    advertise: SocketAddr,
+    permits: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for IndexLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IndexLink")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl IndexLink {
+    pub(crate) fn new(
+        client: Client,
+        network: Network,
+        peer: SocketAddr,
+        advertise: SocketAddr,
+    ) -> Self {
+        Self {
+            client,
+            network,
+            peer,
+            advertise,
+            permits: Arc::new(Semaphore::new(PUTS_MAX)),
+        }
+    }
+
+    fn pointer(&self, progress: Progress) -> String {
+        Pointer {
+            peer: self.peer,
+            progress,
+        }
+        .to_string()
+    }
+}
+
+/// Asks who has `key` and claims it if nobody does. Waits as long as the site's heat allows, which
+/// may grow while it waits.
+pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> News {
+    let Some(link) = &ctx.index else {
+        return News::NoIndex;
+    };
+    let (client, point) = (link.client.clone(), key.index_key());
+    let value = link.pointer(Progress::Fetching);
+    // A task of its own: given up here, the claim still reaches the index and others find us.
+    let mut claim = tokio::spawn(async move {
+        client
+            .claim(point, value.as_bytes(), LEASE, PATIENCE_HOT)
+            .await
+    });
+    let asked = ctx.now();
+    let outcome = loop {
+        let patience = ctx.flow().patience(ctx.now(), key);
+        let left = patience.saturating_sub(ctx.now().since(asked));
+        if left.is_zero() {
+            break Err(IndexOutcome::Late);
+        }
+        match timeout(left, &mut claim).await {
+            Ok(Ok(answered)) => break answered.map_err(|error| outcome_of(&error)),
+            Ok(Err(_)) => break Err(IndexOutcome::Failed),
+            Err(_) => {}
+        }
+    };
+    let news = match outcome {
+        Ok(Claim::Granted) => {
+            ctx.metrics.index(IndexOutcome::Granted);
+            News::Granted
+        }
+        Ok(Claim::Found(values)) => {
+            ctx.metrics.index(IndexOutcome::Found);
+            let pointers: Vec<_> = values
+                .iter()
+                .filter_map(|v| Pointer::parse(&v.bytes))
+                .collect();
+            let (own, mut flow) = (Some(link.peer), ctx.flow());
+            News::Located(peers::rank(ctx.now(), own, &pointers, flow.blame()))
+        }
+        Err(outcome) => {
+            ctx.metrics.index(outcome);
+            News::NoIndex
+        }
+    };
+    if !matches!(news, News::Located(_)) {
+        // Late or not, the index may hold our claim: it is kept alive or withdrawn like any other.
+        ctx.flow().ledger().told(ctx.now(), key.clone(), LEASE);
+    }
+    news
+}
+
+const fn outcome_of(error: &ClientError) -> IndexOutcome {
+    match error {
+        ClientError::Deadline => IndexOutcome::Late,
+        ClientError::Refused(_) => IndexOutcome::Refused,
+        ClientError::Unreachable(_) | ClientError::Protocol(_) => IndexOutcome::Failed,
+    }
+}
+
+/// Tells the index in the background that `key` is here, whole or on its way, for `life`.
+pub(crate) fn announce(ctx: &Arc<Context>, key: PrimaryKey, progress: Progress, life: Duration) {
+    let Some(link) = &ctx.index else { return };
+    ctx.flow().ledger().told(ctx.now(), key.clone(), life);
+    let (value, client) = (link.pointer(progress), link.client.clone());
+    in_background(ctx, async move {
+        client
+            .put(key.index_key(), value.as_bytes(), life, PUT_DEADLINE)
+            .await
+            .map(drop)
+    });
+}
+
+/// Tells the index in the background that `key` is no longer here.
+pub(crate) fn withdraw(ctx: &Arc<Context>, key: &PrimaryKey) {
+    let Some(link) = &ctx.index else { return };
+    let (point, client) = (key.index_key(), link.client.clone());
+    in_background(ctx, async move {
+        client.withdraw(point, PUT_DEADLINE).await.map(drop)
+    });
+}
+
+fn in_background(
+    ctx: &Arc<Context>,
+    call: impl Future<Output = Result<(), ClientError>> + Send + 'static,
+) {
+    let Some(link) = &ctx.index else { return };
+    let Ok(permit) = Arc::clone(&link.permits).try_acquire_owned() else {
+        ctx.metrics.index(IndexOutcome::Dropped);
+        return;
+    };
+    let ctx = Arc::clone(ctx);
+    tokio::spawn(async move {
+        match call.await {
+            Ok(()) => ctx.metrics.index(IndexOutcome::Told),
+            Err(error) => {
+                tracing::debug!(%error, "a pointer did not reach the index");
+                ctx.metrics.index(outcome_of(&error));
+            }
+        }
+        drop(permit);
+    });
+}
+
+/// Renews pointers as they come due, for ever.
+pub(crate) async fn keep_pointers(ctx: Arc<Context>) {
+    loop {
+        sleep(TICK).await;
+        for _ in 0..RENEWALS_PER_TICK {
+            let (now, mut flow) = (ctx.now(), ctx.flow());
+            let Some(key) = flow.ledger().due(now) else {
+                break;
+            };
+            let renewal = flow.renewal(now, &key);
+            drop(flow);
+            renew(&ctx, key, renewal);
+        }
+    }
+}
+
+fn renew(ctx: &Arc<Context>, key: PrimaryKey, renewal: Renewal<Arc<super::body::SharedBody>>) {
+    match renewal {
+        Renewal::Copy(object, life) => match progress_of(&object.body) {
+            Some(progress) => announce(ctx, key, progress, life),
+            None => withdraw(ctx, &key),
+        },
+        Renewal::Fetching => announce(ctx, key, Progress::Fetching, LEASE),
+        Renewal::Withdraw => withdraw(ctx, &key),
+    }
+}
+
+/// What a pointer to this body says; `None` once it is broken.
+pub(crate) fn progress_of(body: &super::body::SharedBody) -> Option<Progress> {
+    match body.end() {
+        super::body::End::Growing => Some(Progress::Fetching),
+        super::body::End::Whole(digest) => body
+            .length()
+            .map(|length| Progress::Complete { length, digest }),
+        super::body::End::Broken(_) => None,
+    }
+}
+
+/// Keeps this proxy registered at its index daemon, for ever: the registration lives as long as
+/// the connection, so a proxy that dies is gone from it at once.
+pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut shutdown: Shutdown) {
+    let Some(link) = &ctx.index else { return };
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        match link.client.service(SERVICE, link.advertise).await {
+            Ok(mut session) => {
+                tracing::info!(addr = %link.advertise, "registered at the index");
+                backoff.succeed();
+                ctx.metrics.registered(true);
+                tokio::select! {
+                    () = session.closed() => {}
+                    // Draining: name servers stop sending clients while the last are served.
+                    () = shutdown.draining() => return ctx.metrics.registered(false),
+                }
+                ctx.metrics.registered(false);
+                tracing::warn!("the index daemon went away");
+            }
+            Err(error) => tracing::debug!(%error, "not registered at the index"),
+        }
+        sleep(backoff.fail(&mut rng)).await;
+    }
+}

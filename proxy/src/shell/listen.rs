@@ -1,0 +1,151 @@
+//! Accept loops: connections with a bound, a deadline for every header, and a polite end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::shell::signals::Shutdown;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::context::Context;
+use super::downstream::{self, Outgoing};
+use super::peer;
+
+/// Connections waiting to be accepted: a crowd arrives at once.
+const BACKLOG: i32 = 1_024;
+
+/// Largest request head in bytes (64 KiB); hyper answers 431 beyond it.
+const HEAD_MAX: usize = 64 << 10;
+
+/// Most header fields; hyper answers 431 beyond it.
+const FIELDS_MAX: usize = 100;
+
+/// Which door a connection came through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Door {
+    /// Clients.
+    Client,
+    /// Other proxies.
+    Peer,
+}
+
+/// Bounds of a listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) connections: usize,
+    pub(crate) header: Duration,
+    /// Time for answers under way when the process ends.
+    pub(crate) drain: Duration,
+}
+
+/// Binds a listener.
+pub(crate) fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves `listener` until the process drains, then finishes what is under way.
+pub(crate) async fn serve(
+    ctx: Arc<Context>,
+    listener: TcpListener,
+    door: Door,
+    bounds: Bounds,
+    mut shutdown: Shutdown,
+) {
+    let permits = Arc::new(Semaphore::new(bounds.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.draining() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                // Out of descriptors, most likely: give others a moment to return some.
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            ctx.metrics.connection_refused();
+            continue;
+        };
+        let (ctx, shutdown) = (Arc::clone(&ctx), shutdown.clone());
+        connections.spawn(async move {
+            ctx.metrics.connection_opened();
+            connection(Arc::clone(&ctx), stream, door, bounds.header, shutdown).await;
+            ctx.metrics.connection_closed();
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let over = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = over => {}
+        () = sleep(bounds.drain) => tracing::warn!("connections were still open at the deadline"),
+        () = shutdown.abandoned() => {}
+    }
+}
+
+async fn connection(
+    ctx: Arc<Context>,
+    stream: TcpStream,
+    door: Door,
+    header_timeout: Duration,
+    mut shutdown: Shutdown,
+) {
+    // Small answers go out at once; failing to say so only costs time.
+    drop(stream.set_nodelay(true));
+    let local_port = stream.local_addr().map_or(80, |addr| addr.port());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let ctx = Arc::clone(&ctx);
+        async move { Ok::<Response<Outgoing>, Infallible>(answer(ctx, door, local_port, request).await) }
+    });
+    let server = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_headers(FIELDS_MAX)
+        .max_buf_size(HEAD_MAX)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut server = std::pin::pin!(server);
+    let ended = tokio::select! {
+        ended = &mut server => ended,
+        () = shutdown.draining() => {
+            server.as_mut().graceful_shutdown();
+            server.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, ?door, "a connection ended early");
+    }
+}
+
+async fn answer(
+    ctx: Arc<Context>,
+    door: Door,
+    local_port: u16,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    match door {
+        Door::Client => downstream::serve(ctx, local_port, request).await,
+        Door::Peer => peer::serve(ctx, request).await,
+    }
+}

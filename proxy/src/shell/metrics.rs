@@ -1,0 +1,271 @@
+//! The proxy's counters, each declared here with its sentence. Labels are closed words.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::engine::reason::{FailReason, RefuseReason};
+
+/// How a client's request ended, by where its answer came from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Outcome {
+    /// A fresh copy here.
+    Hit,
+    /// A stale copy here.
+    Stale,
+    /// A fetch that was under way here.
+    Collapsed,
+    /// Another proxy.
+    Peer,
+    /// The origin.
+    Origin,
+    /// The origin confirmed the copy here.
+    Revalidated,
+    /// Our own page, redirect or options.
+    Own,
+    /// Refused.
+    Refused,
+    /// Failed.
+    Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Collapsed => "collapsed",
+            Self::Peer => "peer",
+            Self::Origin => "origin",
+            Self::Revalidated => "revalidated",
+            Self::Own => "own",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a word with the index.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum IndexOutcome {
+    /// A claim was granted.
+    Granted,
+    /// A claim found others.
+    Found,
+    /// No answer within the patience.
+    Late,
+    /// The index said no.
+    Refused,
+    /// The index could not be reached or understood.
+    Failed,
+    /// A pointer was put or withdrawn.
+    Told,
+    /// Too many were on their way already.
+    Dropped,
+}
+
+impl IndexOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Found => "found",
+            Self::Late => "late",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Told => "told",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What became of a peer's request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Served {
+    /// From a whole copy.
+    Hit,
+    /// From a fetch under way.
+    Fill,
+    /// Nothing here.
+    Nothing,
+    /// It had no proof of membership, or no sense.
+    Forbidden,
+    /// It would have closed a circle.
+    Loop,
+}
+
+impl Served {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Fill => "fill",
+            Self::Nothing => "nothing",
+            Self::Forbidden => "forbidden",
+            Self::Loop => "loop",
+        }
+    }
+}
+
+/// One label and its word.
+type Label = [(&'static str, &'static str); 1];
+
+/// See the module. Every handle is shared with the registry.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    requests: Family<Label, Counter>,
+    refusals: Family<Label, Counter>,
+    failures: Family<Label, Counter>,
+    fetches: Family<Label, Counter>,
+    fetch_failures: Family<Label, Counter>,
+    fetched_bytes: Family<Label, Counter>,
+    index: Family<Label, Counter>,
+    peer_requests: Family<Label, Counter>,
+    connections: Gauge,
+    connections_refused: Counter,
+    first_byte: Option<Histogram>,
+    registered: AtomicBool,
+}
+
+impl Metrics {
+    /// The counters, registered with their sentences.
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        // From 100 microseconds, doubling, to 26 s.
+        let metrics = Self {
+            first_byte: Some(Histogram::new(exponential_buckets(0.0001, 2.0, 19))),
+            ..Self::default()
+        };
+        let m = &metrics;
+        registry.register(
+            "atoll_proxy_requests",
+            "Client requests by where their answer came from",
+            m.requests.clone(),
+        );
+        registry.register(
+            "atoll_proxy_refusals",
+            "Requests refused",
+            m.refusals.clone(),
+        );
+        registry.register(
+            "atoll_proxy_failures",
+            "Requests that failed",
+            m.failures.clone(),
+        );
+        registry.register(
+            "atoll_proxy_fetches",
+            "Requests sent to origins and peers",
+            m.fetches.clone(),
+        );
+        registry.register(
+            "atoll_proxy_fetch_failures",
+            "Requests to origins and peers that failed",
+            m.fetch_failures.clone(),
+        );
+        registry.register(
+            "atoll_proxy_fetched_bytes",
+            "Body bytes received from origins and peers",
+            m.fetched_bytes.clone(),
+        );
+        registry.register("atoll_proxy_index", "Words with the index", m.index.clone());
+        registry.register(
+            "atoll_proxy_peer_requests",
+            "Requests of other proxies",
+            m.peer_requests.clone(),
+        );
+        registry.register(
+            "atoll_proxy_connections",
+            "Client connections",
+            m.connections.clone(),
+        );
+        registry.register(
+            "atoll_proxy_connections_refused",
+            "Client connections closed at once for lack of room",
+            m.connections_refused.clone(),
+        );
+        if let Some(histogram) = &m.first_byte {
+            registry.register(
+                "atoll_proxy_first_byte_seconds",
+                "Time from a request's head to its answer's head",
+                histogram.clone(),
+            );
+        }
+        metrics
+    }
+
+    pub(crate) fn request(&self, outcome: Outcome) {
+        self.requests
+            .get_or_create(&[("outcome", outcome.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn refused(&self, reason: RefuseReason) {
+        self.request(Outcome::Refused);
+        self.refusals
+            .get_or_create(&[("reason", reason.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn failed(&self, reason: FailReason) {
+        self.request(Outcome::Failed);
+        self.failures
+            .get_or_create(&[("reason", reason.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn fetch(&self, source: &'static str) {
+        self.fetches.get_or_create(&[("source", source)]).inc();
+    }
+
+    pub(crate) fn fetch_failed(&self, reason: FailReason) {
+        self.fetch_failures
+            .get_or_create(&[("reason", reason.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn fetched(&self, source: &'static str, bytes: u64) {
+        self.fetched_bytes
+            .get_or_create(&[("source", source)])
+            .inc_by(bytes);
+    }
+
+    pub(crate) fn index(&self, outcome: IndexOutcome) {
+        self.index
+            .get_or_create(&[("outcome", outcome.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn peer_request(&self, outcome: Served) {
+        self.peer_requests
+            .get_or_create(&[("outcome", outcome.as_str())])
+            .inc();
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    pub(crate) fn first_byte(&self, after: std::time::Duration) {
+        if let Some(histogram) = &self.first_byte {
+            histogram.observe(after.as_secs_f64());
+        }
+    }
+
+    /// Whether the index daemon knows of us.
+    pub(crate) fn registered(&self, registered: bool) {
+        self.registered.store(registered, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed)
+    }
+}

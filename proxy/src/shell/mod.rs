@@ -1,0 +1,32 @@
+//! The proxy's effects: sockets, files, tasks. Decisions are the engine's; here they are carried
+//! out.
+//!
+//! | file | owns |
+//! |---|---|
+//! | [`run`] | the order of starting and stopping |
+//! | `context` | what all tasks share: the one lock around the engine, the clients, the counters |
+//! | `listen` | accept loops and connection bounds |
+//! | `downstream` | a client's request from head to answer |
+//! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
+//! | `body`, `spill` | a body while it grows: memory, disk, readers |
+//! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
+//! | `peer` | requests of other proxies |
+//! | `index` | the index daemon: claims, pointers, registration |
+//! | `metrics`, `inspect` | what operators see |
+
+mod body;
+mod connect;
+mod context;
+mod downstream;
+mod fill;
+mod index;
+mod inspect;
+mod listen;
+mod metrics;
+mod peer;
+mod resolve;
+pub mod run;
+mod spill;
+mod task;
+mod transfer;
+mod upstream;

@@ -1,0 +1,54 @@
+//! HTTP between proxies: what one asks of another, and what it answers.
+//!
+//! A request names the resource in its path (`/http/example.com/p?q`), proves membership of the
+//! network for this receiver, method and target, and carries the path of proxies so far. It is
+//! answered from a copy or from a fetch under way, and never causes one: so there are no chains to
+//! follow and no circles to close, except through fetches under way, which is why one that itself
+//! waits for a peer refers to that peer instead of letting others wait behind it.
+//!
+//! | field | on | meaning |
+//! |---|---|---|
+//! | `atoll-proof` | request | membership, bound to this request |
+//! | `atoll-path` | request | peer addresses that wait for the answer |
+//! | `atoll-offset` | request | bytes that the asker has already |
+//! | `atoll-stale` | request | a stale copy is welcome: nothing else is left |
+//! | `atoll-peer` | answer | `hit`, `fill` or `refused` |
+//! | `atoll-see` | answer | whom to ask instead |
+//! | `atoll-length` | answer | length of the whole body, if known |
+//! | `atoll-digest` | answer, or its trailer | BLAKE3 of the whole body |
+
+mod ask;
+mod serve;
+
+use data_encoding::HEXLOWER;
+use http::header::{HeaderMap, HeaderName};
+
+pub(crate) use ask::{Wish, ask};
+pub(crate) use serve::serve;
+
+use crate::engine::pointer::Digest;
+
+const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
+const PATH: HeaderName = HeaderName::from_static("atoll-path");
+const OFFSET: HeaderName = HeaderName::from_static("atoll-offset");
+const STALE: HeaderName = HeaderName::from_static("atoll-stale");
+const PEER: HeaderName = HeaderName::from_static("atoll-peer");
+const SEE: HeaderName = HeaderName::from_static("atoll-see");
+const LENGTH: HeaderName = HeaderName::from_static("atoll-length");
+const DIGEST: HeaderName = HeaderName::from_static("atoll-digest");
+
+/// The digest that a head or trailer states.
+pub(crate) fn stated_digest(fields: &HeaderMap) -> Option<Digest> {
+    HEXLOWER
+        .decode(fields.get(DIGEST)?.as_bytes())
+        .ok()?
+        .try_into()
+        .ok()
+}
+
+/// Takes the fields of this protocol out of a response, which an origin might send too.
+pub(crate) fn strip(fields: &mut HeaderMap) {
+    for name in [PROOF, PATH, OFFSET, STALE, PEER, SEE, LENGTH, DIGEST] {
+        fields.remove(name);
+    }
+}

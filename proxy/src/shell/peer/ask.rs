@@ -1,0 +1,147 @@
+//! Asking another proxy.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use common::wire::proof::{Bound, Proof};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use http::{HeaderValue as Value, Method};
+
+use super::{LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
+use crate::engine::http::hop;
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::reason::FailReason;
+use crate::shell::context::Context;
+use crate::shell::task::{Asker, members};
+use crate::shell::upstream::{Destination, Upstream};
+
+/// What is wanted beside the object itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// A stale copy will do.
+    pub(crate) stale: bool,
+    /// Bytes that are here already.
+    pub(crate) offset: u64,
+}
+
+/// A peer's answer.
+pub(crate) struct Found {
+    pub(crate) upstream: Upstream,
+    /// What it and those before it did.
+    pub(crate) members: Vec<HeaderValue>,
+    /// Length of the whole body.
+    pub(crate) length: Option<u64>,
+}
+
+/// A peer gave nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: FailReason,
+    /// Whom it named instead.
+    pub(crate) instead: Option<SocketAddr>,
+}
+
+impl From<FailReason> for Refusal {
+    fn from(reason: FailReason) -> Self {
+        Self {
+            reason,
+            instead: None,
+        }
+    }
+}
+
+/// Asks `peer` for what `asker` wants.
+pub(crate) async fn ask(
+    ctx: &Arc<Context>,
+    peer: SocketAddr,
+    asker: &Asker,
+    wish: Wish,
+) -> Result<Found, Refusal> {
+    let Some(link) = &ctx.index else {
+        return Err(FailReason::PeerRefused.into());
+    };
+    let target = target(&asker.key);
+    let receiver = peer.to_string();
+    let bound = Bound {
+        receiver: &receiver,
+        method: Method::GET.as_str(),
+        target: &target,
+    };
+    let proof = Proof::new(&link.network, bound, ctx.nonce()).to_string();
+    let mut headers = selecting(&asker.headers);
+    let fields = [
+        (HOST, receiver),
+        (PROOF, proof),
+        (PATH, link.peer.to_string()),
+    ];
+    for (name, text) in fields {
+        headers.insert(
+            name,
+            Value::try_from(text).map_err(|_| FailReason::Malformed)?,
+        );
+    }
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    if wish.offset > 0 {
+        headers.insert(OFFSET, wish.offset.into());
+    }
+    if wish.stale {
+        headers.insert(STALE, HeaderValue::from_static("1"));
+    }
+    let to = Destination::Peer(peer);
+    let upstream = ctx
+        .client
+        .send(&to, &Method::GET, &target, &headers)
+        .await?;
+    let fields = &upstream.head.headers;
+    if !matches!(
+        fields.get(PEER).map(HeaderValue::as_bytes),
+        Some(b"hit" | b"fill")
+    ) {
+        let instead = fields
+            .get(SEE)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        tokio::spawn(upstream.body.discard());
+        return Err(Refusal {
+            reason: FailReason::PeerRefused,
+            instead,
+        });
+    }
+    let length = fields
+        .get(LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok(Found {
+        members: members(fields),
+        length,
+        upstream,
+    })
+}
+
+/// The request target that names `key` to a peer.
+fn target(key: &PrimaryKey) -> String {
+    format!(
+        "/{}/{}{}",
+        key.scheme(),
+        key.authority(),
+        key.path_and_query()
+    )
+}
+
+/// The client's fields that may select a variant: all that are neither the connection's, nor
+/// credentials, nor about parts and preconditions.
+fn selecting(client: &HeaderMap) -> HeaderMap {
+    let mut headers = client.clone();
+    hop::strip_hop_by_hop(&mut headers);
+    super::strip(&mut headers);
+    let dropped: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let text = name.as_str();
+            hop::is_credential(name) || text.starts_with("if-") || text == "range"
+        })
+        .cloned()
+        .collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+    headers
+}

@@ -1,0 +1,260 @@
+//! Answering another proxy: from a copy or a fetch under way, never by fetching.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use common::wire::proof::{Bound, Proof};
+use data_encoding::HEXLOWER;
+use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER};
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Empty};
+
+use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
+use crate::engine::flow::{Ask, PeerLookup};
+use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
+use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::shell::body::{Cut, End, Reader, SharedBody};
+use crate::shell::context::Context;
+use crate::shell::downstream::Outgoing;
+use crate::shell::fill::{Asked, Fill, Headed, Response as Object, Seat, Source, Stage};
+use crate::shell::metrics::Served;
+
+/// Answers one request on the peer port.
+pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
+    let (head, _) = request.into_parts();
+    let Some(key) = proven(&ctx, &head.method, &head.uri, &head.headers) else {
+        ctx.metrics.peer_request(Served::Forbidden);
+        return refused(StatusCode::FORBIDDEN, None);
+    };
+    let path = path(&head.headers);
+    let own = ctx.index.as_ref().map(|link| link.peer);
+    if path.iter().any(|addr| own == Some(*addr)) {
+        ctx.metrics.peer_request(Served::Loop);
+        return refused(StatusCode::LOOP_DETECTED, None);
+    }
+    let ask = Ask {
+        key: &key,
+        method: &Method::GET,
+        headers: &head.headers,
+    };
+    let stale = head.headers.contains_key(STALE);
+    let found = ctx.flow().lookup_for_peer(ctx.now(), ask, stale);
+    let offset = number(&head.headers, &OFFSET).unwrap_or(0);
+    match found {
+        PeerLookup::Hit(object) => {
+            ctx.metrics.peer_request(Served::Hit);
+            answer(&ctx, &object, &[], Handling::Hit, offset, None)
+        }
+        PeerLookup::Join(fill) => join(&ctx, &fill, &head.headers, &path, offset).await,
+        PeerLookup::Nothing => nothing(&ctx),
+    }
+}
+
+/// The resource asked for, if the request proves membership.
+fn proven(
+    ctx: &Context,
+    method: &Method,
+    uri: &http::Uri,
+    headers: &HeaderMap,
+) -> Option<PrimaryKey> {
+    let link = ctx.index.as_ref()?;
+    let target = uri.path_and_query()?.as_str();
+    let proof: Proof = headers.get(PROOF)?.to_str().ok()?.parse().ok()?;
+    let receiver = link.peer.to_string();
+    let bound = Bound {
+        receiver: &receiver,
+        method: method.as_str(),
+        target,
+    };
+    if method != Method::GET || !proof.holds(&link.network, bound) {
+        return None;
+    }
+    let (scheme, rest) = target.strip_prefix('/')?.split_once('/')?;
+    let scheme = Scheme::parse(scheme)?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, scheme.default_port()),
+    };
+    Some(PrimaryKey::new(scheme, host, port, path))
+}
+
+fn path(headers: &HeaderMap) -> Vec<SocketAddr> {
+    let text = headers
+        .get(PATH)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    text.split(',')
+        .filter_map(|addr| addr.trim().parse().ok())
+        .collect()
+}
+
+fn number(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// Waits for the head of a fetch under way, as long as it does not itself wait for a peer.
+async fn join(
+    ctx: &Arc<Context>,
+    fill: &Arc<Fill>,
+    headers: &HeaderMap,
+    path: &[SocketAddr],
+    offset: u64,
+) -> Response<Outgoing> {
+    let seat = fill.seat();
+    let decided = |stage: &Stage| match stage {
+        Stage::Locating | Stage::Waiting(Asked::Origin) => false,
+        Stage::Waiting(Asked::Peer(_)) | Stage::Headed(_) | Stage::Failed(_) => true,
+    };
+    match fill.until(decided).await {
+        Some(Stage::Headed(headed)) if usable(&headed, headers) => {
+            ctx.metrics.peer_request(Served::Fill);
+            let Headed { object, source, .. } = headed;
+            let before = match &source {
+                Source::Peer(members) => members.as_slice(),
+                Source::Origin | Source::Revalidated | Source::Stale(_) => &[],
+            };
+            let handling = Handling::Forwarded {
+                why: ForwardReason::UriMiss,
+                status: None,
+                stored: true,
+                collapsed: true,
+            };
+            answer(ctx, &object, before, handling, offset, Some(seat))
+        }
+        Some(Stage::Waiting(Asked::Peer(other))) => {
+            ctx.metrics.peer_request(Served::Loop);
+            refused(
+                StatusCode::CONFLICT,
+                Some(other).filter(|other| !path.contains(other)),
+            )
+        }
+        _ => nothing(ctx),
+    }
+}
+
+/// Whether a fill's answer is one that the asker may have, from its first byte.
+fn usable(headed: &Headed, headers: &HeaderMap) -> bool {
+    let stale = matches!(headed.source, Source::Stale(_)) && !headers.contains_key(STALE);
+    headed.shared.is_ok()
+        && !stale
+        && headed.object.answers(headers)
+        && headed.object.body.is_joinable()
+}
+
+fn nothing(ctx: &Context) -> Response<Outgoing> {
+    ctx.metrics.peer_request(Served::Nothing);
+    refused(StatusCode::NOT_FOUND, None)
+}
+
+fn refused(status: StatusCode, see: Option<SocketAddr>) -> Response<Outgoing> {
+    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    if status != StatusCode::FORBIDDEN {
+        // An outsider learns nothing, not even that this is a peer port.
+        let headers = response.headers_mut();
+        headers.insert(PEER, HeaderValue::from_static("refused"));
+        if let Some(value) = see.and_then(|addr| HeaderValue::try_from(addr.to_string()).ok()) {
+            headers.insert(SEE, value);
+        }
+    }
+    response
+}
+
+fn answer(
+    ctx: &Context,
+    object: &Object,
+    before: &[HeaderValue],
+    handling: Handling,
+    offset: u64,
+    seat: Option<Seat>,
+) -> Response<Outgoing> {
+    let body = &object.body;
+    let mut headers = object.headers.clone();
+    headers.insert(AGE, object.age(ctx.now()).as_secs().into());
+    let word = if seat.is_some() { "fill" } else { "hit" };
+    headers.insert(PEER, HeaderValue::from_static(word));
+    headers.remove(CONTENT_LENGTH);
+    let length = body.length();
+    if let Some(length) = length {
+        headers.insert(LENGTH, length.into());
+    }
+    for member in before {
+        headers.append(cache_status::CACHE_STATUS, member.clone());
+    }
+    let name = ctx.identity.name();
+    let own = CacheStatus {
+        cache: name,
+        handling,
+        ttl: None,
+        detail: None,
+    };
+    cache_status::append(&mut headers, &own);
+    let reader = body.reader(offset, None, seat);
+    let outgoing = match (body.end(), length) {
+        (End::Whole(digest), Some(length)) => {
+            headers.insert(DIGEST, digest_value(&digest));
+            headers.insert(CONTENT_LENGTH, length.saturating_sub(offset).into());
+            reader.boxed_unsync()
+        }
+        _ => {
+            headers.insert(TRAILER, HeaderValue::from_static("atoll-digest"));
+            WithDigest {
+                reader,
+                body: Arc::clone(body),
+                done: false,
+            }
+            .boxed_unsync()
+        }
+    };
+    let mut response = Response::new(outgoing);
+    *response.status_mut() = object.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn digest_value(digest: &[u8; 32]) -> HeaderValue {
+    // Hexadecimal digits are always a valid value.
+    HeaderValue::try_from(HEXLOWER.encode(digest)).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A body under way, followed by its digest once that is known.
+struct WithDigest {
+    reader: Reader<Option<Seat>>,
+    body: Arc<SharedBody>,
+    done: bool,
+}
+
+impl Body for WithDigest {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        match std::task::ready!(Pin::new(&mut self.reader).poll_frame(cx)) {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => {
+                self.done = true;
+                let End::Whole(digest) = self.body.end() else {
+                    return Poll::Ready(None);
+                };
+                let fields = HeaderMap::from_iter([(DIGEST, digest_value(&digest))]);
+                Poll::Ready(Some(Ok(Frame::trailers(fields))))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Without a length hyper sends it in chunks, which is what trailers need.
+        SizeHint::new()
+    }
+}

@@ -1,0 +1,186 @@
+//! The order of starting and stopping.
+//!
+//! Everything that can fail because of the configuration fails before the first client is
+//! accepted: secret, roots, spill directory, listeners. On the first signal the proxy leaves the
+//! index, finishes what is under way, and ends; on the second it ends at once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::SystemClock;
+use common::rng::Generator;
+use common::shell::admin;
+use common::shell::cli::{StartError, bind_error};
+use common::shell::secret;
+use common::shell::signals::Shutdown;
+use common::telemetry::MetricTable;
+use common::wire::GENERATION;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use super::body::SpillRule;
+use super::connect::{Connector, tls};
+use super::context::{Context, Parts};
+use super::index::{self, IndexLink};
+use super::inspect::{Window, gauges};
+use super::listen::{self, Bounds, Door};
+use super::metrics::Metrics;
+use super::resolve::Resolver;
+use super::spill::SpillSpace;
+use super::upstream::{Client, Patience};
+use crate::engine::config::{Config, Index};
+use crate::engine::flow::Flow;
+
+/// Peer connections at once.
+const PEER_CONNECTIONS_MAX: usize = 4_096;
+
+/// For answers under way when the process ends.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What the spill room exceeds the disk budget by: bodies under way beside those kept, in percent.
+const UNDER_WAY_PERCENT: u64 = 25;
+
+/// Runs the proxy until it is told to stop.
+///
+/// # Errors
+/// It could not start; the text says what to do.
+pub fn run(config: Config) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Runtime(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(serve(config))
+}
+
+struct Listeners {
+    http: TcpListener,
+    peer: Option<TcpListener>,
+    admin: Option<TcpListener>,
+}
+
+async fn serve(config: Config) -> Result<(), StartError> {
+    let (_handle, shutdown) = Shutdown::on_signals()
+        .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
+    let listeners = bind(&config).await?;
+    let bounds = Bounds {
+        connections: config.listen.connections_max,
+        header: config.listen.header_timeout,
+        drain: DRAIN,
+    };
+    let (ctx, registry, rng) = context(config)?;
+    if let Some(listener) = listeners.admin {
+        let window = Arc::new(Window(Arc::clone(&ctx)));
+        tokio::spawn(admin::serve(listener, registry, window, shutdown.clone()));
+    }
+    if ctx.index.is_some() {
+        tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
+        tokio::spawn(index::keep_registered(
+            Arc::clone(&ctx),
+            rng,
+            shutdown.clone(),
+        ));
+    }
+    if let Some(listener) = listeners.peer {
+        let bounds = Bounds {
+            connections: PEER_CONNECTIONS_MAX,
+            ..bounds
+        };
+        tokio::spawn(listen::serve(
+            Arc::clone(&ctx),
+            listener,
+            Door::Peer,
+            bounds,
+            shutdown.clone(),
+        ));
+    }
+    let http = listeners.http;
+    tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
+    listen::serve(ctx, http, Door::Client, bounds, shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(config: &Config) -> Result<Listeners, StartError> {
+    let addr = config.listen.http;
+    let http = listen::bind(addr).map_err(|error| bind_error("http.listen", addr, &error))?;
+    let peer = match &config.index {
+        Some(index) => {
+            let addr = index.peer_listen;
+            let bound = listen::bind(addr);
+            Some(bound.map_err(|error| bind_error("peer.listen", addr, &error))?)
+        }
+        None => None,
+    };
+    let admin = match config.listen.admin {
+        Some(addr) => {
+            let bound = admin::bind(addr).await;
+            Some(bound.map_err(|error| bind_error("admin.listen", addr, &error))?)
+        }
+        None => None,
+    };
+    Ok(Listeners { http, peer, admin })
+}
+
+fn context(config: Config) -> Result<(Arc<Context>, Arc<Registry>, Generator), StartError> {
+    let mut rng = Generator::from_system()
+        .map_err(|error| StartError::Runtime(format!("no entropy from the system: {error}")))?;
+    let clock = SystemClock::new();
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let extra = match &config.origin.ca_file {
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            StartError::Runtime(format!("origin.ca_file {}: {error}", path.display()))
+        })?),
+        None => None,
+    };
+    let tls = tls(extra.as_deref())
+        .map_err(|error| StartError::Runtime(format!("origin.ca_file: {error}")))?;
+    let resolver = Resolver::new(&config.origin.resolvers);
+    let timeout = config.origin.connect_timeout;
+    let connector = Connector::new(resolver, config.policy.clone(), tls, timeout);
+    let patience = Patience {
+        header: config.origin.header_timeout,
+        body: config.origin.body_timeout,
+    };
+    let ctx = Context::new(Parts {
+        spill: spill(&config)?,
+        index: config.index.as_ref().map(link).transpose()?,
+        client: Client::new(connector, clock, patience),
+        flow: Flow::new(config.store.budget, config.fresh),
+        zone: config.zone,
+        identity: config.identity,
+        policy: config.policy,
+        clock,
+        metrics,
+        rng: rng.child(),
+    });
+    let watched = Arc::clone(&ctx);
+    registry.register_collector(Box::new(MetricTable::new(move || gauges(&watched))));
+    Ok((ctx, Arc::new(registry), rng))
+}
+
+fn link(index: &Index) -> Result<IndexLink, StartError> {
+    let secret =
+        secret::load(&index.secret_file).map_err(|error| StartError::Runtime(error.to_string()))?;
+    let client = dht::client::Client::new(index.socket.clone());
+    let network = secret.network(GENERATION);
+    Ok(IndexLink::new(
+        client,
+        network,
+        index.peer_advertise,
+        index.advertise,
+    ))
+}
+
+fn spill(config: &Config) -> Result<SpillRule, StartError> {
+    let dir: PathBuf = config.store.dir.clone().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&dir)
+        .map_err(|error| StartError::Runtime(format!("store.dir {}: {error}", dir.display())))?;
+    let disk = config.store.budget.disk;
+    let limit = disk.saturating_add(disk / 100 * UNDER_WAY_PERCENT);
+    Ok(SpillRule {
+        space: Arc::new(SpillSpace::new(dir, limit)),
+        over: config.store.spill_over,
+    })
+}

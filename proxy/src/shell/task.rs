@@ -1,0 +1,445 @@
+//! The task behind a fill: carries the pursuit's acts out, one after another, and publishes what
+//! comes of them.
+//!
+//! Nothing a source does reaches a reader as whole unless it was whole; nothing bad replaces
+//! something good: a copy is stored only after its last byte, in one step with the fill's end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+
+use super::body::SharedBody;
+use super::context::Context;
+use super::fill::{Asked, Fill, Headed, Response, Source, Stage};
+use super::index;
+use super::peer;
+use super::transfer::{Skip, Transfer, content_length};
+use super::upstream::{Destination, Upstream};
+use crate::engine::flow::Plan;
+use crate::engine::http::control::Directives;
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::store::{self, Exchange, NoStoreReason};
+use crate::engine::http::{cache_status, conditional, fresh, hop};
+use crate::engine::pursuit::{Act, News, Pursuit};
+use crate::engine::reason::FailReason;
+use crate::engine::store::object::{Object, Received};
+
+/// The request that started a fill.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) key: PrimaryKey,
+    pub(crate) method: Method,
+    /// The client's fields, for validation, Vary and what is passed on.
+    pub(crate) headers: HeaderMap,
+    pub(crate) version: Version,
+}
+
+/// See the module.
+pub(crate) struct Task {
+    ctx: Arc<Context>,
+    fill: Arc<Fill>,
+    plan: Plan<Arc<SharedBody>>,
+    asker: Asker,
+    /// Whether to send the stale copy's validators; not again after they led nowhere.
+    conditional: bool,
+    transfer: Option<Transfer>,
+}
+
+/// What an act led to.
+enum Step {
+    /// Go on with this.
+    News(News),
+    /// The fill is over.
+    Over,
+}
+
+impl Task {
+    pub(crate) const fn new(
+        ctx: Arc<Context>,
+        fill: Arc<Fill>,
+        plan: Plan<Arc<SharedBody>>,
+        asker: Asker,
+    ) -> Self {
+        Self {
+            ctx,
+            fill,
+            plan,
+            asker,
+            conditional: true,
+            transfer: None,
+        }
+    }
+
+    /// Runs the fill to its end.
+    pub(crate) async fn run(mut self) {
+        let (ctx, key) = (Arc::clone(&self.ctx), self.asker.key.clone());
+        let stale_here = self.may_stand_in();
+        let ask_index = self.plan.shared && ctx.index.is_some();
+        let (mut pursuit, mut act) = Pursuit::begin(ask_index, stale_here);
+        while let Step::News(news) = self.carry_out(act).await {
+            act = pursuit.next(news);
+        }
+        ctx.flow().ended(&key, self.plan.id);
+    }
+
+    async fn carry_out(&mut self, act: Act) -> Step {
+        match act {
+            Act::AskIndex => Step::News(index::locate(&self.ctx, &self.asker.key).await),
+            Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
+            Act::Origin => self.ask_origin().await,
+            Act::StaleHere(reason) => self.stale_here(reason),
+            Act::Fail(reason) => self.fail(reason),
+        }
+    }
+
+    // ---- sources
+
+    async fn ask_peer(&mut self, peer: SocketAddr, stale: bool) -> Step {
+        self.fill
+            .reach_unless_headed(Stage::Waiting(Asked::Peer(peer)), self.transfer.is_some());
+        let offset = self.transfer.as_ref().map_or(0, Transfer::received);
+        let wish = peer::Wish { stale, offset };
+        self.ctx.metrics.fetch("peer");
+        match peer::ask(&self.ctx, peer, &self.asker, wish).await {
+            Ok(found) => {
+                let digest = peer::stated_digest(&found.upstream.head.headers);
+                let source = Source::Peer(found.members);
+                let news = self.receive(found.upstream, source, found.length).await;
+                self.conclude(news, digest, Some(peer))
+            }
+            Err(refusal) => {
+                self.ctx.metrics.fetch_failed(refusal.reason);
+                self.ctx
+                    .flow()
+                    .peer_failed(self.ctx.now(), peer, refusal.reason);
+                Step::News(News::PeerFailed {
+                    instead: refusal.instead,
+                })
+            }
+        }
+    }
+
+    async fn ask_origin(&mut self) -> Step {
+        let key = self.asker.key.clone();
+        if let Err((_, reason)) = self.ctx.flow().pass_gate(self.ctx.now(), &key) {
+            return Step::News(self.failure(reason));
+        }
+        self.fill
+            .reach_unless_headed(Stage::Waiting(Asked::Origin), self.transfer.is_some());
+        let headers = self.origin_request();
+        self.ctx.metrics.fetch("origin");
+        let (client, method) = (Arc::clone(&self.ctx.client), self.asker.method.clone());
+        let to = Destination::Origin(key.clone());
+        let sent = client
+            .send(&to, &method, key.path_and_query(), &headers)
+            .await;
+        let upstream = match sent {
+            Ok(upstream) => upstream,
+            Err(reason) => return self.origin_failed(reason),
+        };
+        self.ctx.flow().origin_answered(&key);
+        match upstream.head.status {
+            StatusCode::NOT_MODIFIED if self.transfer.is_none() => self.not_modified(upstream),
+            status if status.is_server_error() && self.may_stand_in() => {
+                tokio::spawn(upstream.body.discard());
+                Step::News(News::OriginFailed(FailReason::ServerError))
+            }
+            _ => {
+                let announced = content_length(&upstream.head.headers);
+                let news = self.receive(upstream, Source::Origin, announced).await;
+                self.conclude(news, None, None)
+            }
+        }
+    }
+
+    fn origin_request(&self) -> HeaderMap {
+        let key = &self.asker.key;
+        // A key is made of checked names and digits only.
+        let host = HeaderValue::from_str(key.authority()).unwrap_or(HeaderValue::from_static(""));
+        let mut headers = hop::to_origin(
+            &self.asker.headers,
+            self.asker.version,
+            host,
+            &self.ctx.identity,
+        );
+        if let Some(transfer) = &self.transfer {
+            transfer.ask_for_rest(&mut headers);
+        } else if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
+            conditional::add_validators(&stale.headers, &mut headers);
+        }
+        headers
+    }
+
+    fn origin_failed(&self, reason: FailReason) -> Step {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        tracing::debug!(url = %key, reason = reason.as_str(), "the origin failed");
+        ctx.metrics.fetch_failed(reason);
+        ctx.flow().origin_failed(ctx.now(), key, reason);
+        Step::News(self.failure(reason))
+    }
+
+    /// What a failure of the origin means: the end of an attempt, or a break in the middle.
+    const fn failure(&self, reason: FailReason) -> News {
+        match self.transfer {
+            Some(_) => News::BodyBroke(reason),
+            None => News::OriginFailed(reason),
+        }
+    }
+
+    /// Whether the copy here is a better answer than an error: not once another is being shown.
+    fn may_stand_in(&self) -> bool {
+        let Some(stale) = self.plan.stale.as_ref().filter(|_| self.transfer.is_none()) else {
+            return false;
+        };
+        self.ctx
+            .flow()
+            .may_stand_in(self.ctx.now(), stale, &self.asker.headers)
+    }
+
+    // ---- answers
+
+    /// Takes an answer: its head, unless one is being shown already, and its body.
+    async fn receive(
+        &mut self,
+        mut upstream: Upstream,
+        source: Source,
+        announced: Option<u64>,
+    ) -> Result<(), FailReason> {
+        let label = if matches!(source, Source::Peer(_)) {
+            "peer"
+        } else {
+            "origin"
+        };
+        let skip = match &self.transfer {
+            Some(transfer) if label == "peer" && transfer.received() > 0 => Skip::nothing(),
+            Some(transfer) => transfer.join(&upstream.head)?,
+            None => {
+                self.show_head(&upstream, source, announced);
+                Skip::nothing()
+            }
+        };
+        let Some(transfer) = &mut self.transfer else {
+            return Err(FailReason::Malformed);
+        };
+        transfer
+            .take(&self.ctx, &self.fill, label, &mut upstream.body, skip)
+            .await
+    }
+
+    /// Publishes an answer's head: from here on readers follow its body.
+    fn show_head(&mut self, upstream: &Upstream, source: Source, announced: Option<u64>) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        let received = received(upstream);
+        let directives = Directives::of(&upstream.head.headers);
+        let shared = self.may_share(upstream, &directives);
+        let keep = self.plan.shared && shared.is_ok();
+        let bodiless = self.asker.method == Method::HEAD;
+        let announced = announced.filter(|_| !bodiless);
+        let spill = keep.then(|| ctx.spill.clone());
+        let (body, writer) = SharedBody::new(announced, spill);
+        let mut headers = store::stored_headers(received.headers, &directives, upstream.wall);
+        peer::strip(&mut headers);
+        let policy = ctx.flow().policy().clone();
+        let request = &self.asker.headers;
+        let object = Object::new(key.clone(), &received, headers, request, &policy, body);
+        let object = Arc::new(object);
+        if self.plan.shared {
+            self.share_or_not(&object, shared);
+        }
+        self.transfer = Some(Transfer::new(Arc::clone(&object), writer, announced, keep));
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source,
+            shared,
+        }));
+    }
+
+    fn may_share(&self, upstream: &Upstream, directives: &Directives) -> Result<(), NoStoreReason> {
+        let (ctx, head) = (&self.ctx, &upstream.head);
+        let (heat, policy) = {
+            let flow = ctx.flow();
+            (flow.heat(ctx.now(), &self.asker.key), flow.policy().clone())
+        };
+        let lifetime = fresh::lifetime(
+            &head.headers,
+            head.status,
+            directives,
+            upstream.wall,
+            &policy,
+            heat,
+        );
+        let exchange = Exchange {
+            method: &self.asker.method,
+            request: &self.asker.headers,
+            status: head.status,
+            response: &head.headers,
+        };
+        store::may_store(&exchange, directives, lifetime)
+    }
+
+    /// Lets others join, or sees to it that nobody does.
+    fn share_or_not(&self, object: &Arc<Response>, shared: Result<(), NoStoreReason>) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        let now = ctx.now();
+        let Err(reason) = shared else {
+            return ctx.flow().headed(key, self.plan.id, object);
+        };
+        let had_pointer = {
+            let mut flow = ctx.flow();
+            flow.not_shareable(now, key, reason);
+            flow.ended(key, self.plan.id);
+            flow.ledger().gone(key)
+        };
+        if had_pointer {
+            index::withdraw(ctx, key);
+        }
+    }
+
+    /// The origin confirmed the copy that is here.
+    fn not_modified(&mut self, upstream: Upstream) -> Step {
+        let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
+            return Step::News(News::OriginFailed(FailReason::Malformed));
+        };
+        tokio::spawn(upstream.body.discard());
+        if conditional::confirms(&upstream.head.headers, &stale.headers).is_err() {
+            // It confirms something else: ask again for the thing itself.
+            self.conditional = false;
+            return Step::News(News::Unconfirmed);
+        }
+        let mut headers = stale.headers.clone();
+        conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
+        let received = Received {
+            status: upstream.head.status,
+            headers: &upstream.head.headers,
+            at: upstream.at,
+            wall: upstream.wall,
+            delay: upstream.delay,
+        };
+        let policy = self.ctx.flow().policy().clone();
+        let object = stale.confirmed(&received, headers, &policy);
+        self.keep(&object);
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source: Source::Revalidated,
+            shared: Ok(()),
+        }));
+        Step::Over
+    }
+
+    // ---- ends
+
+    /// After a body: keep it, or go on elsewhere.
+    fn conclude(
+        &mut self,
+        taken: Result<(), FailReason>,
+        digest: Option<[u8; 32]>,
+        peer: Option<SocketAddr>,
+    ) -> Step {
+        let checked = taken.and_then(|()| match (digest, &self.transfer) {
+            (Some(stated), Some(transfer)) => transfer.check_digest(stated),
+            _ => Ok(()),
+        });
+        let Err(reason) = checked else {
+            return self.whole();
+        };
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        tracing::debug!(url = %key, reason = reason.as_str(), "a body broke off");
+        ctx.metrics.fetch_failed(reason);
+        if let Some(peer) = peer {
+            ctx.flow().peer_failed(ctx.now(), peer, reason);
+        }
+        if matches!(reason, FailReason::Abandoned | FailReason::Digest) {
+            // Nobody waits; or what readers have been given is not what it should be.
+            return self.fail(reason);
+        }
+        Step::News(News::BodyBroke(reason))
+    }
+
+    fn whole(&mut self) -> Step {
+        if let Some(transfer) = self.transfer.take() {
+            let object = transfer.finish();
+            if self.plan.shared && self.fill.is_shared() {
+                self.keep(&object);
+            }
+        }
+        Step::Over
+    }
+
+    /// Stores a whole object and tells the index.
+    fn keep(&self, object: &Arc<Response>) {
+        let ctx = &self.ctx;
+        let Some(weight) = object.body.weight() else {
+            return;
+        };
+        let key = &self.asker.key;
+        let (life, gone) = ctx.flow().keep(ctx.now(), Arc::clone(object), weight);
+        match (life, index::progress_of(&object.body)) {
+            (Some(life), Some(progress)) => index::announce(ctx, key.clone(), progress, life),
+            _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
+            _ => {}
+        }
+        for key in gone {
+            index::withdraw(ctx, &key);
+        }
+    }
+
+    fn stale_here(&self, reason: FailReason) -> Step {
+        let Some(object) = self.plan.stale.clone() else {
+            return self.fail_plainly(reason);
+        };
+        let source = Source::Stale(reason);
+        self.withdraw_claim();
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source,
+            shared: Ok(()),
+        }));
+        Step::Over
+    }
+
+    fn fail(&mut self, reason: FailReason) -> Step {
+        if let Some(transfer) = self.transfer.take() {
+            transfer.break_off(reason);
+            self.withdraw_claim();
+            return Step::Over;
+        }
+        self.fail_plainly(reason)
+    }
+
+    fn fail_plainly(&self, reason: FailReason) -> Step {
+        self.withdraw_claim();
+        // Deregistered first: who comes now starts anew and does not get this old failure.
+        self.ctx.flow().ended(&self.asker.key, self.plan.id);
+        self.fill.reach(Stage::Failed(reason));
+        Step::Over
+    }
+
+    /// A claim must not outlive a fetch that failed: others would wait for nobody.
+    fn withdraw_claim(&self) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        if self.plan.shared && ctx.flow().ledger().gone(key) {
+            index::withdraw(ctx, key);
+        }
+    }
+}
+
+const fn received(upstream: &Upstream) -> Received<'_> {
+    Received {
+        status: upstream.head.status,
+        headers: &upstream.head.headers,
+        at: upstream.at,
+        wall: upstream.wall,
+        delay: upstream.delay,
+    }
+}
+
+/// The Cache-Status members of a response.
+pub(crate) fn members(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers
+        .get_all(cache_status::CACHE_STATUS)
+        .iter()
+        .cloned()
+        .collect()
+}
