@@ -211,17 +211,8 @@ impl Checker {
     /// The moment of the last `Wake` has come.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_starvation(now);
-        for kind in [Kind::Ping, Kind::Http] {
-            let schedule = self.schedule_of(kind);
-            for proxy in schedule.overdue(now) {
-                let schedule = self.schedule_of(kind);
-                schedule.finish(proxy);
-                match kind {
-                    Kind::Ping => self.pings.retry(proxy, &mut self.rng, now),
-                    Kind::Http => self.fetches.retry(proxy, &mut self.rng, now),
-                }
-            }
-        }
+        self.pings.give_up_overdue(&mut self.rng, now);
+        self.fetches.give_up_overdue(&mut self.rng, now);
         if now >= self.forget_at {
             self.forget_at = now + FORGET_EVERY;
             for proxy in self.pool.forget(now) {
@@ -344,13 +335,6 @@ impl Checker {
     #[must_use]
     pub const fn stats(&self) -> &CheckStats {
         &self.stats
-    }
-
-    fn schedule_of(&mut self, kind: Kind) -> &mut Schedule {
-        match kind {
-            Kind::Ping => &mut self.pings,
-            Kind::Http => &mut self.fetches,
-        }
     }
 
     fn schedule(&mut self, proxy: SocketAddr, mention: Mention, now: Moment) {

@@ -113,15 +113,15 @@ impl Schedule {
         self.wait(proxy, now + quarter + rng.jitter(quarter));
     }
 
-    /// Checks whose result should have come long ago.
-    #[must_use]
-    pub fn overdue(&self, now: Moment) -> Vec<SocketAddr> {
+    /// Ends checks whose result should have come long ago, as if they had taught nothing.
+    pub fn give_up_overdue(&mut self, rng: &mut Generator, now: Moment) {
         let limit = self.timeout + OVERDUE_AFTER;
         let late = self
             .under_way
-            .iter()
-            .filter(|(_, began)| now.since(**began) >= limit);
-        late.map(|(proxy, _)| *proxy).collect()
+            .extract_if(.., |_, began| now.since(*began) >= limit);
+        for (proxy, _) in late.collect::<Vec<_>>() {
+            self.retry(proxy, rng, now);
+        }
     }
 
     /// When [`start`](Self::start) has something to do, unless it is at the bound.
@@ -133,7 +133,7 @@ impl Schedule {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// When [`overdue`](Self::overdue) has something to say.
+    /// When [`give_up_overdue`](Self::give_up_overdue) has something to do.
     #[must_use]
     pub fn next_overdue(&self) -> Option<Moment> {
         let first = self.under_way.values().min()?;

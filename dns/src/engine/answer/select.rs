@@ -4,6 +4,7 @@
 //! order for each question: that is all the load balancing there is. Nearness and spare capacity
 //! would hook in here.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use common::rng::Generator;
@@ -53,16 +54,16 @@ pub fn select(view: &View<'_>, rng: &mut Generator, node: &Node, qtype: RecordTy
     Selection::Nobody
 }
 
-fn stand_in(view: &View<'_>, resort: Resort) -> Option<(LiveSet, Reason)> {
+fn stand_in<'a>(view: &View<'a>, resort: Resort) -> Option<(Cow<'a, LiveSet>, Reason)> {
     match resort {
         Resort::LastVerified => {
             let lost = view.live.lost?;
             let fresh = view.now.since(lost) <= view.config.last_for;
-            fresh.then(|| (view.live.clone(), Reason::LastVerified))
+            fresh.then_some((Cow::Borrowed(view.live), Reason::LastVerified))
         }
         Resort::Anchors => {
             let anchors = view.config.anchors.iter().copied();
-            Some((LiveSet::new(anchors, None), Reason::Anchors))
+            Some((Cow::Owned(LiveSet::new(anchors, None)), Reason::Anchors))
         }
     }
 }
