@@ -303,7 +303,9 @@ impl Node {
     fn unanswered(&mut self, now: Moment, call: &Call<Purpose>) {
         let id = call.to.id;
         self.stats.timeouts += 1;
-        if self.peers.failure(now, id, call.began) == Verdict::Failed {
+        // A client may be too impatient for its failed ping to say anything.
+        let patient = now.since(call.began) >= self.config.rpc.verdict_floor;
+        if patient && self.peers.failure(now, id, call.began) == Verdict::Failed {
             self.lost(now, call.to);
         }
         match call.purpose {

@@ -2,8 +2,8 @@
 //!
 //! # Map
 //!
-//! [`node`] is the façade; `serve` answers others, `exchange` asks them, `work` runs commands and
-//! walks ([`lookup`]), `upkeep` does what timers ask, `view` shows. The rooms below know nothing of
+//! [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
+//! `work` runs their walks ([`lookup`]), `upkeep` does what timers ask, `view` shows. The rooms below know nothing of
 //! each other: [`store`] holds values, [`routing`] says who is where, [`liveness`] who lives,
 //! [`rpc`] what is under way, [`admit`] what may come in, [`token`] who proved its address,
 //! [`keep`] what this node's clients have put, [`health`] whether the node does its work.
@@ -77,6 +77,7 @@
 pub mod admit;
 pub mod command;
 pub mod config;
+mod desk;
 mod exchange;
 pub mod health;
 pub mod keep;

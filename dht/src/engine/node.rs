@@ -1,7 +1,7 @@
 //! The façade: one node of the index.
 //!
 //! Owns the rooms and only dispatches between them: `serve` answers others' requests, `exchange`
-//! sends this node's and takes the replies, `work` runs commands and walks, `upkeep` does what
+//! sends this node's and takes the replies, `desk` takes commands, `work` runs walks, `upkeep` does what
 //! timers ask, `view` shows. Rooms never call each other; what one says to another passes here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

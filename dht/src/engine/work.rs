@@ -1,14 +1,14 @@
-//! Commands and walks: who waits for which task, and what its steps become.
+//! Tasks under way: who waits for which, and what its steps become.
 
 use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::{Key, NodeId};
 
-use super::command::{Answer, Command, Ticket, Wish};
+use super::command::{Answer, Ticket};
 use super::exchange::Purpose;
 use super::lookup::{Goal, Report, Step, Task};
-use super::message::{Ask, Request, Say};
+use super::message::{Request, Say};
 use super::node::Node;
 use super::output::{Event, Output};
 use super::routing::Entry;
@@ -20,12 +20,6 @@ const START: usize = 8;
 
 /// Time a walk of this node's own has.
 const OWN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// A walk for more nodes within this time of the last one finds nothing new.
-const WALKED_LATELY: Duration = Duration::from_secs(5);
-
-/// Requests under way per task allowed, beyond which clients' pings are refused as busy.
-const CALLS_PER_TASK: usize = 4;
 
 /// Which task.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -58,124 +52,6 @@ pub(super) struct Running {
 }
 
 impl Node {
-    pub(super) fn command(&mut self, now: Moment, command: Command) {
-        let Command {
-            ticket,
-            deadline,
-            wish,
-        } = command;
-        let client = (Owner::Client(ticket), deadline);
-        match wish {
-            Wish::Get { key, want } => {
-                self.begin(now, key, Goal::Get { want: want.max(1) }, client);
-            }
-            Wish::Put { key, value, ttl } => self.begin(now, key, Goal::Put { value, ttl }, client),
-            Wish::Claim { key, value, ttl } => {
-                self.begin(now, key, Goal::Claim { value, ttl }, client);
-            }
-            Wish::Withdraw { key } => self.withdraw(now, key, client),
-            Wish::Nodes {
-                level,
-                count,
-                near: _,
-                service,
-            } => {
-                self.nodes_wanted(now, (ticket, deadline), level, count, service);
-            }
-            Wish::Levels => {
-                let levels = self.levels(now);
-                self.answer(ticket, Answer::Levels(levels));
-            }
-            Wish::Ping { addr } => self.ping_wanted(now, (ticket, deadline), addr),
-            Wish::Register { service } => self.register(now, ticket, service),
-            Wish::Deregister { service } => {
-                if let Some(at) = self.services.iter().position(|held| *held == service) {
-                    self.services.remove(at);
-                    self.announce_soon(now);
-                }
-                self.answer(ticket, Answer::Deregistered);
-            }
-        }
-    }
-
-    fn register(&mut self, now: Moment, ticket: Ticket, service: super::message::Service) {
-        if self.services.len() >= self.config.contacts.services {
-            self.refuse(ticket, Refusal::ServicesFull);
-            return;
-        }
-        self.services.push(service);
-        self.announce_soon(now);
-        self.answer(ticket, Answer::Registered);
-    }
-
-    fn ping_wanted(
-        &mut self,
-        now: Moment,
-        (ticket, deadline): (Ticket, Moment),
-        addr: std::net::SocketAddr,
-    ) {
-        let id = NodeId::of(addr);
-        let services = self.services.clone();
-        if id == self.own.id {
-            let rtt = Duration::ZERO;
-            self.answer(ticket, Answer::Pong { rtt, services });
-        } else if self.calls.len() >= CALLS_PER_TASK * self.config.lookup.tasks {
-            self.refuse(ticket, Refusal::Busy);
-        } else {
-            let ask = Ask::Ping { services };
-            let purpose = Purpose::Ping(ticket, deadline);
-            self.ask(now, Entry { id, addr }, 0, ask, purpose);
-        }
-    }
-
-    fn nodes_wanted(
-        &mut self,
-        now: Moment,
-        (ticket, deadline): (Ticket, Moment),
-        level: u8,
-        count: usize,
-        service: Option<String>,
-    ) {
-        if level != 0 {
-            self.refuse(ticket, Refusal::Level);
-            return;
-        }
-        let nodes = self.live_nodes(now, count, service.as_deref());
-        let lately = self.walked.is_some_and(|at| now.since(at) < WALKED_LATELY);
-        if nodes.len() >= count || lately || self.table.is_empty() {
-            self.answer(ticket, Answer::Nodes(nodes));
-            return;
-        }
-        let target = Key::from_bytes(self.rng.bytes());
-        self.begin(
-            now,
-            target,
-            Goal::Find,
-            (Owner::Nodes(ticket, count, service), deadline),
-        );
-    }
-
-    fn withdraw(&mut self, now: Moment, key: Key, owner: (Owner, Moment)) {
-        self.store.withdraw(key, self.own.id);
-        let Some(places) = self.keep.withdrawn(key) else {
-            // Put before a restart, perhaps: look where it would be.
-            return self.begin(now, key, Goal::Withdraw, owner);
-        };
-        let reachable = |id: &NodeId| {
-            if *id == self.own.id {
-                return Some(self.own);
-            }
-            let peer = self.peers.at(*id).filter(|peer| !peer.has_failed())?;
-            Some(Entry {
-                id: *id,
-                addr: peer.addr,
-            })
-        };
-        let places = places.iter().filter_map(reachable).collect();
-        let task = Task::withdraw_from(&self.config.lookup, (key, 0), self.own, places);
-        self.start(now, task, owner);
-    }
-
     /// Begins a walk through this node's own store as well.
     pub(super) fn begin(&mut self, now: Moment, key: Key, goal: Goal, owner: (Owner, Moment)) {
         self.begin_task(now, key, goal, owner, true);
@@ -214,9 +90,9 @@ impl Node {
         self.start(now, task, owner);
     }
 
-    fn start(&mut self, now: Moment, task: Task, (owner, deadline): (Owner, Moment)) {
+    pub(super) fn start(&mut self, now: Moment, task: Task, (owner, deadline): (Owner, Moment)) {
         if self.tasks.len() >= self.config.lookup.tasks {
-            self.report(now, owner, &task, Report::Refused(Refusal::Busy));
+            self.report(now, owner, 0, Report::Refused(Refusal::Busy));
             return;
         }
         self.stats.lookups.count(task.lookup());
@@ -297,10 +173,9 @@ impl Node {
                     self.self_answered(id, &say);
                 }
                 Some(Step::Report(report)) => {
-                    let Some(running) = self.tasks.get(&id).cloned() else {
-                        return;
-                    };
-                    self.report_for(now, id, running, report);
+                    let copies = running.task.places().len();
+                    let owner = running.owner.clone();
+                    self.report_for(now, id, (owner, copies), report);
                 }
                 Some(Step::Over) => return self.end(now, id),
             }
@@ -314,7 +189,13 @@ impl Node {
         }
     }
 
-    fn report_for(&mut self, now: Moment, id: TaskId, running: Running, report: Report) {
+    fn report_for(
+        &mut self,
+        now: Moment,
+        id: TaskId,
+        (owner, copies): (Owner, usize),
+        report: Report,
+    ) {
         // The self-test's get collects until it is told the last of it.
         if let (
             Owner::TestGet(found),
@@ -322,7 +203,7 @@ impl Node {
                 values,
                 last: false,
             },
-        ) = (&running.owner, &report)
+        ) = (&owner, &report)
         {
             let mut found = found.clone();
             found.extend(values.iter().map(|value| value.bytes.clone()));
@@ -331,7 +212,7 @@ impl Node {
             }
             return;
         }
-        self.report(now, running.owner, &running.task, report);
+        self.report(now, owner, copies, report);
     }
 
     /// A task is over: own values are remembered where they were placed.
@@ -359,10 +240,10 @@ impl Node {
         }
     }
 
-    fn report(&mut self, now: Moment, owner: Owner, task: &Task, report: Report) {
+    fn report(&mut self, now: Moment, owner: Owner, copies: usize, report: Report) {
         match (owner, report) {
             (Owner::Client(ticket), report) => {
-                let answer = answer_of(report, task.places().len());
+                let answer = answer_of(report, copies);
                 self.answer(ticket, answer);
             }
             (Owner::Nodes(ticket, count, service), _) => {
@@ -393,7 +274,7 @@ impl Node {
             }
             (Owner::Heal(key), Report::Stored) => {
                 self.stats.healed += 1;
-                self.event(Event::Healed(key, task.places().len()));
+                self.event(Event::Healed(key, copies));
             }
             // What cannot be healed now is renewed by its client in time.
             (Owner::Heal(_) | Owner::Refresh, _) => {}

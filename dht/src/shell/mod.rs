@@ -4,7 +4,7 @@
 //! Tasks, all in one thread:
 //! - `run`: owns the engine's turn: reads the UDP socket and the command queue, wakes it in time;
 //! - `local`: accepts on the Unix socket, one task per connection; `routes` turns a request into a
-//!   command and its answers into a response;
+//!   command and its answers into a response, `stream` into one that lasts;
 //! - the admin listener of `common`, shown by `state` and `metrics`;
 //! - a writer of `peers` every half minute and at the end.
 
@@ -15,6 +15,7 @@ mod routes;
 mod run;
 mod settings;
 mod state;
+mod stream;
 mod udp;
 
 pub use run::{Daemon, run};

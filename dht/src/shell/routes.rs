@@ -1,9 +1,7 @@
 //! The local API: requests to commands, answers to responses. Documents are those of `api`.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,18 +9,18 @@ use common::shell::admin::Inspect as _;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, timeout};
+use tokio::time::timeout;
 
 use super::state::Shared;
+use super::stream::{Lines, Session};
 use crate::api::{
     BODY_MAX, ClaimResponse, ErrorDoc, GetRequest, LevelDoc, LevelsResponse, NodeDoc, NodesRequest,
-    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, SERVICE_LINE_EVERY,
-    ServiceDoc, ServiceLine, ShapeError, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
-    deadline, micros, millis,
+    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc, ShapeError,
+    ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse, deadline, micros, millis,
 };
 use crate::engine::message::Service;
 use crate::engine::{Answer, LevelInfo, NodeInfo, Wish};
@@ -38,7 +36,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 const ENGINE_GRACE: Duration = Duration::from_millis(500);
 
 /// For commands that the engine answers at once.
-const AT_ONCE: Duration = Duration::from_secs(2);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A command on its way to the engine.
 #[derive(Debug)]
@@ -323,13 +321,7 @@ async fn service(engine: &Engine, request: ServiceDoc) -> Result<ApiResponse, No
         AT_ONCE,
     )
     .await?;
-    let mut ticks = tokio::time::interval(SERVICE_LINE_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let session = Session {
-        engine: engine.clone(),
-        service,
-        ticks,
-    };
+    let session = Session::new(engine.clone(), service);
     Ok(respond_with(
         StatusCode::OK,
         LINES,
@@ -337,81 +329,10 @@ async fn service(engine: &Engine, request: ServiceDoc) -> Result<ApiResponse, No
     ))
 }
 
-/// A registration: the body that lasts as long as its client's connection. A line says that it
-/// stands; dropped, it ends.
-struct Session {
-    engine: Engine,
-    service: Service,
-    ticks: Interval,
-}
-
-impl Body for Session {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.ticks.poll_tick(context).map(|_| {
-            if self.engine.orders.is_closed() {
-                return None;
-            }
-            Some(Ok(Frame::data(line(&ServiceLine { registered: true }))))
-        })
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let wish = Wish::Deregister {
-            service: self.service.clone(),
-        };
-        let (answers, _) = mpsc::channel(1);
-        let order = Order {
-            wish,
-            allowed: AT_ONCE,
-            answers,
-        };
-        // A deregistration is never lost to a full queue: it waits for its turn.
-        if let Err(mpsc::error::TrySendError::Full(order)) = self.engine.orders.try_send(order) {
-            let orders = self.engine.orders.clone();
-            tokio::spawn(async move { drop(orders.send(order).await) });
-        }
-    }
-}
-
-/// A streamed get: one line per answer until the last.
-struct Lines {
-    answers: mpsc::Receiver<Answer>,
-}
-
-impl Body for Lines {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.answers.poll_recv(context).map(|answer| {
-            let line = match answer? {
-                Answer::Values { values, last } => {
-                    let values = values.iter().map(ValueDoc::from).collect();
-                    line(&ValuesDoc { values, last })
-                }
-                Answer::Refused(refusal) => line(&ErrorDoc::of(refusal)),
-                _ => return None,
-            };
-            Some(Ok(Frame::data(line)))
-        })
-    }
-}
-
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
-fn line<D: Serialize>(doc: &D) -> Bytes {
+pub(super) fn line<D: Serialize>(doc: &D) -> Bytes {
     let mut bytes = serde_json::to_vec(doc).unwrap_or_default();
     bytes.push(b'\n');
     Bytes::from(bytes)

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use common::ids::{Key, NodeId};
+
 use super::*;
-use crate::engine::message::Contact;
+use crate::engine::config::LookupConfig;
+use crate::engine::message::{Contact, Say};
 
 fn entry(n: u16) -> Entry {
     let addr = SocketAddr::from(([192, 0, 2, 1], n));

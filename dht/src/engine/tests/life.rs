@@ -5,6 +5,7 @@ use common::ids::Key;
 use super::world::{World, addr, ms, network, secs};
 use crate::engine::health::Health;
 use crate::engine::{Answer, Config, Event, Wish};
+use crate::refusal::Refusal;
 
 #[test]
 fn everyone_in_a_small_network_knows_everyone_and_is_healthy() {
@@ -189,6 +190,19 @@ fn own_lateness_is_nobody_elses_death() {
     assert_eq!(asleep.sizes().contacts, contacts);
     assert!(asleep.stats().forgiven > 0);
     assert_eq!(asleep.stats().timeouts, 0);
+}
+
+#[test]
+fn a_clients_impatience_is_nobodys_death() {
+    let mut world = World::of(13, 3);
+    world.sins.latency = ms(100);
+    for _ in 0..5 {
+        let ticket = world.command_within(0, Wish::Ping { addr: addr(1) }, ms(150));
+        world.run(ms(190));
+        let answers = world.answers.remove(&ticket);
+        assert_eq!(answers, Some(vec![Answer::Refused(Refusal::Unreachable)]));
+    }
+    assert_eq!(world.node(0).sizes().contacts, 2);
 }
 
 #[test]

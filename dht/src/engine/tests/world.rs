@@ -152,9 +152,13 @@ impl World {
     }
 
     pub(super) fn command(&mut self, n: usize, wish: Wish) -> Ticket {
+        self.command_within(n, wish, DEADLINE)
+    }
+
+    pub(super) fn command_within(&mut self, n: usize, wish: Wish, time: Duration) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
-        let (now, deadline) = (self.now, self.now + DEADLINE);
+        let (now, deadline) = (self.now, self.now + time);
         let node = self.nodes.get_mut(&addr(n)).unwrap();
         node.handle_command(
             now,

@@ -1,0 +1,141 @@
+//! What each command of a local client begins, or is answered at once.
+
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::{Key, NodeId};
+
+use super::command::{Answer, Command, Ticket, Wish};
+use super::exchange::Purpose;
+use super::lookup::{Goal, Task};
+use super::message::{Ask, Service};
+use super::node::Node;
+use super::routing::Entry;
+use super::work::Owner;
+use crate::refusal::Refusal;
+
+/// Requests under way per task allowed, beyond which clients' pings are refused as busy.
+const CALLS_PER_TASK: usize = 4;
+
+/// A walk for more nodes within this time of the last one finds nothing new.
+const WALKED_LATELY: Duration = Duration::from_secs(5);
+
+impl Node {
+    pub(super) fn command(&mut self, now: Moment, command: Command) {
+        let Command {
+            ticket,
+            deadline,
+            wish,
+        } = command;
+        let client = (Owner::Client(ticket), deadline);
+        match wish {
+            Wish::Get { key, want } => {
+                self.begin(now, key, Goal::Get { want: want.max(1) }, client);
+            }
+            Wish::Put { key, value, ttl } => self.begin(now, key, Goal::Put { value, ttl }, client),
+            Wish::Claim { key, value, ttl } => {
+                self.begin(now, key, Goal::Claim { value, ttl }, client);
+            }
+            Wish::Withdraw { key } => self.withdraw(now, key, client),
+            Wish::Nodes {
+                level,
+                count,
+                near: _,
+                service,
+            } => {
+                self.nodes_wanted(now, (ticket, deadline), level, count, service);
+            }
+            Wish::Levels => {
+                let levels = self.levels(now);
+                self.answer(ticket, Answer::Levels(levels));
+            }
+            Wish::Ping { addr } => self.ping_wanted(now, (ticket, deadline), addr),
+            Wish::Register { service } => self.register(now, ticket, service),
+            Wish::Deregister { service } => {
+                if let Some(at) = self.services.iter().position(|held| *held == service) {
+                    self.services.remove(at);
+                    self.announce_soon(now);
+                }
+                self.answer(ticket, Answer::Deregistered);
+            }
+        }
+    }
+
+    fn register(&mut self, now: Moment, ticket: Ticket, service: Service) {
+        if self.services.len() >= self.config.contacts.services {
+            self.refuse(ticket, Refusal::ServicesFull);
+            return;
+        }
+        self.services.push(service);
+        self.announce_soon(now);
+        self.answer(ticket, Answer::Registered);
+    }
+
+    fn ping_wanted(
+        &mut self,
+        now: Moment,
+        (ticket, deadline): (Ticket, Moment),
+        addr: std::net::SocketAddr,
+    ) {
+        let id = NodeId::of(addr);
+        let services = self.services.clone();
+        if id == self.own.id {
+            let rtt = Duration::ZERO;
+            self.answer(ticket, Answer::Pong { rtt, services });
+        } else if self.calls.len() >= CALLS_PER_TASK * self.config.lookup.tasks {
+            self.refuse(ticket, Refusal::Busy);
+        } else {
+            let ask = Ask::Ping { services };
+            let purpose = Purpose::Ping(ticket, deadline);
+            self.ask(now, Entry { id, addr }, 0, ask, purpose);
+        }
+    }
+
+    fn nodes_wanted(
+        &mut self,
+        now: Moment,
+        (ticket, deadline): (Ticket, Moment),
+        level: u8,
+        count: usize,
+        service: Option<String>,
+    ) {
+        if level != 0 {
+            self.refuse(ticket, Refusal::Level);
+            return;
+        }
+        let nodes = self.live_nodes(now, count, service.as_deref());
+        let lately = self.walked.is_some_and(|at| now.since(at) < WALKED_LATELY);
+        if nodes.len() >= count || lately || self.table.is_empty() {
+            self.answer(ticket, Answer::Nodes(nodes));
+            return;
+        }
+        let target = Key::from_bytes(self.rng.bytes());
+        self.begin(
+            now,
+            target,
+            Goal::Find,
+            (Owner::Nodes(ticket, count, service), deadline),
+        );
+    }
+
+    fn withdraw(&mut self, now: Moment, key: Key, owner: (Owner, Moment)) {
+        self.store.withdraw(key, self.own.id);
+        let Some(places) = self.keep.withdrawn(key) else {
+            // Put before a restart, perhaps: look where it would be.
+            return self.begin(now, key, Goal::Withdraw, owner);
+        };
+        let reachable = |id: &NodeId| {
+            if *id == self.own.id {
+                return Some(self.own);
+            }
+            let peer = self.peers.at(*id).filter(|peer| !peer.has_failed())?;
+            Some(Entry {
+                id: *id,
+                addr: peer.addr,
+            })
+        };
+        let places = places.iter().filter_map(reachable).collect();
+        let task = Task::withdraw_from(&self.config.lookup, (key, 0), self.own, places);
+        self.start(now, task, owner);
+    }
+}
