@@ -68,8 +68,7 @@ pub async fn serve(
         let (registry, inspect) = (Arc::clone(&registry), Arc::clone(&inspect));
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let response =
-                    respond(request.method(), request.uri().path(), &registry, &*inspect);
+                let response = respond(&request, &registry, &*inspect);
                 std::future::ready(Ok::<_, Infallible>(response))
             });
             let mut server = http1::Builder::new();
@@ -91,12 +90,12 @@ pub async fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(addr).await
 }
 
-fn respond(
-    method: &Method,
-    path: &str,
+fn respond<B>(
+    request: &Request<B>,
     registry: &Registry,
     inspect: &dyn Inspect,
 ) -> Response<Full<Bytes>> {
+    let method = request.method();
     if method != Method::GET && method != Method::HEAD {
         return answer(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -104,8 +103,8 @@ fn respond(
             "only GET here\n".into(),
         );
     }
-    match path {
-        "/metrics" => metrics(registry),
+    match request.uri().path() {
+        "/metrics" => metrics(registry, wants_openmetrics(request)),
         "/healthz" => answer(StatusCode::OK, "text/plain", "alive\n".into()),
         "/readyz" => match inspect.readiness() {
             Readiness::Ready => answer(StatusCode::OK, "text/plain", "ready\n".into()),
@@ -125,18 +124,63 @@ fn respond(
     }
 }
 
-fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+/// Whether a scraper asks for the newer format by name.
+fn wants_openmetrics<B>(request: &Request<B>) -> bool {
+    let named = |value: &header::HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|text| text.contains("application/openmetrics-text"))
+    };
+    request.headers().get_all(header::ACCEPT).iter().any(named)
+}
+
+fn metrics(registry: &Registry, openmetrics: bool) -> Response<Full<Bytes>> {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, registry) {
-        Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            answer(StatusCode::OK, kind, text)
-        }
-        Err(_) => {
-            let text = "the metrics could not be rendered\n";
-            answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", text.into())
+    if prometheus_client::encoding::text::encode(&mut text, registry).is_err() {
+        let text = "the metrics could not be rendered\n";
+        return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", text.into());
+    }
+    if openmetrics {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        answer(StatusCode::OK, kind, text)
+    } else {
+        answer(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            classic(&text),
+        )
+    }
+}
+
+/// The Prometheus text format of an OpenMetrics page: there a counter's comments bear the name of
+/// its samples, with `_total`, and nothing marks the end.
+fn classic(openmetrics: &str) -> String {
+    let mut out = String::with_capacity(openmetrics.len());
+    let mut help: Option<(&str, &str)> = None;
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        let (mark, kind) = (words.next(), words.next());
+        let (name, rest) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        match (mark, kind) {
+            (Some("#"), Some("HELP")) => help = Some((name, rest)),
+            (Some("#"), Some("TYPE")) => {
+                let end = if rest == "counter" { "_total" } else { "" };
+                if let Some((name, text)) = help.take() {
+                    out.push_str(&format!("# HELP {name}{end} {text}\n"));
+                }
+                out.push_str(&format!("# TYPE {name}{end} {rest}\n"));
+            }
+            (Some("#"), _) => {}
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
         }
     }
+    out
 }
 
 fn answer(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
@@ -149,4 +193,80 @@ fn answer(status: StatusCode, kind: &'static str, text: String) -> Response<Full
         header::HeaderValue::from_static("no-store"),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+    use prometheus_client::metrics::gauge::Gauge;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Inspect for Nobody {
+        fn readiness(&self) -> Readiness {
+            Readiness::NotReady("no proxy is verified".into())
+        }
+
+        fn state(&self) -> serde_json::Value {
+            serde_json::json!({ "schema": 1 })
+        }
+    }
+
+    fn page(path: &str, accept: &str) -> (StatusCode, String, String) {
+        let mut registry = Registry::default();
+        let counter: Counter = Counter::default();
+        counter.inc_by(3);
+        registry.register("atoll_x_requests", "Requests", counter);
+        registry.register(
+            "atoll_x_fills",
+            "Fetches under way",
+            Gauge::<i64>::default(),
+        );
+        let request = Request::builder()
+            .uri(path)
+            .header("accept", accept)
+            .body(())
+            .unwrap();
+        let response = respond(&request, &registry, &Nobody);
+        let kind = response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let status = response.status();
+        let body = http_body_util::BodyExt::collect(response.into_body());
+        let bytes = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(body);
+        (
+            status,
+            kind,
+            String::from_utf8(bytes.unwrap().to_bytes().to_vec()).unwrap(),
+        )
+    }
+
+    #[test]
+    fn metrics_come_in_the_text_format_and_in_the_newer_one_when_asked() {
+        let (_, kind, text) = page("/metrics", "*/*");
+        assert!(kind.starts_with("text/plain; version=0.0.4"));
+        assert_eq!(
+            text,
+            "# HELP atoll_x_requests_total Requests.\n# TYPE atoll_x_requests_total counter\n\
+             atoll_x_requests_total 3\n# HELP atoll_x_fills Fetches under way.\n\
+             # TYPE atoll_x_fills gauge\natoll_x_fills 0\n"
+        );
+        let (_, kind, text) = page("/metrics", "application/openmetrics-text;version=1.0.0");
+        assert!(kind.starts_with("application/openmetrics-text") && text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn readiness_says_what_is_missing_while_the_process_is_alive() {
+        let (status, _, text) = page("/readyz", "*/*");
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, "not ready: no proxy is verified\n");
+        assert_eq!(page("/healthz", "*/*").0, StatusCode::OK);
+        assert_eq!(page("/nothing", "*/*").0, StatusCode::NOT_FOUND);
+    }
 }
