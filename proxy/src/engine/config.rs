@@ -58,7 +58,7 @@ pub static KEYS: &[KeySpec] = &[
         "http.header_timeout",
         "10s",
         "duration",
-        "For a whole request header, and for the next one on an idle connection at most 30 s more.",
+        "For a whole request header, counted from the last answer: so it ends idle connections too.",
     ),
     KeySpec {
         path: "peer.listen",
