@@ -10,6 +10,7 @@ use http::{HeaderValue as Value, Method};
 use super::{LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
 use crate::engine::http::hop;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::policy::may_be_peer;
 use crate::engine::reason::FailReason;
 use crate::shell::context::Context;
 use crate::shell::task::{Asker, members};
@@ -99,7 +100,8 @@ pub(crate) async fn ask(
     ) {
         let instead = fields
             .get(SEE)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .filter(|other: &SocketAddr| may_be_peer(other.ip()) && *other != link.peer);
         tokio::spawn(upstream.body.discard());
         return Err(Refusal {
             reason: FailReason::PeerRefused,
@@ -127,7 +129,8 @@ fn target(key: &PrimaryKey) -> String {
 }
 
 /// The client's fields that may select a variant: all that are neither the connection's, nor
-/// credentials, nor about parts and preconditions.
+/// credentials, nor about parts and preconditions, nor about a body. A length of a body that is not
+/// sent would swallow the beginning of the next request to this peer.
 fn selecting(client: &HeaderMap) -> HeaderMap {
     let mut headers = client.clone();
     hop::strip_hop_by_hop(&mut headers);
@@ -136,7 +139,11 @@ fn selecting(client: &HeaderMap) -> HeaderMap {
         .keys()
         .filter(|name| {
             let text = name.as_str();
-            hop::is_credential(name) || text.starts_with("if-") || text == "range"
+            hop::is_credential(name)
+                || ["if-", "content-"]
+                    .iter()
+                    .any(|start| text.starts_with(start))
+                || matches!(text, "range" | "expect")
         })
         .cloned()
         .collect();
@@ -144,4 +151,25 @@ fn selecting(client: &HeaderMap) -> HeaderMap {
         headers.remove(name);
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::store::object::tests::headers;
+
+    #[test]
+    fn nothing_of_a_client_frames_a_request_to_a_peer() {
+        let client = headers(&[
+            ("content-length", "10"),
+            ("expect", "100-continue"),
+            ("cookie", "a=b"),
+            ("range", "bytes=0-"),
+            ("if-none-match", "\"a\""),
+            ("atoll-offset", "7"),
+            ("accept-language", "de"),
+        ]);
+        let sent: Vec<_> = selecting(&client).keys().cloned().collect();
+        assert_eq!(sent, ["accept-language"]);
+    }
 }
