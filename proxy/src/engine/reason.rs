@@ -30,6 +30,8 @@ pub enum RefuseReason {
     NoService,
     /// The target is longer than 8 KiB.
     UrlTooLong,
+    /// The header fields are larger than 64 KiB.
+    FieldsTooLarge,
     /// The origin's port is not one that sites use.
     Port,
     /// The request came back to where it had been.
@@ -52,6 +54,7 @@ impl RefuseReason {
             Self::NotOurs => StatusCode::MISDIRECTED_REQUEST,
             Self::HashedName | Self::NoService => StatusCode::NOT_FOUND,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
+            Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Port => StatusCode::FORBIDDEN,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
@@ -73,6 +76,7 @@ impl RefuseReason {
             Self::HashedName => "hashed_name",
             Self::NoService => "no_service",
             Self::UrlTooLong => "url_too_long",
+            Self::FieldsTooLarge => "fields_too_large",
             Self::Port => "port",
             Self::Loop => "loop",
             Self::OnlyIfCached => "only_if_cached",
@@ -88,7 +92,8 @@ impl RefuseReason {
             | Self::ManyHosts
             | Self::BadHost
             | Self::BadName(_)
-            | Self::UrlTooLong => ProxyError::HttpRequestError,
+            | Self::UrlTooLong
+            | Self::FieldsTooLarge => ProxyError::HttpRequestError,
             Self::Method | Self::Tunnel | Self::NotOurs | Self::Port => {
                 ProxyError::HttpRequestDenied
             }
@@ -124,6 +129,7 @@ impl RefuseReason {
             }
             Self::NoService => format!("Nothing is served under this name of {zone}."),
             Self::UrlTooLong => "The address is longer than 8 KiB.".into(),
+            Self::FieldsTooLarge => "The header fields are larger than 64 KiB.".into(),
             Self::Port => "Sites are fetched from ports 80, 443 and above 1023 only, and not from \
                            ports of other services."
                 .into(),

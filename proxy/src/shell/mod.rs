@@ -30,3 +30,6 @@ mod spill;
 mod task;
 mod transfer;
 mod upstream;
+
+#[cfg(test)]
+mod tests;

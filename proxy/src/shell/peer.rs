@@ -26,6 +26,7 @@ use http::header::{HeaderMap, HeaderName};
 pub(crate) use ask::{Wish, ask};
 pub(crate) use serve::serve;
 
+use super::transfer::Promise;
 use crate::engine::pointer::Digest;
 
 const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
@@ -44,6 +45,11 @@ pub(crate) fn stated_digest(fields: &HeaderMap) -> Option<Digest> {
         .ok()?
         .try_into()
         .ok()
+}
+
+/// What a peer's answer with this head will be checked by.
+pub(crate) fn promise(head: &HeaderMap) -> Promise {
+    stated_digest(head).map_or(Promise::Trailer, Promise::Digest)
 }
 
 /// Takes the fields of this protocol out of a response, which an origin might send too.

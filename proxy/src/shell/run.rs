@@ -122,7 +122,9 @@ async fn bind(config: &Config) -> Result<Listeners, StartError> {
     Ok(Listeners { http, peer, admin })
 }
 
-fn context(config: Config) -> Result<(Arc<Context>, Arc<Registry>, Generator), StartError> {
+pub(super) fn context(
+    config: Config,
+) -> Result<(Arc<Context>, Arc<Registry>, Generator), StartError> {
     let mut rng = Generator::from_system()
         .map_err(|error| StartError::Runtime(format!("no entropy from the system: {error}")))?;
     let clock = SystemClock::new();

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::fill::{Asked, Fill, Headed, Response, Source, Stage};
 use super::index;
 use super::peer;
-use super::transfer::{Skip, Transfer, content_length};
+use super::transfer::{Promise, Skip, Transfer, content_length};
 use super::upstream::{Destination, Upstream};
 use crate::engine::flow::Plan;
 use crate::engine::http::control::Directives;
@@ -99,15 +99,20 @@ impl Task {
     async fn ask_peer(&mut self, peer: SocketAddr, stale: bool) -> Step {
         self.fill
             .reach_unless_headed(Stage::Waiting(Asked::Peer(peer)), self.transfer.is_some());
-        let offset = self.transfer.as_ref().map_or(0, Transfer::received);
+        let offset = self.transfer.as_ref().map_or(0, Transfer::offset);
         let wish = peer::Wish { stale, offset };
         self.ctx.metrics.fetch("peer");
         match peer::ask(&self.ctx, peer, &self.asker, wish).await {
             Ok(found) => {
-                let digest = peer::stated_digest(&found.upstream.head.headers);
+                let promise = peer::promise(&found.upstream.head.headers);
                 let source = Source::Peer(found.members);
-                let news = self.receive(found.upstream, source, found.length).await;
-                self.conclude(news, digest, Some(peer))
+                let (upstream, length) = (found.upstream, found.length);
+                // What was here before may be what is wrong: only a whole is one peer's doing.
+                let blamed = Some(peer).filter(|_| self.transfer.is_none());
+                let taken = self
+                    .receive(upstream, source, offset, length, promise)
+                    .await;
+                self.conclude(taken, blamed)
             }
             Err(refusal) => {
                 self.ctx.metrics.fetch_failed(refusal.reason);
@@ -148,8 +153,9 @@ impl Task {
             }
             _ => {
                 let announced = content_length(&upstream.head.headers);
-                let news = self.receive(upstream, Source::Origin, announced).await;
-                self.conclude(news, None, None)
+                let taken = self.receive(upstream, Source::Origin, 0, announced, Promise::None);
+                let taken = taken.await;
+                self.conclude(taken, None)
             }
         }
     }
@@ -200,21 +206,23 @@ impl Task {
 
     // ---- answers
 
-    /// Takes an answer: its head, unless one is being shown already, and its body.
+    /// Takes an answer: its head, unless one is being shown already, and its body. A peer's answer
+    /// begins at `offset`.
     async fn receive(
         &mut self,
         mut upstream: Upstream,
         source: Source,
+        offset: u64,
         announced: Option<u64>,
+        promise: Promise,
     ) -> Result<(), FailReason> {
-        let label = if matches!(source, Source::Peer(_)) {
-            "peer"
-        } else {
-            "origin"
-        };
+        let head = &upstream.head;
+        let from_peer = matches!(source, Source::Peer(_));
         let skip = match &self.transfer {
-            Some(transfer) if label == "peer" && transfer.received() > 0 => Skip::nothing(),
-            Some(transfer) => transfer.join(&upstream.head)?,
+            Some(known) if from_peer => {
+                known.join(head.status, &head.headers, offset, announced)?
+            }
+            Some(known) => known.join_origin(head)?,
             None => {
                 self.show_head(&upstream, source, announced);
                 Skip::nothing()
@@ -223,8 +231,11 @@ impl Task {
         let Some(transfer) = &mut self.transfer else {
             return Err(FailReason::Malformed);
         };
+        let label = if from_peer { "peer" } else { "origin" };
+        let (ctx, fill) = (&self.ctx, &self.fill);
+        let unwanted = || fill.is_unwatched();
         transfer
-            .take(&self.ctx, &self.fill, label, &mut upstream.body, skip)
+            .take(ctx, label, &mut upstream.body, skip, promise, unwanted)
             .await
     }
 
@@ -331,17 +342,8 @@ impl Task {
     // ---- ends
 
     /// After a body: keep it, or go on elsewhere.
-    fn conclude(
-        &mut self,
-        taken: Result<(), FailReason>,
-        digest: Option<[u8; 32]>,
-        peer: Option<SocketAddr>,
-    ) -> Step {
-        let checked = taken.and_then(|()| match (digest, &self.transfer) {
-            (Some(stated), Some(transfer)) => transfer.check_digest(stated),
-            _ => Ok(()),
-        });
-        let Err(reason) = checked else {
+    fn conclude(&mut self, taken: Result<(), FailReason>, peer: Option<SocketAddr>) -> Step {
+        let Err(reason) = taken else {
             return self.whole();
         };
         let (ctx, key) = (&self.ctx, &self.asker.key);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::clock::{Clock as _, Moment, SystemClock, WallTime};
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, Method, Request, Response, response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
@@ -149,6 +150,7 @@ impl Client {
         *request.headers_mut() = headers.clone();
         let sent = self.clock.moment();
         let response = match timeout(self.patience.header, sender.send_request(request)).await {
+            Ok(Ok(response)) if is_coded(response.headers()) => return Err(FailReason::Malformed),
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(reason(&error)),
             Err(_) => return Err(FailReason::HeaderTimeout),
@@ -233,6 +235,21 @@ async fn open(stream: Stream) -> Result<Sender, FailReason> {
         drop(connection.await);
     });
     Ok(sender)
+}
+
+/// Whether the body has a transfer coding beside chunks. None was asked for, and passed on without
+/// its name it would be other bytes (RFC 9112 §6.1, §7.4).
+fn is_coded(headers: &HeaderMap) -> bool {
+    let plain = |coding: &[u8]| {
+        let coding = coding.trim_ascii();
+        [&b""[..], b"chunked", b"identity"]
+            .iter()
+            .any(|known| coding.eq_ignore_ascii_case(known))
+    };
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    !lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .all(plain)
 }
 
 fn reason(error: &hyper::Error) -> FailReason {

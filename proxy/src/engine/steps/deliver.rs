@@ -98,7 +98,13 @@ impl Delivery<'_> {
 
     fn selected(&self, selected: Selected<'_>) -> Answer {
         let mut headers = selected.headers.clone();
-        let Some(length) = self.length else {
+        // RFC 9110 §8.6: a HEAD that was forwarded tells the length of a body that is not here.
+        let forwarded_head = *self.method == Method::HEAD && self.handling != Handling::Hit;
+        let Some(length) = self.length.filter(|_| !forwarded_head) else {
+            // A length that says nothing certain must not frame the body.
+            if !forwarded_head {
+                headers.remove(CONTENT_LENGTH);
+            }
             return Answer {
                 status: selected.status,
                 headers,
@@ -107,8 +113,10 @@ impl Delivery<'_> {
         };
         match range::resolve(self.method, self.request, selected, length) {
             Ranges::Whole(_) | Ranges::Multi(_) => {
-                // A HEAD that was forwarded carries the length of a body that is not here.
-                if *self.method != Method::HEAD || !headers.contains_key(CONTENT_LENGTH) {
+                // RFC 9110 §8.6: not in a 204.
+                if selected.status == StatusCode::NO_CONTENT {
+                    headers.remove(CONTENT_LENGTH);
+                } else {
                     headers.insert(CONTENT_LENGTH, length.into());
                 }
                 Answer {
