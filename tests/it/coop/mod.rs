@@ -1,0 +1,7 @@
+//! What several proxies do together: share every copy, spare the origin, survive each other.
+
+mod crowd;
+mod death;
+mod large;
+mod peers;
+mod servers;

@@ -1,0 +1,10 @@
+//! What a proxy on its own owes its clients and its origins.
+
+mod broken;
+mod freshness;
+mod https;
+mod passing;
+mod private;
+mod refusals;
+mod servers;
+mod sharing;

@@ -1,0 +1,95 @@
+//! Running a program to its end, with a deadline, and finding the ones a machine may lack.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::process::Command;
+
+use crate::wait;
+
+/// What a program did.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub out: String,
+    /// What it wrote to standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// Fails the test unless the program succeeded; gives its standard output.
+    #[must_use]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// A command without our own settings in its environment, and without a terminal.
+#[must_use]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ATOLL_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs `command` to its end.
+pub async fn run(command: &mut Command) -> Ran {
+    let what = format!("{:?} ends", command.as_std());
+    let output = wait::within(&what, wait::EVENTUALLY, command.output()).await;
+    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Where `program` is, on the path or where daemons usually are.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let dirs = std::env::split_paths(&path).chain(usual);
+    dirs.map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Whether the tests run with all privileges.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Lets this process open as many files as the system lets it: a crowd has a socket per client.
+pub fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer, the test that needs them says so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_is_found_and_run() {
+        let shell = find("sh").unwrap();
+        let ran = run(command(shell).args(["-c", "echo out; echo err >&2; exit 3"])).await;
+        assert_eq!(
+            (ran.code, &*ran.out, &*ran.err),
+            (Some(3), "out\n", "err\n")
+        );
+        assert_eq!(find("no-such-program-anywhere"), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Both sides of DNS: asking a server, and being the resolver that knows a test's origins by name.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::task::JoinHandle;
+
+use crate::place::{Place, Port, host};
+use crate::wait::{self, SOON};
+
+/// A question, recursion desired.
+#[must_use]
+pub fn question(name: &str, kind: RecordType) -> Message {
+    let mut message = Message::new(4_711, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    message
+}
+
+/// Asks `server` over UDP, again if a datagram seems lost.
+pub async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    let what = format!("{server} answers {name} {kind}");
+    wait::some(&what, SOON, async || try_ask(server, name, kind).await).await
+}
+
+/// Asks `server` over UDP, once; `None` if no answer comes within a second.
+pub async fn try_ask(server: SocketAddr, name: &str, kind: RecordType) -> Option<Message> {
+    let own = SocketAddr::new(server.ip(), 0);
+    let socket = UdpSocket::bind(own).await.unwrap();
+    let sent = question(name, kind);
+    socket.send_to(&sent.to_vec().unwrap(), server).await.ok()?;
+    let mut buffer = [0; 4_096];
+    let received =
+        tokio::time::timeout(std::time::Duration::from_secs(1), socket.recv(&mut buffer));
+    let length = received.await.ok()?.ok()?;
+    Message::from_vec(&buffer[..length]).ok()
+}
+
+/// Asks `server` over TCP.
+pub async fn ask_tcp(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        let bytes = question(name, kind).to_vec().unwrap();
+        let length = u16::try_from(bytes.len()).unwrap();
+        stream.write_all(&length.to_be_bytes()).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        let length = stream.read_u16().await.unwrap();
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await.unwrap();
+        Message::from_vec(&answer).unwrap()
+    };
+    wait::within("an answer over TCP", SOON, exchange).await
+}
+
+/// The addresses in an answer.
+#[must_use]
+pub fn addresses(answer: &Message) -> Vec<IpAddr> {
+    let address = |record: &Record| match &record.data {
+        RData::A(a) => Some(IpAddr::V4(a.0)),
+        RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+        _ => None,
+    };
+    answer.answers.iter().filter_map(address).collect()
+}
+
+/// A resolver that knows the names it was given and nothing else: everything else does not exist.
+#[derive(Debug)]
+pub struct Hosts {
+    /// Where it answers.
+    pub addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Hosts {
+    /// Answers for `hosts` at the place's address for it.
+    pub async fn start(place: &Place, hosts: &[(&str, IpAddr)]) -> Self {
+        let addr = place.at(host::RESOLVER, Port::Resolver);
+        let socket = UdpSocket::bind(addr).await.unwrap();
+        let known: BTreeMap<String, IpAddr> = hosts
+            .iter()
+            .map(|(name, ip)| (format!("{name}."), *ip))
+            .collect();
+        let task = tokio::spawn(async move {
+            let mut buffer = [0; 1_500];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                if let Some(reply) = answer(&buffer[..length], &known) {
+                    let _ = socket.send_to(&reply, from).await;
+                }
+            }
+        });
+        Self { addr, task }
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn answer(question: &[u8], known: &BTreeMap<String, IpAddr>) -> Option<Vec<u8>> {
+    let question = Message::from_vec(question).ok()?;
+    let query = question.queries.first()?;
+    let mut reply = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
+    reply.metadata.recursion_available = true;
+    reply.add_query(query.clone());
+    match known.get(&query.name().to_ascii().to_ascii_lowercase()) {
+        None => reply.metadata.response_code = ResponseCode::NXDomain,
+        Some(IpAddr::V4(ip)) if query.query_type() == RecordType::A => {
+            let data = RData::A((*ip).into());
+            reply.add_answer(Record::from_rdata(query.name().clone(), 60, data));
+        }
+        Some(_) => {}
+    }
+    reply.to_vec().ok()
+}

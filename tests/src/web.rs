@@ -1,0 +1,147 @@
+//! Real web servers over a real directory tree, and curl as a real client.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::client::Page;
+use crate::daemon::Daemon;
+use crate::exec;
+use crate::origin::coralised;
+use crate::pattern;
+use crate::place::{Place, Port, host};
+use crate::skip;
+use crate::wait::{self, SOON};
+
+/// A web server that others wrote.
+#[derive(Debug)]
+pub struct WebServer {
+    /// What it is called.
+    pub name: &'static str,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    _daemon: Daemon,
+}
+
+/// Makes a tree of files of many sizes and kinds of names below `root`; gives their paths in it.
+#[must_use]
+pub fn tree(root: &Path) -> Vec<String> {
+    let sizes = [
+        ("index.html", 1_024),
+        ("empty", 0),
+        ("one", 1),
+        ("style.css", 4_097),
+        ("img/logo.png", 41_984),
+        ("img/deep/er/photo.jpg", 900_000),
+        ("a name with spaces.txt", 333),
+        ("download/disk.iso", 12_345_678),
+    ];
+    for (path, size) in sizes {
+        let file = root.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, pattern::whole(0..size)).unwrap();
+    }
+    sizes
+        .map(|(path, _)| format!("/{}", path.replace(' ', "%20")))
+        .to_vec()
+}
+
+/// The file that `path`, as [`tree`] gave it, stands for.
+#[must_use]
+pub fn file(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/').replace("%20", " "))
+}
+
+impl WebServer {
+    /// Python's `http.server` over `root`. `None`, and said loudly, where there is no Python.
+    pub async fn python(place: &Place, root: &Path) -> Option<Self> {
+        let Some(python) = exec::find("python3") else {
+            skip::loudly("no python3 for a real web server");
+            return None;
+        };
+        let addr = place.at(host::ORIGIN, Port::Web);
+        let (port, ip) = (addr.port().to_string(), addr.ip().to_string());
+        let root = root.to_str().unwrap();
+        let args = [
+            "-m",
+            "http.server",
+            &port,
+            "--bind",
+            &ip,
+            "--directory",
+            root,
+        ];
+        let daemon = Daemon::start_other("python", &python, &args, place.dir());
+        Some(Self::up("Python's http.server", addr, daemon).await)
+    }
+
+    /// nginx over `root`. `None`, and said loudly, where there is none.
+    pub async fn nginx(place: &Place, root: &Path) -> Option<Self> {
+        let Some(nginx) = exec::find("nginx") else {
+            skip::loudly("no nginx for a real web server");
+            return None;
+        };
+        let addr = place.at(host::ORIGIN + 50, Port::Web);
+        let config = place.file("nginx.conf");
+        let own = place.dir().display();
+        let text = format!(
+            "daemon off; master_process off; pid {own}/nginx.pid; error_log stderr;\n\
+             events {{}}\n\
+             http {{ access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;\n\
+             fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;\n\
+             server {{ listen {addr}; root {}; }} }}\n",
+            root.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let args = [
+            "-c",
+            config.to_str().unwrap(),
+            "-p",
+            place.dir().to_str().unwrap(),
+        ];
+        let daemon = Daemon::start_other("nginx", &nginx, &args, place.dir());
+        Some(Self::up("nginx", addr, daemon).await)
+    }
+
+    async fn up(name: &'static str, addr: SocketAddr, daemon: Daemon) -> Self {
+        let listens = async || tokio::net::TcpStream::connect(addr).await.is_ok();
+        wait::until(&format!("{name} listens"), SOON, listens).await;
+        Self {
+            name,
+            addr,
+            _daemon: daemon,
+        }
+    }
+
+    /// The page `path` as a client of the CDN names it.
+    #[must_use]
+    pub fn page(&self, path: &str) -> Page {
+        Page::new(&coralised(self.addr), path)
+    }
+}
+
+/// Fetches `page` from `proxy` with `curl -v` into `into`; gives what curl said of it. `None`, and
+/// said loudly, where there is no curl.
+pub async fn curl(proxy: SocketAddr, page: &Page, into: &Path) -> Option<String> {
+    let Some(curl) = exec::find("curl") else {
+        skip::loudly("no curl");
+        return None;
+    };
+    let mut command = exec::command(curl);
+    command.args([
+        "-v",
+        "-sS",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "30",
+        "--output",
+    ]);
+    command
+        .arg(into)
+        .arg("-H")
+        .arg(format!("Host: {}", page.host));
+    command.arg(format!("http://{proxy}{}", page.path));
+    let ran = exec::run(&mut command).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    Some(ran.err)
+}
