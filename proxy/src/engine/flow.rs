@@ -38,7 +38,7 @@ pub const UNSHAREABLE_MAX: usize = 50_000;
 /// site which starts to allow caching is noticed.
 pub const UNSHAREABLE_FOR: Duration = Duration::from_secs(120);
 
-/// Fills under way at once; beyond that a miss is refused as busy.
+/// Fills under way at once, shared or not; beyond that a miss is refused as busy.
 pub const FILLS_MAX: usize = 8_192;
 
 /// Patience with the index while a site is quiet: most URLs are asked for once, and nobody should
@@ -138,6 +138,8 @@ pub enum Renewal<B> {
 struct Filling<B, F> {
     id: FillId,
     fill: F,
+    /// The fields of the request that began it: which variant it will be, once Vary is known.
+    request: HeaderMap,
     /// What it will answer with, once the head is here.
     object: Option<Arc<Object<B>>>,
 }
@@ -147,6 +149,8 @@ pub struct Flow<B, F> {
     store: Store<B>,
     fills: HashMap<PrimaryKey, Vec<Filling<B, F>>>,
     filling: usize,
+    /// Plans given out and not over.
+    running: usize,
     next_id: u64,
     unshareable: ExpiringMap<PrimaryKey, NoStoreReason>,
     heat: HeatMap,
@@ -173,6 +177,7 @@ impl<B, F: Clone> Flow<B, F> {
             store: Store::new(budget),
             fills: HashMap::new(),
             filling: 0,
+            running: 0,
             next_id: 0,
             unshareable: ExpiringMap::new(UNSHAREABLE_MAX),
             heat: HeatMap::default(),
@@ -215,9 +220,9 @@ impl<B, F: Clone> Flow<B, F> {
         fill: impl FnOnce() -> F,
     ) -> Lookup<B, F> {
         let wanted = reason == StaleReason::WhileRevalidate && self.joinable(ask).is_none();
-        let background = if wanted && self.filling < FILLS_MAX {
+        let background = if wanted && self.running < FILLS_MAX {
             let miss = Miss::Stale(RevalidateReason::Expired);
-            Some(self.start(ask.key, Some(Arc::clone(&object)), miss, fill))
+            Some(self.start(ask, Some(Arc::clone(&object)), miss, fill))
         } else {
             None
         };
@@ -236,41 +241,59 @@ impl<B, F: Clone> Flow<B, F> {
         miss: Miss,
         fill: impl FnOnce() -> F,
     ) -> Lookup<B, F> {
-        if self.filling >= FILLS_MAX {
-            return Lookup::Busy;
+        if ask.method != Method::GET {
+            return self.alone(Miss::Method, fill);
         }
-        let unshared = if ask.method == Method::GET {
-            self.unshareable
-                .at(ask.key, now)
-                .map(|reason| Miss::Unshareable(*reason))
-        } else {
-            Some(Miss::Method)
-        };
-        if let Some(miss) = unshared {
-            let plan = Plan {
-                id: self.fresh_id(),
-                shared: false,
-                stale: None,
-                miss,
-            };
-            return Lookup::Start(fill(), plan);
+        if let Some(reason) = self.unshareable.at(ask.key, now) {
+            let miss = Miss::Unshareable(*reason);
+            return self.alone(miss, fill);
         }
         // A reload must reach the origin, but a crowd of reloads needs one answer for all.
         if let Some(under_way) = self.joinable(ask) {
             return Lookup::Join(under_way, miss);
         }
-        let (fill, plan) = self.start(ask.key, stale, miss, fill);
+        if RequestDirectives::of(ask.headers).no_store {
+            // What comes of it is not kept: nobody should wait for it.
+            return self.alone(Miss::Unshareable(NoStoreReason::RequestNoStore), fill);
+        }
+        if self.running >= FILLS_MAX {
+            return Lookup::Busy;
+        }
+        let (fill, plan) = self.start(ask, stale, miss, fill);
         Lookup::Start(fill, plan)
     }
 
-    /// A fill under way that will, or may, answer `ask`.
-    fn joinable(&self, ask: Ask<'_>) -> Option<F> {
-        let fits = |filling: &&Filling<B, F>| match &filling.object {
-            Some(object) => object.answers(ask.headers),
-            None => true,
+    /// A fill of the asker's own, which nobody joins and whose answer is not kept.
+    pub fn alone(&mut self, miss: Miss, fill: impl FnOnce() -> F) -> Lookup<B, F> {
+        if self.running >= FILLS_MAX {
+            return Lookup::Busy;
+        }
+        let plan = Plan {
+            id: self.fresh_id(),
+            shared: false,
+            stale: None,
+            miss,
         };
-        self.fills
-            .get(ask.key)?
+        Lookup::Start(fill(), plan)
+    }
+
+    /// A fill under way that will, or may, answer `ask`. Before its head is here it is judged by
+    /// the Vary of other responses for the same URL; where there is none, hope is all there is.
+    fn joinable(&self, ask: Ask<'_>) -> Option<F> {
+        let fillings = self.fills.get(ask.key)?;
+        let heads = fillings
+            .iter()
+            .filter_map(|filling| filling.object.as_ref());
+        let known = heads.last().or_else(|| self.store.latest(ask.key));
+        let fits = |filling: &&Filling<B, F>| match (&filling.object, known) {
+            (Some(object), _) => object.answers(ask.headers),
+            (None, Some(known)) => {
+                let key = known.vary.key(&filling.request);
+                key.is_some_and(|key| known.vary.matches(key, ask.headers))
+            }
+            (None, None) => true,
+        };
+        fillings
             .iter()
             .find(fits)
             .map(|filling| filling.fill.clone())
@@ -278,7 +301,7 @@ impl<B, F: Clone> Flow<B, F> {
 
     fn start(
         &mut self,
-        key: &PrimaryKey,
+        ask: Ask<'_>,
         stale: Option<Arc<Object<B>>>,
         miss: Miss,
         fill: impl FnOnce() -> F,
@@ -287,9 +310,10 @@ impl<B, F: Clone> Flow<B, F> {
         let filling = Filling {
             id,
             fill: fill.clone(),
+            request: ask.headers.clone(),
             object: None,
         };
-        self.fills.entry(key.clone()).or_default().push(filling);
+        self.fills.entry(ask.key.clone()).or_default().push(filling);
         self.filling += 1;
         (
             fill,
@@ -303,6 +327,7 @@ impl<B, F: Clone> Flow<B, F> {
     }
 
     const fn fresh_id(&mut self) -> FillId {
+        self.running += 1;
         self.next_id += 1;
         FillId(self.next_id)
     }
@@ -334,7 +359,13 @@ impl<B, F: Clone> Flow<B, F> {
         }
     }
 
-    /// A shared fill is over, whatever became of it. Nobody joins it any more.
+    /// The fill of a plan is over, whatever became of it; told exactly once per plan.
+    pub fn over(&mut self, key: &PrimaryKey, id: FillId) {
+        self.ended(key, id);
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Nobody is to join a shared fill any more.
     pub fn ended(&mut self, key: &PrimaryKey, id: FillId) {
         if let Some(fillings) = self.fills.get_mut(key) {
             let before = fillings.len();
@@ -363,7 +394,13 @@ impl<B, F: Clone> Flow<B, F> {
         (life.filter(|_| kept), gone)
     }
 
-    /// A response to `key` proved not to be shareable: for a while nobody queues for it.
+    /// What is kept of `key` may not be any more.
+    pub fn forget(&mut self, key: &PrimaryKey) {
+        self.store.remove(key);
+    }
+
+    /// A response to `key` proved not to be shareable: for a while nobody queues for it. Not told of
+    /// errors: one odd request would part a crowd, just when its site suffers.
     pub fn not_shareable(&mut self, now: Moment, key: &PrimaryKey, reason: NoStoreReason) {
         // Without a lifetime it depends on the heat, which may be another one in a moment.
         if reason.is_lasting() && reason != NoStoreReason::NoLifetimeNoValidator {

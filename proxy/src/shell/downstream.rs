@@ -100,7 +100,7 @@ struct Waiting {
     miss: Miss,
     /// Whether another client began it.
     collapsed: bool,
-    seat: Seat,
+    seat: Option<Seat>,
 }
 
 impl Client {
@@ -116,8 +116,8 @@ impl Client {
             headers: self.headers.clone(),
             version: self.version,
         };
-        for _ in 0..ROUNDS_MAX {
-            let waiting = match self.look_up(&asker, port) {
+        for round in 0..=ROUNDS_MAX {
+            let waiting = match self.look_up(&asker, port, round == ROUNDS_MAX) {
                 Looked::Answered(response) => return response,
                 Looked::Waiting(waiting) => waiting,
             };
@@ -134,13 +134,25 @@ impl Client {
     }
 
     /// One look at what is kept and what is under way. Starts what has to be started.
-    fn look_up(&self, asker: &Asker, port: u16) -> Looked {
+    fn look_up(&self, asker: &Asker, port: u16, alone: bool) -> Looked {
         let ask = Ask {
             key: &asker.key,
             method: &self.method,
             headers: &self.headers,
         };
-        let found = self.ctx.flow().lookup(self.ctx.now(), ask, Fill::new);
+        let (found, seat) = {
+            let mut flow = self.ctx.flow();
+            let found = match flow.lookup(self.ctx.now(), ask, Fill::new) {
+                Lookup::Join(_, miss) if alone => flow.alone(miss, Fill::new),
+                found => found,
+            };
+            // Seated under the lock, or it might find nobody waiting and give up.
+            let seat = match &found {
+                Lookup::Join(fill, _) | Lookup::Start(fill, _) => Some(fill.seat()),
+                Lookup::Hit { .. } | Lookup::OnlyIfCached | Lookup::Busy => None,
+            };
+            (found, seat)
+        };
         match found {
             Lookup::Hit {
                 object,
@@ -150,7 +162,10 @@ impl Client {
                 if let Some((fill, plan)) = background {
                     // Nobody waits for it, yet somebody wants it to finish.
                     let seat = fill.seat();
-                    self.start(fill, plan, asker, Some(seat));
+                    // Others may join it, whatever this client asked with.
+                    let mut asker = asker.clone();
+                    asker.method = Method::GET;
+                    self.start(fill, plan, &asker, Some(seat));
                 }
                 let detail = stale.map(|reason| reason.as_str());
                 Looked::Answered(self.hit(&object, port, detail))
@@ -159,18 +174,14 @@ impl Client {
                 Looked::Answered(self.refuse(RefuseReason::OnlyIfCached, Some(&asker.key)))
             }
             Lookup::Busy => Looked::Answered(self.refuse(RefuseReason::Busy, Some(&asker.key))),
-            Lookup::Join(fill, miss) => {
-                let seat = fill.seat();
-                Looked::Waiting(Waiting {
-                    fill,
-                    miss,
-                    collapsed: true,
-                    seat,
-                })
-            }
+            Lookup::Join(fill, miss) => Looked::Waiting(Waiting {
+                fill,
+                miss,
+                collapsed: true,
+                seat,
+            }),
             Lookup::Start(fill, plan) => {
-                // Seated before it starts, or it might find nobody waiting and give up.
-                let (seat, miss) = (fill.seat(), plan.miss);
+                let miss = plan.miss;
                 self.start(Arc::clone(&fill), plan, asker, None);
                 Looked::Waiting(Waiting {
                     fill,
@@ -184,9 +195,14 @@ impl Client {
 
     /// Whether a fetch that another began gave something for this client too.
     fn may_have(&self, headed: &Headed) -> bool {
-        use crate::engine::http::store::NoStoreReason::NoLifetimeNoValidator;
-        // Without a lifetime it cannot be kept, but those who asked before it came may have it.
-        let shared = matches!(headed.shared, Ok(()) | Err(NoLifetimeNoValidator));
+        use crate::engine::http::store::NoStoreReason::{NoLifetimeNoValidator, Status};
+        // Without a lifetime it cannot be kept, but those who asked before it came may have it. So
+        // may they an error of the site: to ask again, each of them, is what it needs least.
+        let shared = match headed.shared {
+            Ok(()) | Err(NoLifetimeNoValidator) => true,
+            Err(Status) => headed.object.status.is_server_error(),
+            Err(_) => false,
+        };
         shared && headed.object.answers(&self.headers) && headed.object.body.is_joinable()
     }
 
@@ -238,14 +254,7 @@ impl Client {
             stored: headed.shared.is_ok(),
             collapsed,
         };
-        self.deliver(
-            &headed.object,
-            port,
-            handling,
-            Some(detail),
-            before,
-            Some(seat),
-        )
+        self.deliver(&headed.object, port, handling, Some(detail), before, seat)
     }
 
     fn deliver(

@@ -100,6 +100,17 @@ impl Fill {
         self.stage.send_replace(stage);
     }
 
+    /// Its task is gone: who still waits for an answer learns that none will come.
+    pub(crate) fn give_up(&self) {
+        self.stage.send_if_modified(|stage| {
+            let waiting = matches!(stage, Stage::Locating | Stage::Waiting(_));
+            if waiting {
+                *stage = Stage::Failed(FailReason::Abandoned);
+            }
+            waiting
+        });
+    }
+
     /// Moves to `stage`, unless readers already follow an answer.
     pub(crate) fn reach_unless_headed(&self, stage: Stage, headed: bool) {
         if !headed {
@@ -112,7 +123,8 @@ impl Fill {
         matches!(&*self.stage.borrow(), Stage::Headed(headed) if headed.shared.is_ok())
     }
 
-    /// The first stage, now or later, for which `good` holds; `None` if the fill died before.
+    /// The first stage, now or later, for which `good` holds. Holding a fill keeps its channel open,
+    /// so it is the task that has to say when it dies ([`give_up`](Self::give_up)).
     pub(crate) async fn until(&self, good: impl FnMut(&Stage) -> bool) -> Option<Stage> {
         let mut stages = self.stage.subscribe();
         stages.wait_for(good).await.ok().map(|stage| stage.clone())

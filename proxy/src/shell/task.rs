@@ -74,14 +74,12 @@ impl Task {
 
     /// Runs the fill to its end.
     pub(crate) async fn run(mut self) {
-        let (ctx, key) = (Arc::clone(&self.ctx), self.asker.key.clone());
         let stale_here = self.may_stand_in();
-        let ask_index = self.plan.shared && ctx.index.is_some();
+        let ask_index = self.plan.shared && self.ctx.index.is_some();
         let (mut pursuit, mut act) = Pursuit::begin(ask_index, stale_here);
         while let Step::News(news) = self.carry_out(act).await {
             act = pursuit.next(news);
         }
-        ctx.flow().ended(&key, self.plan.id);
     }
 
     async fn carry_out(&mut self, act: Act) -> Step {
@@ -233,7 +231,18 @@ impl Task {
         };
         let label = if from_peer { "peer" } else { "origin" };
         let (ctx, fill) = (&self.ctx, &self.fill);
-        let unwanted = || fill.is_unwatched();
+        let (key, id) = (&self.asker.key, self.plan.id);
+        let unwanted = || {
+            // Seats are taken under the same lock, so that nobody joins what is being given up.
+            fill.is_unwatched() && {
+                let mut flow = ctx.flow();
+                let unwatched = fill.is_unwatched();
+                if unwatched {
+                    flow.ended(key, id);
+                }
+                unwatched
+            }
+        };
         transfer
             .take(ctx, label, &mut upstream.body, skip, promise, unwanted)
             .await
@@ -299,7 +308,10 @@ impl Task {
         };
         let had_pointer = {
             let mut flow = ctx.flow();
-            flow.not_shareable(now, key, reason);
+            let error = object.status.is_client_error() || object.status.is_server_error();
+            if !error {
+                flow.not_shareable(now, key, reason);
+            }
             flow.ended(key, self.plan.id);
             flow.ledger().gone(key)
         };
@@ -330,13 +342,36 @@ impl Task {
         };
         let policy = self.ctx.flow().policy().clone();
         let object = stale.confirmed(&received, headers, &policy);
-        self.keep(&object);
+        let shared = self.may_go_on_sharing(&object);
+        if shared.is_ok() {
+            self.keep(&object);
+        } else {
+            self.ctx.flow().forget(&self.asker.key);
+            self.share_or_not(&object, shared);
+        }
         self.fill.reach(Stage::Headed(Headed {
             object,
             source: Source::Revalidated,
-            shared: Ok(()),
+            shared,
         }));
         Step::Over
+    }
+
+    /// Whether what a 304 says still allows to keep what it confirms. How this client asked does not
+    /// matter: the copy was there before.
+    fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
+        let ctx = &self.ctx;
+        let heat = ctx.flow().heat(ctx.now(), &self.asker.key);
+        let exchange = Exchange {
+            method: &self.asker.method,
+            request: &self.asker.headers,
+            status: object.status,
+            response: &object.headers,
+        };
+        match store::may_store(&exchange, &object.directives, object.lifetime(heat)) {
+            Err(reason) if reason.is_lasting() => Err(reason),
+            _ => Ok(()),
+        }
     }
 
     // ---- ends
@@ -424,6 +459,14 @@ impl Task {
         if self.plan.shared && ctx.flow().ledger().gone(key) {
             index::withdraw(ctx, key);
         }
+    }
+}
+
+/// However a task ends, also by a panic: nobody waits for it or is turned away because of it.
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.ctx.flow().over(&self.asker.key, self.plan.id);
+        self.fill.give_up();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scenarios of the whole proxy without its listeners: an origin on a real socket that says what it
 //! is told to say, requests in, what clients get out.
 
+mod crowd;
 mod wholeness;
 
 use std::sync::{Arc, Mutex};

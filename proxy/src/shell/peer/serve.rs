@@ -42,14 +42,23 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
         headers: &head.headers,
     };
     let stale = head.headers.contains_key(STALE);
-    let found = ctx.flow().lookup_for_peer(ctx.now(), ask, stale);
+    let (found, seat) = {
+        let mut flow = ctx.flow();
+        let found = flow.lookup_for_peer(ctx.now(), ask, stale);
+        // Seated under the lock, or it might be given up meanwhile.
+        let seat = match &found {
+            PeerLookup::Join(fill) => Some(fill.seat()),
+            PeerLookup::Hit(_) | PeerLookup::Nothing => None,
+        };
+        (found, seat)
+    };
     let offset = number(&head.headers, &OFFSET).unwrap_or(0);
     match found {
         PeerLookup::Hit(object) => {
             ctx.metrics.peer_request(Served::Hit);
             answer(&ctx, &object, &[], Handling::Hit, offset, None)
         }
-        PeerLookup::Join(fill) => join(&ctx, &fill, &head.headers, &path, offset).await,
+        PeerLookup::Join(fill) => join(&ctx, (&fill, seat), &head.headers, &path, offset).await,
         PeerLookup::Nothing => nothing(&ctx),
     }
 }
@@ -100,12 +109,11 @@ fn number(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
 /// Waits for the head of a fetch under way, as long as it does not itself wait for a peer.
 async fn join(
     ctx: &Arc<Context>,
-    fill: &Arc<Fill>,
+    (fill, seat): (&Arc<Fill>, Option<Seat>),
     headers: &HeaderMap,
     path: &[SocketAddr],
     offset: u64,
 ) -> Response<Outgoing> {
-    let seat = fill.seat();
     let decided = |stage: &Stage| match stage {
         Stage::Locating | Stage::Waiting(Asked::Origin) => false,
         Stage::Waiting(Asked::Peer(_)) | Stage::Headed(_) | Stage::Failed(_) => true,
@@ -124,7 +132,7 @@ async fn join(
                 stored: true,
                 collapsed: true,
             };
-            answer(ctx, &object, before, handling, offset, Some(seat))
+            answer(ctx, &object, before, handling, offset, seat)
         }
         Some(Stage::Waiting(Asked::Peer(other))) => {
             ctx.metrics.peer_request(Served::Loop);
