@@ -10,6 +10,7 @@ pub mod config;
 pub mod flow;
 pub mod heat;
 pub mod http;
+pub mod idle;
 pub mod origin;
 pub mod page;
 pub mod peers;

@@ -369,8 +369,9 @@ impl Writer {
     pub(crate) fn finish(mut self, digest: Digest) {
         self.ended = true;
         let mut inner = self.body.lock();
-        if inner.spill.is_none() && inner.base == 0 && inner.chunks.len() > 1 {
-            // One piece is cheaper to send, any number of times, than many.
+        if inner.spill.is_none() && inner.base == 0 {
+            // One piece is cheaper to send, any number of times, than many; and a piece as it came
+            // is a view of the connection's buffer, which may be a thousand times as large.
             let mut joined = BytesMut::with_capacity(usize::try_from(inner.len).unwrap_or(0));
             inner
                 .chunks

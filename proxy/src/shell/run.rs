@@ -73,6 +73,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         let window = Arc::new(Window(Arc::clone(&ctx)));
         tokio::spawn(admin::serve(listener, registry, window, shutdown.clone()));
     }
+    tokio::spawn(Arc::clone(&ctx.client).prune());
     if ctx.index.is_some() {
         tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
         tokio::spawn(index::keep_registered(

@@ -261,6 +261,7 @@ impl Task {
         let (body, writer) = SharedBody::new(announced, spill);
         let mut headers = store::stored_headers(received.headers, &directives, upstream.wall);
         peer::strip(&mut headers);
+        detach(&mut headers);
         let policy = ctx.flow().policy().clone();
         let request = &self.asker.headers;
         let object = Object::new(key.clone(), &received, headers, request, &policy, body);
@@ -333,6 +334,7 @@ impl Task {
         }
         let mut headers = stale.headers.clone();
         conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
+        detach(&mut headers);
         let received = Received {
             status: upstream.head.status,
             headers: &upstream.head.headers,
@@ -470,6 +472,15 @@ impl Drop for Task {
     }
 }
 
+/// Copies values that are views of the connection's buffer, which would live as long as they.
+fn detach(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+}
+
 const fn received(upstream: &Upstream) -> Received<'_> {
     Received {
         status: upstream.head.status,
@@ -487,4 +498,21 @@ pub(crate) fn members(headers: &HeaderMap) -> Vec<HeaderValue> {
         .iter()
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn kept_fields_do_not_hold_on_to_the_buffer_they_were_read_into() {
+        let buffer = Bytes::from(vec![b'x'; 65_536]);
+        let value = HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
+        let mut headers = HeaderMap::from_iter([(http::header::ETAG, value)]);
+        assert!(!buffer.is_unique());
+        detach(&mut headers);
+        assert!(buffer.is_unique() && headers["etag"] == "xxxxxxxxxx");
+    }
 }

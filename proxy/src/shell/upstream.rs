@@ -3,7 +3,6 @@
 //! Keeps idle connections, a few per destination. A connection is used again only after an exchange
 //! without any anomaly; the pool learns of it from hyper, which reports itself ready only then.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,20 +15,18 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::connect::{Connector, Stream};
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::idle::{Idle, Pace};
 use crate::engine::reason::FailReason;
 
-/// Idle connections kept per destination.
-const IDLE_PER_DESTINATION: usize = 8;
+/// Between two looks for idle connections that have to be closed.
+const PRUNE_EVERY: Duration = Duration::from_secs(5);
 
-/// Idle connections kept in all; beyond that a connection is closed after use.
-const IDLE_MAX: usize = 1_024;
-
-/// Idle connections are closed after this; servers usually wait 60 s or more.
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// For the rest of a body that nobody wants, to save its connection.
+const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// Largest response head, in bytes.
 const HEAD_MAX: usize = 256 << 10;
@@ -69,7 +66,7 @@ pub(crate) struct Client {
     connector: Connector,
     clock: SystemClock,
     patience: Patience,
-    idle: Mutex<HashMap<String, Vec<(Sender, Moment)>>>,
+    idle: Mutex<Idle<Sender>>,
 }
 
 /// A response whose body has yet to come.
@@ -92,6 +89,8 @@ pub(crate) struct Upstream {
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
     patience: Duration,
+    clock: SystemClock,
+    pace: Pace,
     /// Fields after the body, once it is over.
     pub(crate) trailers: Option<HeaderMap>,
     /// Given back to the pool when the body ended well.
@@ -104,7 +103,7 @@ impl Client {
             connector,
             clock,
             patience,
-            idle: Mutex::new(HashMap::new()),
+            idle: Mutex::default(),
         })
     }
 
@@ -172,6 +171,8 @@ impl Client {
         let body = UpstreamBody {
             incoming,
             patience: self.patience.body,
+            clock: self.clock,
+            pace: Pace::default(),
             trailers: None,
             back: Some((Arc::clone(self), pool_key.to_owned(), sender)),
         };
@@ -187,35 +188,27 @@ impl Client {
     fn take_idle(&self, pool_key: &str) -> Option<Sender> {
         let now = self.clock.moment();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = idle.get_mut(pool_key)?;
-        let found = loop {
-            match kept.pop() {
-                Some((sender, since)) if now.since(since) < IDLE_FOR && !sender.is_closed() => {
-                    break Some(sender);
-                }
-                Some(_) => {}
-                None => break None,
+        while let Some(sender) = idle.take(now, pool_key) {
+            if !sender.is_closed() {
+                return Some(sender);
             }
-        };
-        if kept.is_empty() {
-            idle.remove(pool_key);
         }
-        found
+        None
     }
 
     fn give_back(&self, pool_key: String, sender: Sender) {
         let now = self.clock.moment();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() >= IDLE_MAX {
-            idle.retain(|_, kept| {
-                kept.retain(|(sender, since)| now.since(*since) < IDLE_FOR && !sender.is_closed());
-                !kept.is_empty()
-            });
-        }
-        let room = idle.len() < IDLE_MAX;
-        let kept = idle.entry(pool_key).or_default();
-        if room && kept.len() < IDLE_PER_DESTINATION {
-            kept.push((sender, now));
+        idle.put(now, pool_key, sender);
+    }
+
+    /// Closes connections that nobody has used for long, for ever.
+    pub(crate) async fn prune(self: Arc<Self>) {
+        loop {
+            sleep(PRUNE_EVERY).await;
+            let now = self.clock.moment();
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.prune(now, |sender| !sender.is_closed());
         }
     }
 }
@@ -266,11 +259,20 @@ impl UpstreamBody {
     /// The next piece; `None` at a clean end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, FailReason> {
         loop {
-            match timeout(self.patience, self.incoming.frame()).await {
+            let asked = self.clock.moment();
+            let next = timeout(self.patience, self.incoming.frame()).await;
+            let waited = self.clock.moment().since(asked);
+            match next {
                 Err(_) => return Err(FailReason::BodyTimeout),
                 Ok(Some(Err(_))) => return Err(FailReason::Truncated),
                 Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(bytes) => return Ok(Some(bytes)),
+                    Ok(bytes) => {
+                        self.pace.add(waited, bytes.len() as u64);
+                        if self.pace.is_too_slow(self.patience) {
+                            return Err(FailReason::BodyTimeout);
+                        }
+                        return Ok(Some(bytes));
+                    }
                     Err(other) => self.trailers = other.into_trailers().ok(),
                 },
                 Ok(None) => {
@@ -283,11 +285,14 @@ impl UpstreamBody {
 
     /// Reads a short body to its end, so that its connection can be used again.
     pub(crate) async fn discard(mut self) {
-        for _ in 0..16 {
-            if !matches!(self.next().await, Ok(Some(_))) {
-                return;
+        let rest = async {
+            for _ in 0..16 {
+                if !matches!(self.next().await, Ok(Some(_))) {
+                    return;
+                }
             }
-        }
+        };
+        drop(timeout(DISCARD_WITHIN, rest).await);
     }
 
     fn return_connection(&mut self) {

@@ -117,3 +117,13 @@ async fn a_full_disk_in_the_middle_loses_no_reader_that_keeps_up() {
     assert_eq!(reader.await.unwrap().unwrap().len(), 6_000_000);
     assert_eq!(body.weight(), None);
 }
+
+#[tokio::test]
+async fn a_small_body_does_not_hold_on_to_the_buffer_it_was_read_into() {
+    let buffer = Bytes::from(vec![1u8; 65_536]);
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    writer.push(buffer.slice(..10)).await;
+    writer.finish(DIGEST);
+    assert!(buffer.is_unique(), "ten bytes keep 64 KiB");
+    assert_eq!(all(body.reader(0, None, ())).await.unwrap(), [1; 10]);
+}
