@@ -1,0 +1,4 @@
+//! The index daemon towards strangers, other networks, and itself before a restart.
+
+mod membership;
+mod strangers;
