@@ -4,5 +4,9 @@
 //! tested on a machine is said on standard error in a line that begins with `SKIPPED`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
 
+mod architecture;
+mod cli;
 mod coop;
+mod dht;
+mod dns;
 mod http;

@@ -106,7 +106,12 @@ impl Daemon {
 
     /// Asks it to end, as an operator would, and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+        self.stop_by(Signal::TERM).await
+    }
+
+    /// Ends it by a signal, and waits until it has ended.
+    pub async fn stop_by(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
         let mut child = self.child.take().unwrap();
         let what = format!("{} ends when asked to", self.title);
         wait::some(&what, wait::EVENTUALLY, async || child.try_wait().unwrap()).await

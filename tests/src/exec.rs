@@ -7,6 +7,7 @@ use std::process::Stdio;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::process::Command;
 
+use crate::binaries::Program;
 use crate::wait;
 
 /// What a program did.
@@ -52,6 +53,11 @@ pub async fn run(command: &mut Command) -> Ran {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Runs one of our programs with `args` to its end.
+pub async fn run_ours(program: Program, args: &[&str]) -> Ran {
+    run(command(program.path()).args(args)).await
 }
 
 /// Where `program` is, on the path or where daemons usually are.

@@ -28,6 +28,7 @@ pub mod binaries;
 pub mod client;
 pub mod cluster;
 pub mod daemon;
+pub mod dev;
 pub mod exec;
 pub mod metrics;
 pub mod network;
