@@ -1,0 +1,139 @@
+//! The command line, and what a run does with it.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::net::{Ppm, Sins, WHOLE};
+
+/// Runs thousands of index engines in virtual time, and says how well they did.
+///
+/// The same seed and options give the same run, to the byte.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "sim", version)]
+pub(crate) struct Options {
+    /// What happens; `--list` shows the choices.
+    #[arg(required_unless_present = "list")]
+    pub(crate) scenario: Option<String>,
+    /// List the scenarios and matrices.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Nodes; each scenario has its own default.
+    #[arg(long)]
+    pub(crate) nodes: Option<usize>,
+    /// Decides everything that is random.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Round-trip times: a name from `--list`, or a file.
+    #[arg(long, default_value = "planetlab")]
+    pub(crate) matrix: String,
+    /// Virtual seconds of the main phase.
+    #[arg(long)]
+    pub(crate) seconds: Option<u64>,
+    /// Virtual seconds between the last start and the first phase.
+    #[arg(long)]
+    pub(crate) settle: Option<u64>,
+    /// How much is done: keys put, datagrams injected, and so on.
+    #[arg(long)]
+    pub(crate) ops: Option<usize>,
+    /// Independent rounds, where a scenario has rounds.
+    #[arg(long)]
+    pub(crate) rounds: Option<usize>,
+    /// Median time a node stays up, in seconds, where nodes come and go.
+    #[arg(long)]
+    pub(crate) session: Option<u64>,
+    /// Wishes per node and minute, where they come at a rate.
+    #[arg(long)]
+    pub(crate) rate: Option<usize>,
+    /// The index's own test of its work, every so many seconds; 0 for never again after the first.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) self_test: u64,
+    /// Faults of the network and of the machines.
+    #[command(flatten)]
+    pub(crate) faults: Faults,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Fail when a target is not met, too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Shares in percent.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Faults {
+    /// Datagrams lost.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) loss: f64,
+    /// Extra delay of a datagram, at most, of its latency.
+    #[arg(long, default_value_t = 5.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) jitter: f64,
+    /// Datagrams that arrive twice.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) duplicate: f64,
+    /// Datagrams held back up to 200 ms.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) reorder: f64,
+    /// Datagrams with a bit flipped.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) corrupt: f64,
+    /// Ordered pairs of nodes whose datagrams never arrive.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) one_way: f64,
+    /// Pairs of nodes that never reach each other.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) non_transitive: f64,
+    /// Node clocks are too fast or slow by up to this.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) drift: f64,
+    /// Nodes whose clock stands still for a minute.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) stopped: f64,
+    /// Nodes that get no processor for two seconds about once a minute.
+    #[arg(long, default_value_t = 0.0, value_name = "PERCENT", value_parser = share)]
+    pub(crate) starved: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a number of percent".to_owned())?;
+    let fits = (0.0..=100.0).contains(&share);
+    fits.then_some(share).ok_or_else(|| "0 to 100".to_owned())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be 0 to 100 percent when it was read"
+)]
+fn ppm(percent: f64) -> Ppm {
+    ((percent * f64::from(WHOLE) / 100.0).round() as Ppm).min(WHOLE)
+}
+
+impl Faults {
+    /// The faults as the network takes them.
+    pub(crate) fn sins(&self) -> Sins {
+        Sins {
+            jitter: ppm(self.jitter),
+            loss: ppm(self.loss),
+            duplicate: ppm(self.duplicate),
+            reorder: ppm(self.reorder),
+            corrupt: ppm(self.corrupt),
+            one_way: ppm(self.one_way),
+            severed: ppm(self.non_transitive),
+            drift: ppm(self.drift),
+            stopped: ppm(self.stopped),
+            starved: ppm(self.starved),
+            ..Sins::default()
+        }
+    }
+}
+
+impl Options {
+    /// How often the index tests its own work.
+    pub(crate) const fn self_test_every(&self) -> Duration {
+        match self.self_test {
+            0 => Duration::from_secs(u32::MAX as u64),
+            seconds => Duration::from_secs(seconds),
+        }
+    }
+}
