@@ -1,0 +1,129 @@
+//! Small runs of every scenario, as tests, and the meta test: one seed makes one run, to the byte.
+//!
+//! A test that fails prints the report of its run, whose last line is the command that repeats it.
+
+mod checkers;
+mod cli;
+mod clock;
+mod fingerprint;
+mod matrix;
+mod model;
+mod net;
+mod progress;
+mod queue;
+mod report;
+mod scenarios;
+mod world;
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Options;
+    use crate::report::{Cost, Report};
+    use crate::{progress, scenarios};
+
+    /// Every fault there is, none of them rare.
+    const SINS: &str = "--loss 2 --jitter 30 --duplicate 2 --reorder 2 --corrupt 1 --one-way 1 \
+                        --non-transitive 2 --drift 3 --stopped 3 --starved 10";
+
+    fn run(words: &str) -> Report {
+        let words = std::iter::once("sim").chain(words.split_whitespace());
+        let options = Options::try_parse_from(words).unwrap();
+        let mut report = scenarios::run(&options, progress::on_stderr()).unwrap();
+        report.cost = Cost::default();
+        assert_eq!(report.violated, 0, "{}", report.table());
+        report
+    }
+
+    /// The figure of that name; `NaN`, which fails every comparison, if there is none.
+    fn figure(report: &Report, name: &str) -> f64 {
+        let found = report.figures.iter().find(|figure| figure.name == name);
+        found.map_or(f64::NAN, |figure| figure.value)
+    }
+
+    #[test]
+    fn one_seed_makes_one_run_to_the_byte() {
+        let words =
+            format!("churn --nodes 30 --seconds 60 --settle 20 --session 120 --ops 60 {SINS}");
+        let json = |seed| {
+            let report = run(&format!("{words} --seed {seed}"));
+            (serde_json::to_string(&report).unwrap(), report.fingerprint)
+        };
+        let (first, again, other) = (json(5), json(5), json(6));
+        assert_eq!(first, again);
+        assert_ne!(first.1, other.1);
+    }
+
+    #[test]
+    fn everything_put_is_found_while_nothing_is_wrong() {
+        for matrix in ["flat", "aws", "planetlab"] {
+            let words = format!("static --nodes 60 --ops 100 --settle 20 --matrix {matrix}");
+            let report = run(&words);
+            let found = figure(&report, "get what was put");
+            assert!(found >= 99.99, "{}", report.table());
+            assert!(
+                figure(&report, "closest live node reached") >= 99.5,
+                "{}",
+                report.table()
+            );
+        }
+    }
+
+    #[test]
+    fn every_fault_at_once_breaks_no_property() {
+        for seed in 1..=3 {
+            let words = format!("static --nodes 60 --ops 100 --settle 20 --seed {seed} {SINS}");
+            let report = run(&words);
+            assert!(
+                figure(&report, "get what was put") >= 90.0,
+                "{}",
+                report.table()
+            );
+        }
+    }
+
+    #[test]
+    fn simultaneous_claimants_find_each_other() {
+        let report = run("claims --nodes 40 --settle 20 --rounds 3");
+        let worst = figure(&report, "fetches for 12 cold keys, worst round");
+        assert!(worst <= 14.0, "{}", report.table());
+        assert!(
+            figure(&report, "keys granted to nobody") <= 0.0,
+            "{}",
+            report.table()
+        );
+    }
+
+    #[test]
+    fn outsiders_hear_nothing_and_members_feel_nothing() {
+        let report = run("outsiders --nodes 30 --settle 20 --seconds 20 --ops 500");
+        assert!(
+            figure(&report, "datagrams to outsiders") <= 0.0,
+            "{}",
+            report.table()
+        );
+        assert!(
+            figure(&report, "get what was put") >= 99.99,
+            "{}",
+            report.table()
+        );
+    }
+
+    #[test]
+    fn a_mass_restart_is_over_in_two_minutes() {
+        let report = run("restart --nodes 60 --settle 20 --ops 50");
+        assert!(
+            figure(&report, "healthy again") >= 100.0,
+            "{}",
+            report.table()
+        );
+    }
+
+    #[test]
+    fn the_other_scenarios_break_no_property() {
+        run("mass-death --nodes 60 --settle 20 --seconds 60 --ops 60");
+        run("hot-key --nodes 40 --settle 20 --seconds 20");
+        run("partition --nodes 40 --settle 20 --seconds 60 --ops 30");
+    }
+}
