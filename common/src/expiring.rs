@@ -50,6 +50,12 @@ impl<K: Ord + Clone, V> ExpiringMap<K, V> {
         self.entries.is_empty()
     }
 
+    /// Whether an entry is held under `key`, expired or not.
+    #[must_use]
+    pub fn contains(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Holds `value` under `key` until `deadline`.
     pub fn insert(&mut self, key: K, value: V, deadline: Moment) -> Inserted<V> {
         if let Some((old_deadline, old)) = self.entries.insert(key.clone(), (deadline, value)) {

@@ -63,6 +63,12 @@ impl Ledger {
         self.due.expire(now).map(|(key, ())| key)
     }
 
+    /// Whether the index has been told of `key`, as far as is known here.
+    #[must_use]
+    pub fn has(&self, key: &PrimaryKey) -> bool {
+        self.due.contains(key)
+    }
+
     /// Pointers kept alive.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -91,6 +97,7 @@ mod tests {
         ledger.told(Moment::ZERO, key(1), LEASE);
         ledger.told(Moment::ZERO, key(2), LEASE);
         assert!(ledger.gone(&key(2)) && !ledger.gone(&key(2)));
+        assert!(ledger.has(&key(1)) && !ledger.has(&key(2)));
         assert_eq!(ledger.due(Moment::ZERO + LEASE / 3), None);
         assert_eq!(ledger.due(Moment::ZERO + LEASE / 2), Some(key(1)));
         assert_eq!(ledger.due(Moment::ZERO + LEASE), None);

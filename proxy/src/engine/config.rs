@@ -288,7 +288,9 @@ impl Config {
         let index = index(settings, &listen);
         let mut own = vec![listen.http];
         own.extend(listen.admin);
-        own.extend(index.iter().map(|index| index.peer_listen));
+        // The addresses that others are told are ours too, whatever translates them.
+        let ours = |index: &Index| [index.peer_listen, index.peer_advertise, index.advertise];
+        own.extend(index.iter().flat_map(ours));
         let policy = Policy {
             allow_private: settings.value("origin.allow_private"),
             own,

@@ -12,9 +12,9 @@ use http_body_util::{BodyExt as _, Full};
 
 use super::body::Cut;
 use super::context::Context;
-use super::fill::{Fill, Headed, Response as Object, Seat, Source};
+use super::fill::{Asker, Fill, Headed, Response as Object, Seat, Source};
 use super::metrics::Outcome;
-use super::task::{Asker, Task};
+use super::task::Task;
 use crate::engine::flow::{Ask, Lookup, Miss, Plan};
 use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::hop;
@@ -251,7 +251,7 @@ impl Client {
         let handling = Handling::Forwarded {
             why: forward_reason(miss),
             status: None,
-            stored: headed.shared.is_ok(),
+            stored: is_kept(&headed, miss),
             collapsed,
         };
         self.deliver(&headed.object, port, handling, Some(detail), before, seat)
@@ -414,6 +414,12 @@ impl Client {
         let rendered = page::render(&page, page::wants_html(&self.headers));
         own(status, rendered.kind, rendered.body)
     }
+}
+
+/// Whether the answer is kept here: not one fetched for a single client, nor an old copy.
+const fn is_kept(headed: &Headed, miss: Miss) -> bool {
+    let alone = matches!(miss, Miss::Method | Miss::Unshareable(_));
+    headed.shared.is_ok() && !alone && !matches!(headed.source, Source::Stale(_))
 }
 
 const fn forward_reason(miss: Miss) -> ForwardReason {

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::sync::watch;
 
 use super::body::SharedBody;
+use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::store::NoStoreReason;
 use crate::engine::reason::FailReason;
 use crate::engine::store::object::Object;
@@ -62,6 +63,16 @@ pub(crate) struct Headed {
     pub(crate) source: Source,
     /// Whether others than the first may have it.
     pub(crate) shared: Result<(), NoStoreReason>,
+}
+
+/// The request that started a fill.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) key: PrimaryKey,
+    pub(crate) method: Method,
+    /// The client's fields, for validation, Vary and what is passed on.
+    pub(crate) headers: HeaderMap,
+    pub(crate) version: Version,
 }
 
 /// See the module.

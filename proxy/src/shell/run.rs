@@ -53,6 +53,20 @@ pub fn run(config: Config) -> Result<(), StartError> {
     runtime.block_on(serve(config))
 }
 
+/// Takes as many descriptors as the system allows: usual limits are below what the bounds on
+/// connections add up to.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 struct Listeners {
     http: TcpListener,
     peer: Option<TcpListener>,
@@ -62,6 +76,7 @@ struct Listeners {
 async fn serve(config: Config) -> Result<(), StartError> {
     let (_handle, shutdown) = Shutdown::on_signals()
         .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
+    raise_descriptor_limit();
     let listeners = bind(&config).await?;
     let bounds = Bounds {
         connections: config.listen.connections_max,
@@ -82,22 +97,28 @@ async fn serve(config: Config) -> Result<(), StartError> {
             shutdown.clone(),
         ));
     }
+    let mut peers = None;
     if let Some(listener) = listeners.peer {
         let bounds = Bounds {
             connections: PEER_CONNECTIONS_MAX,
             ..bounds
         };
-        tokio::spawn(listen::serve(
+        let serving = listen::serve(
             Arc::clone(&ctx),
             listener,
             Door::Peer,
             bounds,
             shutdown.clone(),
-        ));
+        );
+        peers = Some(tokio::spawn(serving));
     }
     let http = listeners.http;
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
     listen::serve(ctx, http, Door::Client, bounds, shutdown).await;
+    if let Some(peers) = peers {
+        // Others may be in the middle of a page of ours; the listener has a deadline of its own.
+        drop(peers.await);
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -20,6 +20,9 @@ use crate::engine::http::range::{self, ContentRange};
 use crate::engine::pointer::Digest;
 use crate::engine::reason::FailReason;
 
+/// Bodies up to this many bytes cost less to finish than to ask for again.
+const SMALL: u64 = 256 << 10;
+
 /// A body on its way into a shared body.
 pub(crate) struct Transfer {
     /// What it is the body of.
@@ -95,12 +98,11 @@ impl Transfer {
         self.writer.push(bytes).await;
     }
 
-    /// Nobody waits any more: a shareable object more than half here is finished all the same.
+    /// Nobody waits any more: a shareable object that is small, or more than half here, is finished
+    /// all the same. The first client may have left with a 304 and a crowd be on its way.
     fn is_worth_finishing(&self) -> bool {
-        self.shared
-            && self
-                .announced
-                .is_some_and(|length| self.received * 2 > length)
+        let nearly = |length: u64| length <= SMALL || self.received * 2 > length;
+        self.shared && self.announced.map_or(self.received <= SMALL, nearly)
     }
 
     /// Whether what is here and the `last` piece are what the source said they are.

@@ -28,6 +28,10 @@ const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// For the rest of a body that nobody wants, to save its connection.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
+/// What a peer's head may take longer than an origin's: it may be waiting for the index and for a
+/// connection first, and is not to blame for a slow origin.
+const PEER_LONGER: Duration = Duration::from_secs(12);
+
 /// Largest response head, in bytes.
 const HEAD_MAX: usize = 256 << 10;
 
@@ -118,10 +122,7 @@ impl Client {
     ) -> Result<Upstream, FailReason> {
         let pool_key = to.pool_key();
         if let Some(sender) = self.take_idle(&pool_key) {
-            match self
-                .exchange(sender, &pool_key, method, target, headers)
-                .await
-            {
+            match self.exchange(sender, to, method, target, headers).await {
                 Err(FailReason::Broken) => {}
                 other => return other,
             }
@@ -131,31 +132,34 @@ impl Client {
             Destination::Peer(addr) => self.connector.peer(*addr).await?,
         };
         let sender = open(stream).await?;
-        self.exchange(sender, &pool_key, method, target, headers)
-            .await
+        self.exchange(sender, to, method, target, headers).await
     }
 
     async fn exchange(
         self: &Arc<Self>,
         mut sender: Sender,
-        pool_key: &str,
+        to: &Destination,
         method: &Method,
         target: &str,
         headers: &HeaderMap,
     ) -> Result<Upstream, FailReason> {
+        let patience = match to {
+            Destination::Origin(_) => self.patience.header,
+            Destination::Peer(_) => self.patience.header + PEER_LONGER,
+        };
         let mut request = Request::new(Empty::new());
         *request.method_mut() = method.clone();
         *request.uri_mut() = target.parse().map_err(|_| FailReason::Malformed)?;
         *request.headers_mut() = headers.clone();
         let sent = self.clock.moment();
-        let response = match timeout(self.patience.header, sender.send_request(request)).await {
+        let response = match timeout(patience, sender.send_request(request)).await {
             Ok(Ok(response)) if is_coded(response.headers()) => return Err(FailReason::Malformed),
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(reason(&error)),
             Err(_) => return Err(FailReason::HeaderTimeout),
         };
         let (at, wall) = (self.clock.moment(), self.clock.wall());
-        Ok(self.upstream(response, at, wall, at.since(sent), pool_key, sender))
+        Ok(self.upstream(response, at, wall, at.since(sent), &to.pool_key(), sender))
     }
 
     fn upstream(

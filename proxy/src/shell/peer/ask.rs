@@ -8,12 +8,12 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::{HeaderValue as Value, Method};
 
 use super::{LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
-use crate::engine::http::hop;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::{cache_status, hop};
 use crate::engine::policy::may_be_peer;
 use crate::engine::reason::FailReason;
 use crate::shell::context::Context;
-use crate::shell::task::{Asker, members};
+use crate::shell::fill::Asker;
 use crate::shell::upstream::{Destination, Upstream};
 
 /// What is wanted beside the object itself.
@@ -151,6 +151,15 @@ fn selecting(client: &HeaderMap) -> HeaderMap {
         headers.remove(name);
     }
     headers
+}
+
+/// The Cache-Status members of a response.
+fn members(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers
+        .get_all(cache_status::CACHE_STATUS)
+        .iter()
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

@@ -109,8 +109,9 @@ async fn a_confirmation_that_makes_it_private_ends_its_sharing() {
 
 #[tokio::test]
 async fn a_fetch_that_dies_takes_nobody_with_it() {
+    use super::super::fill::Asker;
     use super::super::fill::Fill;
-    use super::super::task::{Asker, Task};
+    use super::super::task::Task;
     use crate::engine::flow::{Ask, Lookup};
     use crate::engine::http::key::{PrimaryKey, Scheme};
     use crate::engine::reason::FailReason;

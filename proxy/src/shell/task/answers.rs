@@ -1,0 +1,324 @@
+//! What becomes of an answer: shown, shared or not, kept, or given up.
+//!
+//! Nothing is kept before its last byte is here and right, and what is kept is kept in one step with
+//! the fill's end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::Method;
+use http::header::{HeaderMap, HeaderValue};
+
+use super::{Step, Task};
+use crate::engine::http::control::Directives;
+use crate::engine::http::store::{self, Exchange, NoStoreReason};
+use crate::engine::http::{conditional, fresh};
+use crate::engine::pursuit::News;
+use crate::engine::reason::FailReason;
+use crate::engine::store::object::{Object, Received};
+use crate::shell::body::SharedBody;
+use crate::shell::fill::{Headed, Response, Source, Stage};
+use crate::shell::transfer::{Promise, Skip, Transfer};
+use crate::shell::upstream::Upstream;
+use crate::shell::{index, peer};
+
+impl Task {
+    /// Takes an answer: its head, unless one is being shown already, and its body. A peer's answer
+    /// begins at `offset`.
+    pub(super) async fn receive(
+        &mut self,
+        mut upstream: Upstream,
+        source: Source,
+        offset: u64,
+        announced: Option<u64>,
+        promise: Promise,
+    ) -> Result<(), FailReason> {
+        let head = &upstream.head;
+        let from_peer = matches!(source, Source::Peer(_));
+        let skip = match &self.transfer {
+            Some(known) if from_peer => {
+                known.join(head.status, &head.headers, offset, announced)?
+            }
+            Some(known) => known.join_origin(head)?,
+            None => {
+                self.show_head(&upstream, source, announced);
+                Skip::nothing()
+            }
+        };
+        let Some(transfer) = &mut self.transfer else {
+            return Err(FailReason::Malformed);
+        };
+        let label = if from_peer { "peer" } else { "origin" };
+        let (ctx, fill) = (&self.ctx, &self.fill);
+        let (key, id) = (&self.asker.key, self.plan.id);
+        let unwanted = || {
+            // Seats are taken under the same lock, so that nobody joins what is being given up.
+            fill.is_unwatched() && {
+                let mut flow = ctx.flow();
+                let unwatched = fill.is_unwatched();
+                if unwatched {
+                    flow.ended(key, id);
+                }
+                unwatched
+            }
+        };
+        transfer
+            .take(ctx, label, &mut upstream.body, skip, promise, unwanted)
+            .await
+    }
+
+    /// Publishes an answer's head: from here on readers follow its body.
+    fn show_head(&mut self, upstream: &Upstream, source: Source, announced: Option<u64>) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        let received = received(upstream);
+        let directives = Directives::of(&upstream.head.headers);
+        let shared = self.may_share(upstream, &directives);
+        let keep = self.plan.shared && shared.is_ok();
+        let bodiless = self.asker.method == Method::HEAD;
+        let announced = announced.filter(|_| !bodiless);
+        let spill = keep.then(|| ctx.spill.clone());
+        let (body, writer) = SharedBody::new(announced, spill);
+        let mut headers = store::stored_headers(received.headers, &directives, upstream.wall);
+        peer::strip(&mut headers);
+        detach(&mut headers);
+        let policy = ctx.flow().policy().clone();
+        let request = &self.asker.headers;
+        let object = Object::new(key.clone(), &received, headers, request, &policy, body);
+        let object = Arc::new(object);
+        if self.plan.shared {
+            self.share_or_not(&object, shared);
+        }
+        self.transfer = Some(Transfer::new(Arc::clone(&object), writer, announced, keep));
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source,
+            shared,
+        }));
+    }
+
+    fn may_share(&self, upstream: &Upstream, directives: &Directives) -> Result<(), NoStoreReason> {
+        let (ctx, head) = (&self.ctx, &upstream.head);
+        let (heat, policy) = {
+            let flow = ctx.flow();
+            (flow.heat(ctx.now(), &self.asker.key), flow.policy().clone())
+        };
+        let lifetime = fresh::lifetime(
+            &head.headers,
+            head.status,
+            directives,
+            upstream.wall,
+            &policy,
+            heat,
+        );
+        let exchange = Exchange {
+            method: &self.asker.method,
+            request: &self.asker.headers,
+            status: head.status,
+            response: &head.headers,
+        };
+        store::may_store(&exchange, directives, lifetime)
+    }
+
+    /// Lets others join, or sees to it that nobody does.
+    fn share_or_not(&self, object: &Arc<Response>, shared: Result<(), NoStoreReason>) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        let now = ctx.now();
+        let Err(reason) = shared else {
+            return ctx.flow().headed(key, self.plan.id, object);
+        };
+        let had_pointer = {
+            let mut flow = ctx.flow();
+            let error = object.status.is_client_error() || object.status.is_server_error();
+            if !error {
+                flow.not_shareable(now, key, reason);
+            }
+            flow.ended(key, self.plan.id);
+            flow.ledger().gone(key)
+        };
+        if had_pointer {
+            index::withdraw(ctx, key);
+        }
+    }
+
+    /// The origin confirmed the copy that is here.
+    pub(super) fn not_modified(&mut self, upstream: Upstream) -> Step {
+        let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
+            return Step::News(News::OriginFailed(FailReason::Malformed));
+        };
+        tokio::spawn(upstream.body.discard());
+        if conditional::confirms(&upstream.head.headers, &stale.headers).is_err() {
+            // It confirms something else: ask again for the thing itself.
+            self.conditional = false;
+            return Step::News(News::Unconfirmed);
+        }
+        let mut headers = stale.headers.clone();
+        conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
+        detach(&mut headers);
+        let received = Received {
+            status: upstream.head.status,
+            headers: &upstream.head.headers,
+            at: upstream.at,
+            wall: upstream.wall,
+            delay: upstream.delay,
+        };
+        let policy = self.ctx.flow().policy().clone();
+        let object = stale.confirmed(&received, headers, &policy);
+        let shared = self.may_go_on_sharing(&object);
+        if shared.is_ok() {
+            self.keep(&object);
+        } else {
+            self.ctx.flow().forget(&self.asker.key);
+            self.share_or_not(&object, shared);
+        }
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source: Source::Revalidated,
+            shared,
+        }));
+        Step::Over
+    }
+
+    /// Whether what a 304 says still allows to keep what it confirms. How this client asked does not
+    /// matter: the copy was there before.
+    fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
+        let ctx = &self.ctx;
+        let heat = ctx.flow().heat(ctx.now(), &self.asker.key);
+        let exchange = Exchange {
+            method: &self.asker.method,
+            request: &self.asker.headers,
+            status: object.status,
+            response: &object.headers,
+        };
+        match store::may_store(&exchange, &object.directives, object.lifetime(heat)) {
+            Err(reason) if reason.is_lasting() => Err(reason),
+            _ => Ok(()),
+        }
+    }
+
+    // ---- ends
+
+    /// After a body: keep it, or go on elsewhere.
+    pub(super) fn conclude(
+        &mut self,
+        taken: Result<(), FailReason>,
+        peer: Option<SocketAddr>,
+    ) -> Step {
+        let Err(reason) = taken else {
+            return self.whole();
+        };
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        tracing::debug!(url = %key, reason = reason.as_str(), "a body broke off");
+        ctx.metrics.fetch_failed(reason);
+        if let Some(peer) = peer {
+            ctx.flow().peer_failed(ctx.now(), peer, reason);
+        }
+        if matches!(reason, FailReason::Abandoned | FailReason::Digest) {
+            // Nobody waits; or what readers have been given is not what it should be.
+            return self.fail(reason);
+        }
+        Step::News(News::BodyBroke(reason))
+    }
+
+    fn whole(&mut self) -> Step {
+        if let Some(transfer) = self.transfer.take() {
+            let object = transfer.finish();
+            if self.plan.shared && self.fill.is_shared() {
+                self.keep(&object);
+            }
+        }
+        Step::Over
+    }
+
+    /// Stores a whole object and tells the index.
+    fn keep(&self, object: &Arc<Response>) {
+        let ctx = &self.ctx;
+        let Some(weight) = object.body.weight() else {
+            return;
+        };
+        let key = &self.asker.key;
+        let (life, gone) = ctx.flow().keep(ctx.now(), Arc::clone(object), weight);
+        match (life, index::progress_of(&object.body)) {
+            (Some(life), Some(progress)) => index::announce(ctx, key.clone(), progress, life),
+            _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
+            _ => {}
+        }
+        for key in gone {
+            index::withdraw(ctx, &key);
+        }
+    }
+
+    pub(super) fn stale_here(&self, reason: FailReason) -> Step {
+        let Some(object) = self.plan.stale.clone() else {
+            return self.fail_plainly(reason);
+        };
+        let source = Source::Stale(reason);
+        self.withdraw_claim();
+        self.fill.reach(Stage::Headed(Headed {
+            object,
+            source,
+            shared: Ok(()),
+        }));
+        Step::Over
+    }
+
+    pub(super) fn fail(&mut self, reason: FailReason) -> Step {
+        if let Some(transfer) = self.transfer.take() {
+            transfer.break_off(reason);
+            self.withdraw_claim();
+            return Step::Over;
+        }
+        self.fail_plainly(reason)
+    }
+
+    fn fail_plainly(&self, reason: FailReason) -> Step {
+        self.withdraw_claim();
+        // Deregistered first: who comes now starts anew and does not get this old failure.
+        self.ctx.flow().ended(&self.asker.key, self.plan.id);
+        self.fill.reach(Stage::Failed(reason));
+        Step::Over
+    }
+
+    /// A claim must not outlive a fetch that failed: others would wait for nobody.
+    fn withdraw_claim(&self) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        if self.plan.shared && ctx.flow().ledger().gone(key) {
+            index::withdraw(ctx, key);
+        }
+    }
+}
+
+/// Copies values that are views of the connection's buffer, which would live as long as they.
+fn detach(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+}
+
+const fn received(upstream: &Upstream) -> Received<'_> {
+    Received {
+        status: upstream.head.status,
+        headers: &upstream.head.headers,
+        at: upstream.at,
+        wall: upstream.wall,
+        delay: upstream.delay,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn kept_fields_do_not_hold_on_to_the_buffer_they_were_read_into() {
+        let buffer = Bytes::from(vec![b'x'; 65_536]);
+        let value = HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
+        let mut headers = HeaderMap::from_iter([(http::header::ETAG, value)]);
+        assert!(!buffer.is_unique());
+        detach(&mut headers);
+        assert!(buffer.is_unique() && headers["etag"] == "xxxxxxxxxx");
+    }
+}
