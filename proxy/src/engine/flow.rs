@@ -9,8 +9,9 @@
 //!
 //! `B` is the shell's handle to a body, `F` its handle to a fill.
 
+mod parts;
+
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ use http::{HeaderMap, Method};
 use super::announce::{Ledger, pointer_life};
 use super::heat::HeatMap;
 use super::http::control::RequestDirectives;
-use super::http::fresh::{FreshPolicy, Heat};
+use super::http::fresh::FreshPolicy;
 use super::http::key::PrimaryKey;
 use super::http::store::NoStoreReason;
 use super::http::verdict::{self, RevalidateReason, StaleReason, Verdict};
-use super::origin::{Gate, Gates};
+use super::origin::Gates;
 use super::peers::Blame;
 use super::reason::FailReason;
 use super::store::object::Object;
@@ -408,117 +409,6 @@ impl<B, F: Clone> Flow<B, F> {
             self.unshareable
                 .insert(key.clone(), reason, now + UNSHAREABLE_FOR);
         }
-    }
-
-    // ---- the parts, for the steps of a fill
-
-    /// How hot the site of `key` is.
-    #[must_use]
-    pub fn heat(&self, now: Moment, key: &PrimaryKey) -> Heat {
-        self.heat.of(now, key.host())
-    }
-
-    /// How long a miss of `key` may wait for the index at the moment.
-    #[must_use]
-    pub fn patience(&self, now: Moment, key: &PrimaryKey) -> Duration {
-        match self.heat(now, key) {
-            Heat::Quiet => PATIENCE_QUIET,
-            Heat::Hot => PATIENCE_HOT,
-        }
-    }
-
-    /// Whether the origin of `key` may be asked.
-    ///
-    /// # Errors
-    /// Its gate is shut: for how long, and why.
-    pub fn pass_gate(
-        &mut self,
-        now: Moment,
-        key: &PrimaryKey,
-    ) -> Result<Gate, (Duration, FailReason)> {
-        self.gates.pass(now, key.origin())
-    }
-
-    /// The origin of `key` answered.
-    pub fn origin_answered(&mut self, key: &PrimaryKey) {
-        self.gates.succeed(key.origin());
-    }
-
-    /// The origin of `key` failed for `reason`.
-    pub fn origin_failed(&mut self, now: Moment, key: &PrimaryKey, reason: FailReason) {
-        if reason.shuts_the_gate() {
-            self.gates.fail(now, key.origin(), reason);
-        }
-    }
-
-    /// Whether `object`, which should be validated, may stand in for an origin that failed.
-    #[must_use]
-    pub fn may_stand_in(&self, now: Moment, object: &Object<B>, request: &HeaderMap) -> bool {
-        let standing = object.standing(now, self.heat(now, &object.key));
-        verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy).is_ok()
-    }
-
-    /// The grudges against peers.
-    pub const fn blame(&mut self) -> &mut Blame {
-        &mut self.blame
-    }
-
-    /// A peer failed for `reason`.
-    pub fn peer_failed(&mut self, now: Moment, peer: SocketAddr, reason: FailReason) {
-        self.blame.failed(now, peer, reason);
-    }
-
-    /// The ledger of pointers.
-    pub const fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
-    }
-
-    /// What the pointer to `key` should say now.
-    #[must_use]
-    pub fn renewal(&self, now: Moment, key: &PrimaryKey) -> Renewal<B> {
-        if let Some(object) = self.store.latest(key) {
-            let remaining = object.remaining(now, self.heat.of(now, key.host()));
-            if let Some(life) = pointer_life(remaining) {
-                return Renewal::Copy(Arc::clone(object), life);
-            }
-        }
-        if self.fills.contains_key(key) {
-            Renewal::Fetching
-        } else {
-            Renewal::Withdraw
-        }
-    }
-
-    /// The operator's freshness settings.
-    #[must_use]
-    pub const fn policy(&self) -> &FreshPolicy {
-        &self.policy
-    }
-
-    // ---- looked at
-
-    /// The store, for the state page.
-    #[must_use]
-    pub const fn store(&self) -> &Store<B> {
-        &self.store
-    }
-
-    /// The heat of all sites, for the state page.
-    #[must_use]
-    pub const fn heat_map(&self) -> &HeatMap {
-        &self.heat
-    }
-
-    /// The gates that are shut, for the state page.
-    #[must_use]
-    pub const fn gates(&self) -> &Gates<FailReason> {
-        &self.gates
-    }
-
-    /// Shared fills under way.
-    #[must_use]
-    pub const fn filling(&self) -> usize {
-        self.filling
     }
 }
 

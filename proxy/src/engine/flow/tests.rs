@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::heat::HOT_AT;
 use crate::engine::http::key::Scheme;
+use crate::engine::origin::Gate;
 use crate::engine::store::object::tests::{headers, object};
 
 type TestFlow = Flow<u32, u32>;
