@@ -59,7 +59,7 @@ pub(crate) struct Cost {
     pub(crate) virtual_seconds: f64,
     /// Microseconds per delivered datagram, all included.
     pub(crate) micros_per_datagram: f64,
-    /// Resident memory that the run added, in KiB per node placed.
+    /// Resident memory that joining and settling added, in KiB per node placed.
     pub(crate) kib_per_node: f64,
 }
 

@@ -6,6 +6,7 @@ mod checkers;
 mod cli;
 mod clock;
 mod fingerprint;
+mod host;
 mod matrix;
 mod model;
 mod net;

@@ -21,6 +21,7 @@ use dht::engine::{Command, Config, Node, Output, Ticket, Wish};
 use crate::checkers::{Checker, Seen};
 use crate::clock::NodeClock;
 use crate::fingerprint::Fingerprint;
+use crate::host::{Act, Host, Parcel};
 use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::net::{Loss, Net, Sins, happens};
@@ -35,55 +36,12 @@ const PULSE_EVERY: u64 = 1 << 14;
 /// How far apart in time node clocks may have started.
 const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(1_000_000);
 
-/// A datagram under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Parcel {
-    /// The node that has the address it was sent from.
-    pub(crate) from: usize,
-    /// The node that has the address it was sent to.
-    pub(crate) to: usize,
-    /// All of it.
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// What scenarios make happen.
-#[derive(Clone, Debug)]
-pub(crate) enum Act {
-    /// A local client of a node wants something, for so long.
-    Ask(usize, Wish, Duration),
-    /// A node is gone without a word.
-    Kill(usize),
-    /// A node starts, or starts again if it runs: what it stored is lost, its contacts are not.
-    Boot(usize),
-    /// A datagram that no engine made: of an outsider, forged, or replayed.
-    Inject(Parcel),
-    /// A node gets no processor for a while, and again and again.
-    Starve(usize),
-}
-
+/// What happens next.
 #[derive(Debug)]
 enum Happening {
     Datagram(Box<Parcel>),
     Wake(usize, u32),
     Act(Box<Act>),
-}
-
-/// A place for a node, and the node while there is one.
-pub(crate) struct Host {
-    /// The engine while the node is up.
-    pub(crate) node: Option<Box<Node>>,
-    /// Whether it belongs to the network that is judged.
-    pub(crate) member: bool,
-    config: Config,
-    network: Arc<Network>,
-    clock: NodeClock,
-    boots: u32,
-    /// When the engine wants to be woken, on the world's clock.
-    wished: Moment,
-    /// The earliest wake-up that is queued for it.
-    queued: Moment,
-    starved_until: Moment,
-    waiting: usize,
 }
 
 /// What a world has counted.
@@ -175,18 +133,7 @@ impl World {
             let first = self.rng.jitter(sins.starved_every);
             self.at(BEGINNING + first, Act::Starve(host));
         }
-        self.hosts.push(Host {
-            node: None,
-            member,
-            config,
-            network,
-            clock,
-            boots: 0,
-            wished: Moment::NEVER,
-            queued: Moment::NEVER,
-            starved_until: Moment::ZERO,
-            waiting: 0,
-        });
+        self.hosts.push(Host::new(network, member, config, clock));
         host
     }
 

@@ -10,7 +10,7 @@ use crate::report::{Report, percent};
 use crate::world::World;
 
 /// Bounds of the times that are told apart, in seconds since the blow.
-const STEPS: [u64; 8] = [0, 5, 10, 20, 40, 60, 120, 600];
+const STEPS: [u64; 9] = [0, 5, 10, 20, 60, 120, 300, 540, 1_200];
 
 /// Watches gets after a phase began.
 #[derive(Debug)]
@@ -19,26 +19,28 @@ pub(crate) struct Healing {
     by: Duration,
     target: f64,
     since: Option<Moment>,
+    until: Moment,
 }
 
 impl Healing {
-    /// From the beginning of that phase; `by` then, `target` percent are to succeed again.
+    /// During that phase, from its beginning; `by` then, `target` percent are to succeed again.
     pub(crate) const fn new(phase: &'static str, by: Duration, target: f64) -> Self {
         Self {
             phase,
             by,
             target,
             since: None,
+            until: Moment::NEVER,
         }
     }
 }
 
 impl Checker for Healing {
     fn saw(&mut self, now: Moment, seen: &Seen<'_>, _model: &mut Model) {
-        if let Seen::Phase { name } = *seen
-            && name == self.phase
-        {
-            self.since = Some(now);
+        match *seen {
+            Seen::Phase { name } if name == self.phase => self.since = Some(now),
+            Seen::Phase { .. } if self.since.is_some() => self.until = self.until.min(now),
+            _ => {}
         }
     }
 
@@ -46,11 +48,12 @@ impl Checker for Healing {
         let Some(since) = self.since else {
             return;
         };
+        let phase = self.phase;
         let gets = world.model.of(What::Get, None);
         let gets: Vec<_> = gets.filter(|op| op.expected && op.done.is_some()).collect();
         let within = |op: &Op, from: u64, until: u64| {
             let age = op.asked.since(since).as_secs();
-            op.asked >= since && age >= from && age < until
+            op.asked >= since && op.asked < self.until && age >= from && age < until
         };
         for step in STEPS.windows(2) {
             let &[from, until] = step else {
@@ -63,7 +66,7 @@ impl Checker for Healing {
                 continue;
             }
             let success = percent(tended.iter().filter(found).count(), tended.len());
-            let name = format!("get success {from}-{until} s after, publisher up");
+            let name = format!("get success {from}-{until} s after {phase}, publisher up");
             let figure = report.figure(name, success, "%");
             if from >= self.by.as_secs() {
                 figure.at_least(self.target);
@@ -73,7 +76,11 @@ impl Checker for Healing {
                     of.iter().filter(|op| op.end == Some(End::Found)).count(),
                     of.len(),
                 );
-                report.figure(format!("get success {from}-{until} s after, all"), all, "%");
+                report.figure(
+                    format!("get success {from}-{until} s after {phase}, all"),
+                    all,
+                    "%",
+                );
             }
         }
     }

@@ -76,6 +76,9 @@ impl Checker for Load {
     }
 
     fn tell(&mut self, world: &World, report: &mut Report) {
+        if let Some(since) = self.counting.take() {
+            self.seconds += world.now.since(since).as_secs_f64();
+        }
         let minutes = self.seconds / 60.0;
         let Some(closest) = world.model.closest(&self.key).filter(|_| minutes > 0.0) else {
             return;

@@ -18,9 +18,10 @@ use common::wire::header::{FIXED_LEN, LEVEL_LEN, TAG_LEN};
 use dht::engine::message::{self, Message};
 use dht::engine::{Answer, Event, Node, Ticket};
 
+use crate::host::Parcel;
 use crate::model::Model;
 use crate::report::Report;
-use crate::world::{Parcel, World};
+use crate::world::World;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use claims::Claims;

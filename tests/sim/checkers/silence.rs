@@ -6,9 +6,10 @@ use common::clock::Moment;
 use dht::engine::message::Message;
 
 use super::{Checker, Seen, is_reply, read};
+use crate::host::Parcel;
 use crate::model::Model;
 use crate::report::{Report, ratio};
-use crate::world::{Parcel, World};
+use crate::world::World;
 
 /// Checks who is told what.
 #[derive(Debug)]

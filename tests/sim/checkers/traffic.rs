@@ -61,6 +61,9 @@ impl Checker for Traffic {
     }
 
     fn tell(&mut self, world: &World, report: &mut Report) {
+        if let Some(since) = self.counting.take() {
+            self.seconds += world.now.since(since).as_secs_f64();
+        }
         if self.seconds <= 0.0 {
             return;
         }

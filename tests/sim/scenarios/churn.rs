@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Scenario, Stage};
 use crate::checkers::Traffic;
-use crate::world::Act;
+use crate::host::Act;
 
 /// See the head of this file.
 pub(super) const SCENARIO: Scenario = Scenario {

@@ -8,7 +8,7 @@ use dht::engine::Wish;
 
 use super::{Scenario, Stage};
 use crate::checkers::Claims;
-use crate::world::Act;
+use crate::host::Act;
 
 /// See the head of this file.
 pub(super) const SCENARIO: Scenario = Scenario {

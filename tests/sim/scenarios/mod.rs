@@ -109,6 +109,7 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
     let mut stage = Stage::new(world, plan);
     let start = stage.world.now;
     (scenario.run)(&mut stage);
+    let settled = stage.settled_kib.unwrap_or(before);
     let mut world = stage.world;
     world.sample();
     for mut checker in world.take_checkers() {
@@ -119,7 +120,7 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
     report.fingerprint = world.fingerprint();
     let seconds = clock.moment().since(began).as_secs_f64();
     let delivered = usize::try_from(world.counts.delivered.max(1)).unwrap_or(1);
-    let added = resident_kib().saturating_sub(before);
+    let added = settled.saturating_sub(before);
     report.cost = Cost {
         seconds,
         virtual_seconds: world.now.since(start).as_secs_f64(),

@@ -8,7 +8,8 @@ use common::wire::header::MAGIC;
 
 use super::stage::NETWORK;
 use super::{Scenario, Stage};
-use crate::world::{Act, Parcel, World};
+use crate::host::{Act, Parcel};
+use crate::world::World;
 
 /// See the head of this file.
 pub(super) const SCENARIO: Scenario = Scenario {

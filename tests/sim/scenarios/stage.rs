@@ -9,7 +9,8 @@ use dht::engine::{Config, Wish};
 
 use super::Plan;
 use crate::checkers::{Bounds, Gets, Latency, Silence, Walks};
-use crate::world::{Act, World};
+use crate::host::Act;
+use crate::world::World;
 
 /// Nodes that everybody is configured to join through.
 const SEEDS: usize = 3;
@@ -35,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) world: World,
     /// The run's numbers.
     pub(crate) plan: Plan,
+    /// Resident memory in KiB once everybody had joined, if that was looked at.
+    pub(crate) settled_kib: Option<usize>,
     values: u64,
 }
 
@@ -44,6 +47,7 @@ impl Stage {
         let mut stage = Self {
             world,
             plan,
+            settled_kib: None,
             values: 0,
         };
         let network = World::network(NETWORK.0, NETWORK.1);
@@ -98,6 +102,7 @@ impl Stage {
             self.world.at(begin + gap * node, Act::Boot(node as usize));
         }
         self.run(gap * count + Duration::from_secs(self.plan.settle));
+        self.settled_kib = Some(super::resident_kib());
     }
 
     /// Time passes; sizes are looked at now and then.

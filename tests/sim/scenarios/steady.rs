@@ -16,9 +16,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// Time at rest that is measured.
-const IDLE: Duration = Duration::from_secs(20);
-
 /// Bytes a second a node may send at rest.
 const IDLE_TRAFFIC: f64 = 1_000.0;
 
@@ -32,7 +29,8 @@ fn run(stage: &mut Stage) {
     stage.world.watch(Box::new(traffic));
     stage.join();
     stage.world.phase("idle");
-    stage.run(IDLE);
+    let idle = stage.span() / 2;
+    stage.run(idle);
     stage.world.phase("put");
     let (span, count) = (stage.span(), stage.plan.ops);
     let keys = stage.puts(count, span / 4, Duration::from_secs(3_600));
