@@ -187,7 +187,7 @@ fn key_figures(kind: Kind, figures: &Figures) -> String {
         ],
         Kind::Dht => &[
             ("contacts", "atoll_dht_contacts", ""),
-            ("values", "atoll_dht_values", ""),
+            ("values", "atoll_dht_stored_values", ""),
         ],
         Kind::Dns => &[
             ("questions", "atoll_dns_questions_total", ""),
