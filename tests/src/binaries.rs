@@ -22,6 +22,9 @@ pub enum Program {
 }
 
 impl Program {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Proxy, Self::Dht, Self::Dns, Self::Atoll];
+
     /// Its file name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -71,8 +74,12 @@ pub fn cargo() -> Command {
 fn build() -> PathBuf {
     let (target, profile) = destination(&std::env::current_exe().unwrap());
     let mut command = cargo();
-    command.args(["build", "--quiet", "--bins", "--profile"]);
+    command.args(["build", "--quiet", "--profile"]);
     command.arg(if profile == "debug" { "dev" } else { &profile });
+    for program in Program::ALL {
+        // By name, of the whole workspace: so its features are those the tests were built with.
+        command.args(["--bin", program.name()]);
+    }
     command.arg("--target-dir").arg(&target);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -62,6 +62,17 @@ async fn the_ready_file_says_where_everything_is_and_it_works() {
         lines.iter().all(|line| line["health"] == "ready"),
         "{status}"
     );
+    for (kind, figures) in [
+        ("proxy", &["requests"][..]),
+        ("dht", &["contacts", "values"]),
+        ("dns", &["questions", "live proxies"]),
+        ("origin", &["requests"]),
+    ] {
+        let line = lines.iter().find(|line| line["kind"] == kind).unwrap();
+        let told = line["figures"].as_str().unwrap();
+        let all = figures.iter().all(|figure| told.contains(figure));
+        assert!(all, "{kind} tells {told:?}, not {figures:?}");
+    }
     let table = run(&mut atoll(&place, &["status"])).await.ok();
     assert_eq!(
         table.lines().count(),
