@@ -30,12 +30,14 @@ impl Ran {
     }
 }
 
-/// A command without our own settings in its environment, and without a terminal.
+/// A command without our own settings in its environment, without a terminal, and without cargo's
+/// variables: what is tested must not know that it runs under a test.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ATOLL_") {
+        let text = name.to_string_lossy();
+        if text.starts_with("ATOLL_") || text.starts_with("CARGO") {
             command.env_remove(name);
         }
     }
