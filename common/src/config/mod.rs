@@ -110,6 +110,8 @@ pub struct Settings {
     values: BTreeMap<&'static str, Setting>,
     mistakes: Vec<Mistake>,
     read: BTreeSet<&'static str>,
+    /// The file was not understood, so nothing can be said of what it does not set.
+    file_lost: bool,
 }
 
 impl Settings {
@@ -122,6 +124,7 @@ impl Settings {
             values,
             mistakes: Vec::new(),
             read,
+            file_lost: false,
         };
         for spec in keys {
             if let Some(default) = spec.default {
@@ -153,6 +156,7 @@ impl Settings {
                     message,
                 });
                 self.mistakes.extend(mistakes);
+                self.file_lost = true;
             }
         }
     }
@@ -213,11 +217,13 @@ impl Settings {
         };
         parsed.unwrap_or_else(|message| {
             let example = reference::spec(self.keys, path).example;
-            let source = setting.map_or(Source::CommandLine, |setting| setting.source);
-            self.mistake(
-                source,
-                format!("{path}: {message} (for example {path}={example})"),
-            );
+            // What a file that could not be read does not set, it may well set.
+            let told = setting.is_none() && self.file_lost;
+            let source = setting.map_or(Source::Default, |setting| setting.source);
+            if !told {
+                let message = format!("{path}: {message} (for example {path}={example})");
+                self.mistake(source, message);
+            }
             T::from_items(&units::split_list(example)).expect("the table's example parses")
         })
     }

@@ -117,14 +117,17 @@ fn all_mistakes_come_together() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_names_the_line() {
-    let found = mistakes(resolve(
-        Some("zone = \"a.net\"\n[http\nlisten = 1\n"),
-        &[],
-        &[],
-    ));
+fn a_file_that_is_not_toml_names_the_line_and_nothing_that_follows_from_it() {
+    let file = "zone = \"a.net\"\n[http\nlisten = 1\n";
+    let mut settings = resolve(Some(file), &[], &[]);
+    let _: Zone = settings.value("zone");
+    let found = mistakes(settings);
     assert!(
         found[0].starts_with("atoll.toml:2: not valid TOML"),
+        "{found:?}"
+    );
+    assert!(
+        !found.iter().any(|mistake| mistake.contains("must be set")),
         "{found:?}"
     );
 }

@@ -18,7 +18,7 @@ use super::crowd::{OBJECTS, of, show};
 use super::{LOCAL_ZONE, judged, span, zone};
 use crate::cluster::binaries::{Cargo, Programs};
 use crate::cluster::home::Home;
-use crate::cluster::layout::{Plan, Wish};
+use crate::cluster::layout::{DNS_MAX, NODES_MAX, Plan, Wish};
 use crate::cluster::ports::{self, Reserved};
 use crate::cluster::process::{Ended, Fleet};
 use crate::cluster::readiness::{Checklist, wait};
@@ -43,10 +43,10 @@ The processes, for base port P:
 Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded, 4 unreachable.")]
 pub struct DevArgs {
     /// Nodes: a proxy and an index daemon each
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     nodes: u16,
     /// Name servers
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=i64::from(DNS_MAX)))]
     dns: u16,
     /// The zone to serve
     #[arg(long, default_value = LOCAL_ZONE, value_parser = zone)]
