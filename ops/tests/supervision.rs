@@ -153,8 +153,8 @@ async fn nonsense_is_a_usage_error_that_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     daemons(dir.path(), "exit 0");
     let cases: [(&[&str], &str); 4] = [
-        (&["--nodes", "0"], "choose 1 to 1000 with --nodes"),
-        (&["--dns", "9"], "choose 0 to 8 with --dns"),
+        (&["--nodes", "0"], "'--nodes <N>': 0 is not in 1..=1000"),
+        (&["--dns", "9"], "'--dns <N>': 9 is not in 0..=8"),
         (&["--base-port", "65535"], "with --base-port"),
         (
             &["--proxy-config", "/nowhere/x.toml"],
@@ -171,10 +171,7 @@ async fn nonsense_is_a_usage_error_that_says_what_to_do() {
         let output = output(&mut command).await;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
-        assert!(
-            text.starts_with("atoll: ") && text.contains(advice),
-            "{arguments:?}: {text}"
-        );
+        assert!(text.contains(advice), "{arguments:?}: {text}");
     }
 }
 
