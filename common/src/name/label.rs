@@ -3,7 +3,7 @@
 //! `-` becomes `--`, then `.` becomes `-`. If bytes 3 and 4 of the result are `--` (where IDNA puts
 //! its marks) the result is wrapped as `0-…-0`. What does not fit 63 bytes, or has a label that
 //! starts or ends with `-` (its dashes would run together), becomes unpadded lower-case
-//! base32(SHA-256(host[:port])): 52 characters that only the index can turn back.
+//! `base32(SHA-256(host[:port]))`: 52 characters that only the index can turn back.
 
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
