@@ -187,6 +187,9 @@ pub struct ValueDoc {
     pub ttl_ms: u64,
     /// The node whose client put it.
     pub publisher: NodeId,
+    /// The level it was found at; 0 is the world.
+    #[serde(default)]
+    pub level: u8,
 }
 
 impl From<&Value> for ValueDoc {
@@ -195,6 +198,7 @@ impl From<&Value> for ValueDoc {
             bytes: BytesDoc::of(&value.bytes),
             ttl_ms: millis(value.ttl),
             publisher: value.publisher,
+            level: value.level,
         }
     }
 }
@@ -208,6 +212,7 @@ impl TryFrom<ValueDoc> for Value {
             bytes: doc.bytes.resolve()?,
             ttl,
             publisher: doc.publisher,
+            level: doc.level,
         })
     }
 }

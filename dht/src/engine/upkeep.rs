@@ -11,7 +11,8 @@ use common::clock::Moment;
 use common::ids::{Key, NodeId};
 
 use super::health::Health;
-use super::lookup::Goal;
+use super::liveness::Peer;
+use super::lookup::{Goal, Span};
 use super::node::Node;
 use super::output::Event;
 use super::routing::Entry;
@@ -94,6 +95,7 @@ impl Node {
         if due(self.schedule.announce) {
             self.announce(now);
         }
+        self.handle_looks(now);
         self.test_if_due(now);
         self.heal(now);
         if due(self.store.next_end().map(|at| at + EXPIRE_GRAIN)) {
@@ -119,7 +121,7 @@ impl Node {
         }
         for addr in candidates {
             let id = NodeId::of(addr);
-            if self.peers.at(id).is_none_or(|peer| !peer.tabled) {
+            if self.peers.at(id).is_none_or(|peer| !peer.is_tabled()) {
                 self.probe(now, Entry { id, addr });
             }
         }
@@ -133,6 +135,7 @@ impl Node {
         self.schedule.refresh = Some(now);
         self.schedule.ping = Some(now + self.config.contacts.ping_idle);
         self.test.joined(now);
+        self.look_at_levels(now);
         self.event(Event::Joined(addr));
     }
 
@@ -148,8 +151,7 @@ impl Node {
 
     /// Pings contacts not heard for a while, and now and then one that had failed.
     fn ping_silent(&mut self, now: Moment) {
-        let contacts = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
-        let idle = self.config.contacts.ping_idle * contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE;
+        let idle = self.ping_idle();
         let due_at = |node: &Self, entry: Entry| {
             let peer = node.peers.at(entry.id);
             let last = peer
@@ -159,9 +161,13 @@ impl Node {
             let [share, ..] = *entry.id.as_bytes();
             last + idle - idle / 4 * u32::from(share) / 256
         };
-        let mut due: Vec<_> = self
-            .table
-            .iter()
+        let tabled = self.peers.iter().filter(|(_, peer)| peer.is_tabled());
+        let entry = |(id, peer): (NodeId, &Peer)| Entry {
+            id,
+            addr: peer.addr,
+        };
+        let mut due: Vec<_> = tabled
+            .map(entry)
             .map(|entry| (due_at(self, entry), entry))
             .collect();
         due.sort_unstable();
@@ -173,6 +179,13 @@ impl Node {
         let next = if silent > PINGS_AT_ONCE { now } else { next };
         self.schedule.ping = Some(next.clamp(now + PING_GAP, now + idle));
         self.retry_failed(now);
+    }
+
+    /// How long a contact may be silent: longer where there are many.
+    pub(super) fn ping_idle(&self) -> Duration {
+        let contacts = self.peers.iter().filter(|(_, peer)| peer.is_tabled());
+        let contacts = u32::try_from(contacts.count()).unwrap_or(u32::MAX);
+        self.config.contacts.ping_idle * contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE
     }
 
     fn retry_failed(&mut self, now: Moment) {
@@ -204,7 +217,26 @@ impl Node {
         } else {
             Key::from_bytes(self.rng.bytes())
         };
-        self.begin_own(now, target, Goal::Find, Owner::Refresh, false);
+        // The levels take turns; one of whose cluster nobody is known has nothing to walk.
+        let levels = u32::from(self.innermost()) + 1;
+        let level = u8::try_from(n / 2 % levels).unwrap_or(0);
+        let level = match self.table_at(level) {
+            Some(table) if !table.is_empty() => level,
+            _ => 0,
+        };
+        let span = Span {
+            innermost: level,
+            outermost: level,
+        };
+        self.begin_within(now, target, span, Goal::Find, Owner::Refresh);
+    }
+
+    /// A membership has changed: its table is to be filled.
+    pub(super) fn refresh_soon(&mut self, now: Moment) {
+        if !self.table.is_empty() {
+            self.schedule.refreshes = self.schedule.refreshes.min(2);
+            self.schedule.refresh = Some(now);
+        }
     }
 
     /// Services changed: contacts shall know soon, but not more often than once a second.

@@ -367,7 +367,7 @@ const fn status(refusal: Refusal) -> StatusCode {
         Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Busy | Refusal::ServicesFull => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Deadline => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull => {
+        Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull | Refusal::Loaded => {
             StatusCode::INSUFFICIENT_STORAGE
         }
         Refusal::Unreachable | Refusal::Token | Refusal::Other => StatusCode::BAD_GATEWAY,

@@ -25,12 +25,13 @@ fn request(from: usize, to: usize, tx: u64, token: Option<Token>, ask: Ask, pad:
         Request {
             level: 0,
             token,
+            behalf: None,
             ask,
         },
     );
     let body = encode_request(&request, 1_000, pad).unwrap();
     let (sender, receiver) = (NodeId::of(addr(from)), Some(NodeId::of(addr(to))));
-    let levels = vec![LevelInfo::default()];
+    let levels = vec![LevelInfo::default(); 3];
     let header = Header {
         kind,
         tx: TxId(tx),
