@@ -162,6 +162,10 @@ pub struct GetRequest {
     /// Milliseconds allowed; what was found by then is returned.
     #[serde(default = "deadline_default")]
     pub deadline_ms: u64,
+    /// The last level asked (default 0, the world); above 0 no request leaves the node's cluster of
+    /// that level.
+    #[serde(default)]
+    pub outermost: u8,
     /// Answer with one line per finding as it arrives, instead of one document at the end.
     #[serde(default)]
     pub stream: bool,
@@ -381,7 +385,7 @@ pub struct LevelDoc {
     pub cluster: ClusterId,
     /// Estimated number of members.
     pub size: u32,
-    /// Seconds since the node joined it.
+    /// Seconds since the cluster was founded.
     pub age_s: u64,
 }
 

@@ -39,6 +39,8 @@ pub struct Sizes {
     pub replays: usize,
     /// Times the replay filter filled before its time.
     pub replays_rotated_early: u64,
+    /// Keys whose rate of requests is remembered.
+    pub rates: usize,
     /// Services registered here.
     pub services: usize,
     /// Estimated nodes in the network.
@@ -56,6 +58,8 @@ pub struct ContactView {
     pub heard: Option<Duration>,
     /// Smoothed round-trip time.
     pub rtt: Option<Duration>,
+    /// The innermost level at which it shares a cluster with this node.
+    pub level: u8,
     /// What runs there.
     pub services: Vec<Service>,
     /// Whether it has failed and was not heard since.
@@ -107,6 +111,7 @@ impl Node {
             tasks: self.tasks.len(),
             replays: self.replays.len(),
             replays_rotated_early: self.replays.rotated_early(),
+            rates: self.spill.len(),
             services: self.services.len(),
             network: self.size,
         }
@@ -141,6 +146,7 @@ impl Node {
             addr: peer.addr,
             heard: peer.heard.map(|heard| now.since(heard)),
             rtt: peer.rtt.mean(),
+            level: self.shared(&peer.levels, u8::MAX),
             services: peer.services.clone(),
             failed: peer.has_failed(),
         };

@@ -161,9 +161,10 @@ async fn ask(engine: &Engine, wish: Wish, allowed: Duration) -> Result<Answer, N
 
 async fn get(engine: &Engine, request: GetRequest) -> Result<ApiResponse, No> {
     let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
-    let wish = Wish::Get {
+    let wish = Wish::GetWithin {
         key,
         want: usize::from(request.want),
+        outermost: request.outermost,
     };
     let mut answers = order(engine, wish, allowed)?;
     if request.stream {
