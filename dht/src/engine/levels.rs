@@ -29,6 +29,10 @@ const TRIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer's word about its clusters counts for so long after it was last heard.
 const WORD_COUNTS_FOR: Duration = Duration::from_secs(900);
 
+/// A node in the same clusters as before that was offered to the tables within this time is not
+/// offered again: what had no room for it then has none now.
+const OFFERED_LATELY: Duration = Duration::from_secs(5);
+
 /// Nodes told of a switch at once: the first of the new cluster and of the old one.
 const TOLD: usize = 16;
 
@@ -106,6 +110,15 @@ impl Node {
             &mut peer.levels,
             levels[..levels.len().min(LEVELS_MAX)].to_vec(),
         );
+        let clusters = |levels: &[LevelInfo]| levels.iter().map(|l| l.cluster).collect::<Vec<_>>();
+        let same = before.len() == levels.len() && clusters(&before) == clusters(levels);
+        let lately = peer
+            .offered
+            .is_some_and(|at| now.since(at) < OFFERED_LATELY);
+        if same && lately {
+            return false;
+        }
+        peer.offered = Some(now);
         for level in 1..=self.innermost() {
             if self.shares(level, levels) {
                 self.tabulate(level, entry);
@@ -164,6 +177,7 @@ impl Node {
     pub(super) fn untable_at(&mut self, level: u8, id: NodeId) -> bool {
         if let Some(peer) = self.peers.at_mut(id) {
             peer.tabled &= !(1 << level);
+            peer.offered = None;
         }
         let removed = match level.checked_sub(1) {
             None => self.table.remove(id),

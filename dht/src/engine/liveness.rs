@@ -37,6 +37,8 @@ pub struct Peer {
     pub boot: Option<u64>,
     /// The levels whose routing tables hold it, one bit each.
     pub tabled: u8,
+    /// When it was last offered to the routing tables.
+    pub offered: Option<Moment>,
     /// Its clusters, by its own word.
     pub levels: Vec<LevelInfo>,
     token: Option<(Token, Moment)>,
@@ -55,6 +57,7 @@ impl Peer {
             services: Vec::new(),
             boot: None,
             tabled: 0,
+            offered: None,
             levels: Vec::new(),
             token: None,
             failures: 0,

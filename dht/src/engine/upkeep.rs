@@ -11,7 +11,6 @@ use common::clock::Moment;
 use common::ids::{Key, NodeId};
 
 use super::health::Health;
-use super::liveness::Peer;
 use super::lookup::{Goal, Span};
 use super::node::Node;
 use super::output::Event;
@@ -34,13 +33,14 @@ const REFRESH_MAX: Duration = Duration::from_secs(60);
 
 /// Contacts pinged at one moment; the next batch follows [`PING_GAP`] later.
 const PINGS_AT_ONCE: usize = 8;
-const PING_GAP: Duration = Duration::from_millis(100);
+const PING_GAP: Duration = Duration::from_millis(250);
 
 /// Contacts that are pinged at the configured pace; with more, the pace slows in proportion.
-const PINGED_AT_PACE: u32 = 64;
+const PINGED_AT_PACE: u32 = 16;
 
 /// A failed node is tried again this often, for so long.
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
+const RETRY_LOOK_EVERY: Duration = Duration::from_secs(2);
 const RETRY_FAILED_FOR: Duration = Duration::from_secs(600);
 
 /// Least time between two announcements of changed services.
@@ -59,6 +59,9 @@ pub(super) struct Schedule {
     pub(super) ping: Option<Moment>,
     pub(super) refresh: Option<Moment>,
     pub(super) announce: Option<Moment>,
+    /// Contacts of all levels when they were last counted.
+    contacts: u32,
+    retry: Moment,
     backoff: Backoff,
     refreshes: u32,
     announced: Option<Moment>,
@@ -72,6 +75,8 @@ impl Schedule {
             ping: None,
             refresh: None,
             announce: None,
+            contacts: 0,
+            retry: now,
             backoff: Backoff::new(JOIN_FLOOR, JOIN_CAP),
             refreshes: 0,
             announced: None,
@@ -161,15 +166,11 @@ impl Node {
             let [share, ..] = *entry.id.as_bytes();
             last + idle - idle / 4 * u32::from(share) / 256
         };
-        let tabled = self.peers.iter().filter(|(_, peer)| peer.is_tabled());
-        let entry = |(id, peer): (NodeId, &Peer)| Entry {
-            id,
-            addr: peer.addr,
-        };
-        let mut due: Vec<_> = tabled
-            .map(entry)
+        let mut due: Vec<_> = self
+            .contacts_of_all_levels()
             .map(|entry| (due_at(self, entry), entry))
             .collect();
+        self.schedule.contacts = u32::try_from(due.len()).unwrap_or(u32::MAX);
         due.sort_unstable();
         let silent = due.iter().take_while(|(at, _)| *at <= now).count();
         for (_, entry) in due.iter().take(silent.min(PINGS_AT_ONCE)) {
@@ -177,15 +178,32 @@ impl Node {
         }
         let next = due.get(silent).map_or(now + idle, |(at, _)| *at);
         let next = if silent > PINGS_AT_ONCE { now } else { next };
-        self.schedule.ping = Some(next.clamp(now + PING_GAP, now + idle));
-        self.retry_failed(now);
+        // Where there are many the pace is slower, and so is the look at whose turn it is.
+        let gap = PING_GAP * self.schedule.contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE;
+        self.schedule.ping = Some(next.clamp(now + gap, now + idle.max(gap)));
+        if self.schedule.retry <= now {
+            self.schedule.retry = now + RETRY_LOOK_EVERY;
+            self.retry_failed(now);
+        }
+    }
+
+    /// Each contact once: those of the world, then those that only inner tables hold.
+    fn contacts_of_all_levels(&self) -> impl Iterator<Item = Entry> {
+        let held_outside = |id, level: u8| {
+            let tabled = self.peers.at(id).map_or(0, |peer| peer.tabled);
+            tabled & ((1 << level) - 1) != 0
+        };
+        (0..=self.innermost())
+            .filter_map(|level| Some((level, self.table_at(level)?)))
+            .flat_map(|(level, table)| table.iter().map(move |entry| (level, entry)))
+            .filter(move |(level, entry)| !held_outside(entry.id, *level))
+            .map(|(_, entry)| entry)
     }
 
     /// How long a contact may be silent: longer where there are many.
     pub(super) fn ping_idle(&self) -> Duration {
-        let contacts = self.peers.iter().filter(|(_, peer)| peer.is_tabled());
-        let contacts = u32::try_from(contacts.count()).unwrap_or(u32::MAX);
-        self.config.contacts.ping_idle * contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE
+        let contacts = self.schedule.contacts.max(PINGED_AT_PACE);
+        self.config.contacts.ping_idle * contacts / PINGED_AT_PACE
     }
 
     fn retry_failed(&mut self, now: Moment) {
