@@ -3,11 +3,12 @@
 //! # Map
 //!
 //! [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
-//! `work` runs their walks ([`lookup`]), `levels` keeps the memberships ([`cluster`]), `relay` goes
-//! around broken links, `upkeep` does what timers ask, `view` shows. The rooms below know nothing
-//! of each other: [`store`] holds values, [`routing`] says who is where, [`liveness`] who lives,
-//! [`rpc`] what is under way, [`admit`] what may come in, [`token`] who proved its address,
-//! [`keep`] what this node's clients have put, [`health`] whether the node does its work.
+//! `work` runs their walks ([`lookup`]), `levels` keeps the memberships and `moves` changes them
+//! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `view` shows. The
+//! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
+//! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
+//! proved its address, [`keep`] what this node's clients have put, [`health`] whether the node does
+//! its work.
 //! [`message`] is the language.
 //!
 //! # Absent on purpose
@@ -85,6 +86,7 @@ mod levels;
 pub mod liveness;
 pub mod lookup;
 pub mod message;
+mod moves;
 pub mod node;
 pub mod output;
 mod relay;
