@@ -266,6 +266,34 @@ fn an_unpadded_request_from_an_unproven_address_gets_no_more_than_it_sent() {
 }
 
 #[test]
+fn relays_need_a_token_a_known_goal_and_room() {
+    let mut world = World::of(13, 3);
+    world.kill(1);
+    let relay = |to| Ask::Relay {
+        to: addr(to),
+        ask: Box::new(Ask::Find { target: Key::ZERO }),
+    };
+    let sent = world.log.len();
+    let last = |world: &World| replies(world, sent, addr(STRANGER)).pop().unwrap();
+    let first = request(STRANGER, 0, 1, None, relay(1), 0);
+    world.inject(addr(STRANGER), 0, &first);
+    let (_, len, say, token) = last(&world);
+    assert_eq!(say, Say::Refused(Refusal::Token));
+    assert!(len <= first.len());
+    let unknown = request(STRANGER, 0, 2, token, relay(50), 0);
+    world.inject(addr(STRANGER), 0, &unknown);
+    assert_eq!(last(&world).2, Say::Refused(Refusal::Unreachable));
+    for tx in 3..68 {
+        let bytes = request(STRANGER, 0, tx, token, relay(1), 0);
+        world.inject(addr(STRANGER), 0, &bytes);
+    }
+    assert_eq!(last(&world).2, Say::Refused(Refusal::Busy));
+    world.run(secs(5));
+    let answered = replies(&world, sent, addr(STRANGER));
+    assert_eq!(answered.len(), 67, "each gets its answer in the end");
+}
+
+#[test]
 fn every_node_pads_so_that_no_reply_to_an_unproven_address_is_cut_or_larger() {
     let mut world = World::of(9, 12);
     for n in 0..12 {
