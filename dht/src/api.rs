@@ -162,6 +162,10 @@ pub struct GetRequest {
     /// Milliseconds allowed; what was found by then is returned.
     #[serde(default = "deadline_default")]
     pub deadline_ms: u64,
+    /// The last level asked (default 0, the world); above 0 no request leaves the node's cluster of
+    /// that level.
+    #[serde(default)]
+    pub outermost: u8,
     /// Answer with one line per finding as it arrives, instead of one document at the end.
     #[serde(default)]
     pub stream: bool,
@@ -187,6 +191,9 @@ pub struct ValueDoc {
     pub ttl_ms: u64,
     /// The node whose client put it.
     pub publisher: NodeId,
+    /// The level it was found at; 0 is the world.
+    #[serde(default)]
+    pub level: u8,
 }
 
 impl From<&Value> for ValueDoc {
@@ -195,6 +202,7 @@ impl From<&Value> for ValueDoc {
             bytes: BytesDoc::of(&value.bytes),
             ttl_ms: millis(value.ttl),
             publisher: value.publisher,
+            level: value.level,
         }
     }
 }
@@ -208,6 +216,7 @@ impl TryFrom<ValueDoc> for Value {
             bytes: doc.bytes.resolve()?,
             ttl,
             publisher: doc.publisher,
+            level: doc.level,
         })
     }
 }
@@ -376,7 +385,7 @@ pub struct LevelDoc {
     pub cluster: ClusterId,
     /// Estimated number of members.
     pub size: u32,
-    /// Seconds since the node joined it.
+    /// Seconds since the cluster was founded.
     pub age_s: u64,
 }
 

@@ -22,6 +22,8 @@ pub enum Refusal {
     PublisherFull,
     /// The two nodes share no cluster at that level.
     Level,
+    /// The key has its values and is asked for more often than its node serves.
+    Loaded,
     /// The other node gave a reason that this version does not know.
     Other,
     /// As many commands are under way here as this node carries.
@@ -49,7 +51,7 @@ impl Refusal {
     pub(crate) const OTHER_CODE: u8 = 255;
 
     /// Every refusal, for metrics.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Token,
         Self::ValueTooLong,
         Self::TtlZero,
@@ -57,6 +59,7 @@ impl Refusal {
         Self::KeyFull,
         Self::PublisherFull,
         Self::Level,
+        Self::Loaded,
         Self::Other,
         Self::Busy,
         Self::Deadline,
@@ -80,6 +83,7 @@ impl Refusal {
             Self::KeyFull => "key_full",
             Self::PublisherFull => "publisher_full",
             Self::Level => "level",
+            Self::Loaded => "loaded",
             Self::Other => "other",
             Self::Busy => "busy",
             Self::Deadline => "deadline",
@@ -104,6 +108,7 @@ impl Refusal {
             Self::KeyFull => "the key holds sixteen values that last longer",
             Self::PublisherFull => "this publisher has as many values as one may have",
             Self::Level => "the node is in no common cluster at that level",
+            Self::Loaded => "the key has enough values, and its nodes shed more of them",
             Self::Other => "the storing node refused for a reason this version does not know",
             Self::Busy => "too many commands under way; try again shortly",
             Self::Deadline => "no answer within deadline_ms",
@@ -128,10 +133,11 @@ impl Refusal {
             Self::KeyFull => Some(5),
             Self::PublisherFull => Some(6),
             Self::Level => Some(7),
+            Self::Unreachable => Some(8),
+            Self::Busy => Some(9),
+            Self::Loaded => Some(10),
             Self::Other => Some(Self::OTHER_CODE),
-            Self::Busy
-            | Self::Deadline
-            | Self::Unreachable
+            Self::Deadline
             | Self::ServicesFull
             | Self::Malformed
             | Self::BodyTooLarge

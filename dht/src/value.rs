@@ -14,4 +14,6 @@ pub struct Value {
     pub ttl: Duration,
     /// The node whose local client put it. A key holds at most one value of each publisher.
     pub publisher: NodeId,
+    /// The level it was found at: the higher, the nearer the node that held it. 0 is the world.
+    pub level: u8,
 }

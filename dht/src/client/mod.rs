@@ -59,8 +59,8 @@ pub enum ClientError {
 /// What a get found. No values is an answer too: nobody reachable has the key.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Found {
-    /// The values, in the order in which the walk met them (nearest pointer first, once the index
-    /// has levels). May exceed what was wanted: a node returns all it has room for.
+    /// The values, in the order in which the walk met them: those of inner levels first. Each says
+    /// its level. May exceed what was wanted: a node returns all it has room for.
     pub values: Vec<Value>,
 }
 
@@ -114,12 +114,29 @@ impl Client {
         want: usize,
         deadline: Duration,
     ) -> Result<Found, ClientError> {
+        self.get_within(key, want, 0, deadline).await
+    }
+
+    /// As [`get`](Self::get), but asks no level outside `outermost`: above 0 no request leaves this
+    /// node's cluster of that level.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with [`Refusal::Level`] if there is no such level; otherwise see
+    /// [`ClientError`].
+    pub async fn get_within(
+        &self,
+        key: Key,
+        want: usize,
+        outermost: u8,
+        deadline: Duration,
+    ) -> Result<Found, ClientError> {
         let want = u8::try_from(want).unwrap_or(u8::MAX);
         let deadline_ms = millis(deadline);
         let request = GetRequest {
             key: KeyDoc::of(key),
             want,
             deadline_ms,
+            outermost,
             stream: false,
         };
         let doc: ValuesDoc = self.post("/v1/get", &request, deadline).await?;
@@ -181,8 +198,8 @@ impl Client {
         Ok(doc.copies)
     }
 
-    /// Up to `count` live nodes of `level` in random order, near `near` where that is known, only
-    /// those that run `service` if one is named.
+    /// Up to `count` live nodes of `level` in random order, filled up from the levels around it,
+    /// nearest first, where the cluster has fewer; only those that run `service` if one is named.
     ///
     /// # Errors
     /// See [`ClientError`].

@@ -39,6 +39,16 @@ pub enum Wish {
         /// Values that are enough; at least one.
         want: usize,
     },
+    /// Values under `key` from the innermost level outward to `outermost` at the most: 0 is a
+    /// [`Get`](Self::Get), anything else stays inside this node's cluster at that level.
+    GetWithin {
+        /// The key.
+        key: Key,
+        /// Values that are enough; at least one.
+        want: usize,
+        /// The last level asked.
+        outermost: u8,
+    },
     /// Put this node's value under `key`.
     Put {
         /// The key.
@@ -68,7 +78,7 @@ pub enum Wish {
         level: u8,
         /// So many at most.
         count: usize,
-        /// Near this address. A hint that the one level there is cannot use.
+        /// Near this address: a hint, without effect where nothing is known of it.
         near: Option<IpAddr>,
         /// Only those that run this service.
         service: Option<String>,
@@ -170,6 +180,6 @@ pub struct LevelInfo {
     pub cluster: ClusterId,
     /// Estimated members, this node included.
     pub size: u32,
-    /// Since when this node is in it.
+    /// Since it was founded.
     pub age: Duration,
 }

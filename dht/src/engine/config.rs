@@ -23,6 +23,29 @@ pub struct Config {
     pub admit: AdmitConfig,
     /// How neighbours are kept.
     pub contacts: ContactConfig,
+    /// The clusters inside the world.
+    pub levels: LevelConfig,
+}
+
+/// The clusters inside the world.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LevelConfig {
+    /// Largest round trip to a near member, of level 1, 2 and so on inward; at most
+    /// [`LEVELS_MAX`](common::limits::LEVELS_MAX) - 1 of them, each under the one before. None: the
+    /// world is all there is. Every level costs 28 bytes per datagram and a routing table.
+    pub thresholds: Vec<Duration>,
+    /// Time between two looks at a settled membership. A young one is looked at more often, so that
+    /// clusters form within minutes. Shorter follows the network faster and moves more.
+    pub reconsider: Duration,
+}
+
+impl Default for LevelConfig {
+    fn default() -> Self {
+        Self {
+            thresholds: vec![Duration::from_millis(60), Duration::from_millis(20)],
+            reconsider: Duration::from_secs(300),
+        }
+    }
 }
 
 /// Bounds of the store of one node. Each is refused with its own reason when exceeded by values
@@ -39,6 +62,16 @@ pub struct StoreConfig {
     pub values_per_publisher: usize,
     /// Longest time a value is held, whatever was asked.
     pub ttl_max: Duration,
+    /// Values under a key that make a node full for it, if they last at least half as long as a
+    /// new one (CORAL's l). More feed larger crowds from one node and take longer to fill.
+    pub full: usize,
+    /// Requests per minute and key beyond which a node is loaded (CORAL's beta). A key's closest
+    /// node gets at most this times the logarithm of the network's size.
+    pub beta: u32,
+    /// A node that is full and loaded lets one store in this time pass on towards the key.
+    pub leak_every: Duration,
+    /// Keys whose rate of requests is remembered; about 150 bytes each.
+    pub rates: usize,
 }
 
 impl Default for StoreConfig {
@@ -49,6 +82,10 @@ impl Default for StoreConfig {
             values_per_key: 16,
             values_per_publisher: 50_000,
             ttl_max: Duration::from_secs(24 * 3_600),
+            full: 4,
+            beta: 12,
+            leak_every: Duration::from_secs(5),
+            rates: 16_384,
         }
     }
 }
@@ -56,6 +93,9 @@ impl Default for StoreConfig {
 /// How walks through the id space go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LookupConfig {
+    /// Bits of the key that a hop corrects (CORAL's b). More means fewer hops and more load at the
+    /// key's closest node: beta * (2^b - 1) * log2(n) / b a minute.
+    pub bits_per_hop: u32,
     /// Requests outstanding per walk. More is faster with dead nodes about, and costs traffic.
     pub window: usize,
     /// A walk ends when this many closest reachable nodes have answered. Fewer misses values when
@@ -72,6 +112,7 @@ pub struct LookupConfig {
 impl Default for LookupConfig {
     fn default() -> Self {
         Self {
+            bits_per_hop: 1,
             window: 3,
             settle: 4,
             replicas: 2,

@@ -7,7 +7,7 @@ use common::ids::{Key, NodeId};
 
 use super::command::{Answer, Command, Ticket, Wish};
 use super::exchange::Purpose;
-use super::lookup::{Goal, Task};
+use super::lookup::{Goal, Span, Task};
 use super::message::{Ask, Service};
 use super::node::Node;
 use super::routing::Entry;
@@ -31,6 +31,22 @@ impl Node {
         match wish {
             Wish::Get { key, want } => {
                 self.begin(now, key, Goal::Get { want: want.max(1) }, client);
+            }
+            Wish::GetWithin {
+                key,
+                want,
+                outermost,
+            } => {
+                let goal = Goal::Get { want: want.max(1) };
+                let innermost = self.innermost();
+                if outermost > innermost {
+                    return self.refuse(ticket, Refusal::Level);
+                }
+                let span = Span {
+                    innermost,
+                    outermost,
+                };
+                self.begin_task(now, (key, span), goal, client, true);
             }
             Wish::Put { key, value, ttl } => self.begin(now, key, Goal::Put { value, ttl }, client),
             Wish::Claim { key, value, ttl } => {
@@ -99,23 +115,24 @@ impl Node {
         count: usize,
         service: Option<String>,
     ) {
-        if level != 0 {
+        let Some(table) = self.table_at(level) else {
             self.refuse(ticket, Refusal::Level);
             return;
-        }
-        let nodes = self.live_nodes(now, count, service.as_deref());
+        };
+        let empty = table.is_empty();
+        let nodes = self.live_nodes(now, level, count, service.as_deref());
         let lately = self.walked.is_some_and(|at| now.since(at) < WALKED_LATELY);
-        if nodes.len() >= count || lately || self.table.is_empty() {
+        if nodes.len() >= count || lately || empty {
             self.answer(ticket, Answer::Nodes(nodes));
             return;
         }
         let target = Key::from_bytes(self.rng.bytes());
-        self.begin(
-            now,
-            target,
-            Goal::Find,
-            (Owner::Nodes(ticket, count, service), deadline),
-        );
+        let span = Span {
+            innermost: level,
+            outermost: level,
+        };
+        let owner = (Owner::Nodes(ticket, level, count, service), deadline);
+        self.begin_task(now, (target, span), Goal::Find, owner, true);
     }
 
     fn withdraw(&mut self, now: Moment, key: Key, owner: (Owner, Moment)) {
@@ -135,7 +152,7 @@ impl Node {
             })
         };
         let places = places.iter().filter_map(reachable).collect();
-        let task = Task::withdraw_from(&self.config.lookup, (key, 0), self.own, places);
+        let task = Task::withdraw_from(&self.config.lookup, key, self.own, places);
         self.start(now, task, owner);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::ids::{NodeId, TxId};
 use common::limits::DATAGRAM_MAX;
-use common::wire::header::{self, FIXED_LEN, Header, LEVEL_LEN, LevelInfo, TAG_LEN, body_room};
+use common::wire::header::{self, Header, LevelInfo, body_room};
 
 use super::admit::DropReason;
 use super::command::{Answer, Ticket};
@@ -15,9 +15,10 @@ use super::liveness::Verdict;
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_request};
 use super::node::Node;
 use super::output::{Event, Output};
-use super::routing::{Entry, Offer};
+use super::relay::Asker;
+use super::routing::Entry;
 use super::rpc::{Call, CallId, Due};
-use super::work::TaskId;
+use super::work::{Running, TaskId};
 use crate::refusal::Refusal;
 
 /// Least patience with a ping for upkeep: nobody waits for it, and a verdict of death follows.
@@ -29,11 +30,20 @@ const PROBES_MAX: usize = 32;
 /// A node that was asked anything within this time is not probed on a mention.
 const PROBED_LATELY: Duration = Duration::from_secs(2);
 
-/// Size of a ping to a node whose token is not held: room for a few services in the pong.
-const PING_PADDED: usize = 320;
+/// Body of a ping to a node whose token is not held: room for a few services in the pong.
+const PING_PADDED: usize = 216;
 
-/// Size of a find likewise: room for eight IPv6 contacts and a token.
-const FIND_PADDED: usize = FIXED_LEN + TAG_LEN + LEVEL_LEN + 2 + CONTACTS_MAX * 23 + 19;
+/// Body of a find and of an offer likewise: room for all IPv6 contacts and a token.
+const FIND_PADDED: usize = 5 + CONTACTS_MAX * 24 + 19;
+
+/// Time between two probes of nodes for which the world's table has no room but, perhaps, the
+/// place of a farther one: a new node looks around, an old one keeps an eye open.
+const SCOUT_EVERY: Duration = Duration::from_secs(10);
+const SCOUT_EVERY_YOUNG: Duration = Duration::from_secs(1);
+const YOUNG_FOR: Duration = Duration::from_secs(600);
+
+/// Least patience with a relayed request: the introducer tries twice.
+const DETOUR_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a request is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +54,10 @@ pub(super) enum Purpose {
     Probe,
     /// A client's ping, with its deadline.
     Ping(Ticket, Moment),
+    /// A step of a task towards this node, asked through who named it.
+    Detour(TaskId, NodeId),
+    /// Another node's request.
+    Relay(Asker),
 }
 
 impl Node {
@@ -51,7 +65,7 @@ impl Node {
     pub(super) fn ask(&mut self, now: Moment, to: Entry, level: u8, ask: Ask, purpose: Purpose) {
         self.peers.meet(to.id, to.addr);
         let attempts = match purpose {
-            Purpose::Ping(..) => 2,
+            Purpose::Ping(..) | Purpose::Relay(_) | Purpose::Detour(..) => 2,
             Purpose::Task(_) | Purpose::Probe => self.config.rpc.attempts.max(1),
         };
         let call = self.calls.start(now, (to, level, ask), purpose, attempts);
@@ -69,13 +83,27 @@ impl Node {
 
     /// A node nobody here has heard yet, or that counts as failed, showed itself or was mentioned:
     /// worth a ping if there would be room for it.
-    pub(super) fn consider(&mut self, now: Moment, id: NodeId, addr: SocketAddr) {
+    pub(super) fn consider(&mut self, now: Moment, id: NodeId, addr: SocketAddr, level: u8) {
         let lately = |at: Option<Moment>| at.is_some_and(|at| now.since(at) < PROBED_LATELY);
-        let known = self
-            .peers
-            .at(id)
-            .is_some_and(|p| p.tabled || lately(p.asked));
-        if !known && self.table.has_room(id) {
+        let peer = self.peers.at(id);
+        let tabled = |level: u8| peer.is_some_and(|peer| peer.tabled >> level & 1 == 1);
+        let wanted = |level: u8| {
+            let room = self.table_at(level).is_some_and(|table| table.has_room(id));
+            room && !tabled(level)
+        };
+        if id == self.own.id || peer.is_some_and(|peer| lately(peer.asked)) {
+            return;
+        }
+        if wanted(0) || level > 0 && wanted(level) {
+            self.probe(now, Entry { id, addr });
+        } else if now >= self.scout && peer.is_none_or(|peer| peer.rtt.mean().is_none()) {
+            let young = now.since(self.born) < YOUNG_FOR;
+            let wait = if young {
+                SCOUT_EVERY_YOUNG
+            } else {
+                SCOUT_EVERY
+            };
+            self.scout = now + wait;
             self.probe(now, Entry { id, addr });
         }
     }
@@ -100,11 +128,24 @@ impl Node {
                 let verdict = call.began + self.config.rpc.verdict_floor;
                 timeout = timeout.max(verdict.since(now));
             }
-            Purpose::Task(_) => {}
+            // The asker waits: the answer is worth no more than the link's own patience.
+            Purpose::Task(_) | Purpose::Relay(_) => {}
+            // Two links and their patience.
+            Purpose::Detour(..) => timeout = timeout.saturating_mul(3).max(DETOUR_PATIENCE),
         }
+        let late = match purpose {
+            Purpose::Task(_) if attempts == 0 => rtt.late(&self.config.rpc),
+            _ => None,
+        };
+        let behalf = Self::behalf(&purpose);
         let (level, ask) = (call.level, call.ask.clone());
         let kind = ask.kind();
-        let request = Request { level, token, ask };
+        let request = Request {
+            level,
+            token,
+            behalf,
+            ask,
+        };
         let tx = TxId(self.rng.u64());
         if let Some(bytes) = self.seal_request(now, to.id, tx, &request) {
             self.stats.sent.count(kind);
@@ -115,7 +156,7 @@ impl Node {
         if let Some(peer) = self.peers.at_mut(to.id) {
             peer.asked = Some(now);
         }
-        self.calls.sent(now, id, tx, timeout);
+        self.calls.sent(now, id, tx, (timeout, late));
     }
 
     /// The datagram of a request; padded when no token is held, so that the reply may be as large.
@@ -127,15 +168,15 @@ impl Node {
         request: &Request,
     ) -> Option<Vec<u8>> {
         let levels = self.header_levels(now);
-        let around = FIXED_LEN + TAG_LEN + LEVEL_LEN * levels.len();
-        let padded = match (&request.token, &request.ask) {
+        let pad_to = match (&request.token, &request.ask) {
             (None, Ask::Ping { .. }) => PING_PADDED,
-            (None, Ask::Find { .. }) => FIND_PADDED,
+            (None, Ask::Find { .. } | Ask::Offer { .. }) => FIND_PADDED,
             (None, Ask::Get { .. }) => DATAGRAM_MAX,
             // A write without a token is refused in fewer bytes than it has.
-            (None, Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. }) | (Some(_), _) => 0,
+            (None, Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. })
+            | (None, Ask::Relay { .. })
+            | (Some(_), _) => 0,
         };
-        let pad_to = padded.saturating_sub(around);
         let body = encode_request(request, body_room(levels.len()), pad_to).ok()?;
         let kind = request.ask.kind().code();
         let header = Header {
@@ -146,16 +187,6 @@ impl Node {
             levels,
         };
         header::seal(&self.network, &header, &body).ok()
-    }
-
-    /// What every datagram says of this node's clusters.
-    pub(super) fn header_levels(&self, now: Moment) -> Vec<LevelInfo> {
-        let age_s = u32::try_from(now.since(self.born).as_secs()).unwrap_or(u32::MAX);
-        vec![LevelInfo {
-            size: self.size,
-            age_s,
-            ..LevelInfo::default()
-        }]
     }
 
     /// A reply to an attempt under way.
@@ -173,13 +204,16 @@ impl Node {
         if call.purpose == Purpose::Probe {
             self.probes.remove(&id);
         }
-        self.heard(now, id, from);
+        self.peers.meet(id, from);
         if let Some(peer) = self.peers.at_mut(id) {
-            peer.rtt.sample(rtt);
+            if !matches!(call.purpose, Purpose::Detour(..)) {
+                peer.rtt.sample(now, rtt);
+            }
             if let Some(token) = reply.token {
                 peer.keep_token(now, token);
             }
         }
+        self.heard(now, id, from, &header.levels);
         if let Say::Pong {
             seen,
             boot,
@@ -189,12 +223,23 @@ impl Node {
             self.learn(now, (id, from), *seen, *boot, services);
         }
         if let Say::Nodes { contacts } | Say::Values { contacts, .. } = &reply.say {
-            self.mentioned(now, call.purpose, contacts);
+            self.mentioned(now, (id, &header.levels), call.purpose, contacts);
         }
         match call.purpose {
             Purpose::Task(task) => self.task_answered(now, task, id, &reply.say),
             Purpose::Probe => {}
             Purpose::Ping(ticket, _) => self.pinged(ticket, rtt, reply.say),
+            Purpose::Relay(asker) => self.relayed(now, asker, Some(reply.say)),
+            Purpose::Detour(task, far) => match reply.say {
+                Say::Relayed(say) => {
+                    if let Say::Nodes { contacts } | Say::Values { contacts, .. } = &*say {
+                        let purpose = Purpose::Task(task);
+                        self.mentioned(now, (id, &header.levels), purpose, contacts);
+                    }
+                    self.task_answered(now, task, far, &say);
+                }
+                _ => self.task_failed(now, task, far),
+            },
         }
         Ok(())
     }
@@ -209,21 +254,19 @@ impl Node {
     }
 
     /// A node was heard at its address, by a reply or by a request that proved itself.
-    pub(super) fn heard(&mut self, now: Moment, id: NodeId, addr: SocketAddr) {
+    pub(super) fn heard(
+        &mut self,
+        now: Moment,
+        id: NodeId,
+        addr: SocketAddr,
+        levels: &[LevelInfo],
+    ) {
         self.peers.meet(id, addr);
         self.peers.heard(now, id);
-        let peers = &self.peers;
-        let failed = |id| peers.at(id).is_none_or(|peer| peer.has_failed());
         let was_alone = self.table.is_empty();
-        match self.table.offer(Entry { id, addr }, failed) {
-            Offer::Known | Offer::Full => return,
-            Offer::Added => {}
-            Offer::Replaced(old) => self.untable(old),
+        if !self.enlist(now, Entry { id, addr }, levels) {
+            return;
         }
-        if let Some(peer) = self.peers.at_mut(id) {
-            peer.tabled = true;
-        }
-        self.size = self.table.size_estimate();
         self.event(Event::ContactAdded(id, addr));
         if was_alone {
             self.joined(now, addr);
@@ -231,12 +274,6 @@ impl Node {
         // Known only by its request or by a walk: what runs there is still to be learnt.
         if self.peers.at(id).is_some_and(|peer| peer.boot.is_none()) {
             self.probe(now, Entry { id, addr });
-        }
-    }
-
-    fn untable(&mut self, id: NodeId) {
-        if let Some(peer) = self.peers.at_mut(id) {
-            peer.tabled = false;
         }
     }
 
@@ -265,22 +302,40 @@ impl Node {
     }
 
     /// Third nodes were mentioned. Only candidates: none enters the table before it answered.
-    fn mentioned(&mut self, now: Moment, purpose: Purpose, contacts: &[Contact]) {
+    fn mentioned(
+        &mut self,
+        now: Moment,
+        (by, levels): (NodeId, &[LevelInfo]),
+        purpose: Purpose,
+        contacts: &[Contact],
+    ) {
         for contact in contacts {
-            let id = NodeId::of(contact.addr);
+            let (id, addr) = (NodeId::of(contact.addr), contact.addr);
             let peer = self.peers.at(id);
             let counts = peer.is_none_or(|peer| peer.mention_counts(now, contact.age));
             if id == self.own.id || !counts {
                 continue;
             }
-            let entry = Entry {
-                id,
-                addr: contact.addr,
+            // What the mentioned node said itself is better than what its neighbour says.
+            let shared = match peer.filter(|peer| !peer.levels.is_empty()) {
+                Some(peer) => self.shared(&peer.levels, u8::MAX),
+                None => self.shared(levels, contact.level),
             };
             if let Purpose::Task(task) = purpose {
-                self.task_offered(task, entry);
+                let tries = self.tasks.get(&task).and_then(Running::tries);
+                let level = match tries {
+                    None => Some(shared),
+                    Some((level, cluster)) => {
+                        let there = levels.get(usize::from(level)).map(|l| l.cluster);
+                        (there == Some(cluster) && contact.level >= level).then_some(level)
+                    }
+                };
+                if let Some(level) = level {
+                    let lead = self.lead(Entry { id, addr }, level, Some(by));
+                    self.task_offered(task, lead);
+                }
             }
-            self.consider(now, id, contact.addr);
+            self.consider(now, id, addr, shared);
         }
     }
 
@@ -288,6 +343,13 @@ impl Node {
     pub(super) fn handle_due_calls(&mut self, now: Moment) {
         while let Some(due) = self.calls.due(now) {
             match due {
+                Due::Late(id) => {
+                    let late = self.calls.at(id).map(|call| (call.purpose, call.to.id));
+                    if let Some((Purpose::Task(task), peer)) = late {
+                        self.stats.hedged += 1;
+                        self.task_slow(now, task, peer);
+                    }
+                }
                 Due::Retry(id) => {
                     let slow = self.calls.at(id).map(|call| (call.purpose, call.to.id));
                     self.attempt(now, id);
@@ -309,13 +371,19 @@ impl Node {
             self.lost(now, call.to);
         }
         match call.purpose {
-            Purpose::Task(task) => self.task_failed(now, task, id),
+            Purpose::Task(task) => {
+                if !self.detour(now, call, task) {
+                    self.task_failed(now, task, id);
+                }
+            }
+            Purpose::Detour(task, far) => self.task_failed(now, task, far),
+            Purpose::Relay(asker) => self.relayed(now, asker, None),
             Purpose::Probe => {
                 self.probes.remove(&id);
                 let doubtful = self
                     .peers
                     .at(id)
-                    .is_some_and(|p| p.tabled && !p.has_failed());
+                    .is_some_and(|p| p.is_tabled() && !p.has_failed());
                 if doubtful {
                     // The second opinion at once: a death is to be known in a second or two.
                     self.probe(now, call.to);
@@ -327,11 +395,12 @@ impl Node {
 
     fn lost(&mut self, now: Moment, entry: Entry) {
         self.keep.lost(now, entry.id, &mut self.rng);
-        self.untable(entry.id);
-        if !self.table.remove(entry.id) {
+        for level in 1..=self.innermost() {
+            self.untable_at(level, entry.id);
+        }
+        if !self.untable_at(0, entry.id) {
             return;
         }
-        self.size = self.table.size_estimate();
         self.stats.contacts_failed += 1;
         self.event(Event::ContactFailed(entry.id, entry.addr));
         if self.table.is_empty() {

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::NodeId;
+use common::ids::{ClusterId, NodeId};
+use common::wire::header::LevelInfo;
 
 use super::message::{Service, Token};
 use super::rtt::Rtt;
@@ -34,8 +35,12 @@ pub struct Peer {
     pub services: Vec<Service>,
     /// Its run, once a pong said so.
     pub boot: Option<u64>,
-    /// Whether the routing table holds it.
-    pub tabled: bool,
+    /// The levels whose routing tables hold it, one bit each.
+    pub tabled: u8,
+    /// When it was last offered to the routing tables.
+    pub offered: Option<Moment>,
+    /// Its clusters, by its own word.
+    pub levels: Vec<LevelInfo>,
     token: Option<(Token, Moment)>,
     failures: u8,
     last_failure: Option<Moment>,
@@ -51,12 +56,26 @@ impl Peer {
             rtt: Rtt::UNMEASURED,
             services: Vec::new(),
             boot: None,
-            tabled: false,
+            tabled: 0,
+            offered: None,
+            levels: Vec::new(),
             token: None,
             failures: 0,
             last_failure: None,
             failed: None,
         }
+    }
+
+    /// Whether any routing table holds it.
+    #[must_use]
+    pub const fn is_tabled(&self) -> bool {
+        self.tabled != 0
+    }
+
+    /// Its cluster at `level`, if it said so.
+    #[must_use]
+    pub fn cluster(&self, level: u8) -> Option<ClusterId> {
+        self.levels.get(usize::from(level)).map(|l| l.cluster)
     }
 
     /// The token it gave, while it certainly holds.
@@ -196,7 +215,7 @@ impl Peers {
     }
 
     fn forget_one(&mut self) {
-        let untabled = self.peers.iter().filter(|(_, peer)| !peer.tabled);
+        let untabled = self.peers.iter().filter(|(_, peer)| !peer.is_tabled());
         let oldest = untabled.min_by_key(|(id, peer)| (peer.heard.max(peer.asked), **id));
         if let Some(id) = oldest.map(|(id, _)| *id) {
             self.peers.remove(&id);
@@ -261,7 +280,7 @@ mod tests {
         peers.heard(at(1), ids[0]);
         peers.heard(at(2), ids[1]);
         peers.heard(at(3), ids[2]);
-        peers.at_mut(ids[0]).unwrap().tabled = true;
+        peers.at_mut(ids[0]).unwrap().tabled = 1;
         met(&mut peers, 4);
         assert_eq!(peers.len(), 3);
         assert!(peers.at(ids[0]).is_some() && peers.at(ids[1]).is_none());

@@ -3,18 +3,18 @@
 //! # Map
 //!
 //! [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
-//! `work` runs their walks ([`lookup`]), `upkeep` does what timers ask, `view` shows. The rooms below know nothing of
-//! each other: [`store`] holds values, [`routing`] says who is where, [`liveness`] who lives,
-//! [`rpc`] what is under way, [`admit`] what may come in, [`token`] who proved its address,
-//! [`keep`] what this node's clients have put, [`health`] whether the node does its work.
+//! `work` runs their walks ([`lookup`]), `levels` keeps the memberships and `moves` changes them
+//! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `view` shows. The
+//! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
+//! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
+//! proved its address, [`keep`] what this node's clients have put, [`health`] whether the node does
+//! its work.
 //! [`message`] is the language.
 //!
 //! # Absent on purpose
 //!
 //! Sockets, files, threads, tasks, locks, clocks, environment, global randomness: the same seed and
-//! the same inputs give the same outputs to the byte. Levels above the world, sloppy placement and
-//! digit-wise routing have their place (every message names its level, `Values` says `loaded`) and
-//! are not used: every pair of nodes meets at level 0, and a value is placed at the closest nodes.
+//! the same inputs give the same outputs to the byte.
 //!
 //! # The caller's loop
 //!
@@ -75,17 +75,21 @@
 //! ```
 
 pub mod admit;
+pub mod cluster;
 pub mod command;
 pub mod config;
 mod desk;
 mod exchange;
 pub mod health;
 pub mod keep;
+mod levels;
 pub mod liveness;
 pub mod lookup;
 pub mod message;
+mod moves;
 pub mod node;
 pub mod output;
+mod relay;
 pub mod routing;
 pub mod rpc;
 pub mod rtt;

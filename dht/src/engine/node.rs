@@ -2,7 +2,7 @@
 //!
 //! Owns the rooms and only dispatches between them: `serve` answers others' requests, `exchange`
 //! sends this node's and takes the replies, `desk` takes commands, `work` runs walks, `upkeep` does what
-//! timers ask, `view` shows. Rooms never call each other; what one says to another passes here.
+//! timers ask, `levels` moves between clusters, `relay` goes around broken links, `view` shows. Rooms never call each other; what one says to another passes here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::NodeId;
+use common::limits::LEVELS_MAX;
 use common::rng::Generator;
 use common::wire::header::{self, Header};
 use common::wire::secret::Network;
 
 use super::admit::{DropReason, Limits, ReplayFilter};
+use super::cluster::Membership;
 use super::command::Command;
 use super::config::Config;
 use super::exchange::Purpose;
@@ -27,7 +29,7 @@ use super::output::{Event, Output};
 use super::routing::{Entry, Table};
 use super::rpc::Calls;
 use super::stats::Stats;
-use super::store::Store;
+use super::store::{Spill, Store};
 use super::timers::Timer;
 use super::token::Tokens;
 use super::upkeep::Schedule;
@@ -53,7 +55,11 @@ pub struct Node {
     pub(super) peers: Peers,
     pub(super) table: Table,
     pub(super) size: u32,
+    pub(super) memberships: Vec<Membership>,
+    pub(super) relays: usize,
+    pub(super) scout: Moment,
     pub(super) store: Store,
+    pub(super) spill: Spill,
     pub(super) tokens: Tokens,
     pub(super) replays: ReplayFilter,
     pub(super) limits: Limits,
@@ -100,6 +106,11 @@ impl Node {
         let tokens = Tokens::new(rng.child(), now);
         let limits = Limits::new(config.admit, rng.bytes(), now);
         let boot = rng.u64();
+        let place = (id, config.contacts.bucket);
+        let thresholds = config.levels.thresholds.iter().take(LEVELS_MAX - 1);
+        let memberships = thresholds
+            .map(|threshold| Membership::new(*threshold, place, &mut rng, now))
+            .collect();
         Self {
             network,
             own: Entry { id, addr },
@@ -109,7 +120,15 @@ impl Node {
             peers: Peers::new(config.contacts.peers),
             table: Table::new(id, config.contacts.bucket),
             size: 1,
+            memberships,
+            relays: 0,
+            scout: now,
             store: Store::new(config.store),
+            spill: Spill::new(
+                config.store.beta,
+                config.store.leak_every,
+                config.store.rates,
+            ),
             tokens,
             replays: ReplayFilter::new(config.admit.replays, now),
             limits,
@@ -232,6 +251,7 @@ impl Node {
             (schedule.refresh, Timer::Refresh),
             (self.test.next_due(), Timer::SelfTest),
             (schedule.announce, Timer::Announce),
+            (self.next_look(), Timer::Look),
             (self.keep.next_due(), Timer::Heal),
             (
                 self.store

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use common::clock::Moment;
-use common::ids::{Key, NodeId};
+use common::ids::{ClusterId, Key, NodeId};
 
+use super::cluster::Moved;
 use super::command::{Answer, Ticket};
 use super::health::Health;
 use super::timers::Timer;
@@ -51,6 +52,17 @@ pub enum Event {
     Healed(Key, usize),
     /// The verdict of the node's test of its own work changed.
     HealthChanged(Health),
+    /// This node is in another cluster at a level from now on.
+    ClusterChanged {
+        /// The level.
+        level: u8,
+        /// The cluster.
+        cluster: ClusterId,
+        /// Members known, this node included.
+        size: u32,
+        /// Why.
+        why: Moved,
+    },
     /// This node was late by its own fault, and so many requests were given grace.
     Late(u64),
 }

@@ -39,12 +39,15 @@ pub struct Call<P> {
     pub attempts_max: u8,
     graces: u8,
     due: Moment,
+    hedge: Option<Moment>,
     sent: Vec<TxId>,
 }
 
 /// What a due call needs.
 #[derive(Debug)]
 pub enum Due<P> {
+    /// Its answer is later than most: others may be asked beside it.
+    Late(CallId),
     /// Another attempt: send it and say so with [`Calls::sent`].
     Retry(CallId),
     /// It has failed and is gone.
@@ -106,6 +109,7 @@ impl<P> Calls<P> {
             attempts_max,
             graces,
             due,
+            hedge: None,
             sent,
         };
         self.calls.insert(id, call);
@@ -119,16 +123,24 @@ impl<P> Calls<P> {
         self.calls.get(&id)
     }
 
-    /// An attempt was sent as transaction `tx` and is worth waiting for until `timeout` from now.
-    pub fn sent(&mut self, now: Moment, id: CallId, tx: TxId, timeout: Duration) {
+    /// An attempt was sent as transaction `tx` and is worth waiting for until `timeout` from now;
+    /// after `late` it counts as late.
+    pub fn sent(
+        &mut self,
+        now: Moment,
+        id: CallId,
+        tx: TxId,
+        (timeout, late): (Duration, Option<Duration>),
+    ) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        self.due.remove(&(call.due, id));
+        self.due.remove(&(call.hedge.unwrap_or(call.due), id));
         call.attempts += 1;
         call.due = now + timeout;
+        call.hedge = late.filter(|late| *late < timeout).map(|late| now + late);
         call.sent.push(tx);
-        self.due.insert((call.due, id));
+        self.due.insert((call.hedge.unwrap_or(call.due), id));
         self.transactions.insert(tx, (id, now));
     }
 
@@ -158,7 +170,12 @@ impl<P> Calls<P> {
         if at > now {
             return None;
         }
-        let call = self.calls.get(&id)?;
+        let call = self.calls.get_mut(&id)?;
+        if call.hedge.take().is_some() {
+            self.due.remove(&(at, id));
+            self.due.insert((call.due, id));
+            return Some(Due::Late(id));
+        }
         if call.attempts < call.attempts_max {
             return Some(Due::Retry(id));
         }
@@ -181,7 +198,8 @@ impl<P> Calls<P> {
             if call.graces >= GRACES_MAX {
                 continue;
             }
-            self.due.remove(&(call.due, id));
+            self.due
+                .remove(&(call.hedge.take().unwrap_or(call.due), id));
             call.graces += 1;
             call.due = now + grace;
             self.due.insert((call.due, id));
@@ -198,7 +216,7 @@ impl<P> Calls<P> {
 
     fn remove(&mut self, id: CallId) -> Option<Call<P>> {
         let call = self.calls.remove(&id)?;
-        self.due.remove(&(call.due, id));
+        self.due.remove(&(call.hedge.unwrap_or(call.due), id));
         for tx in &call.sent {
             self.transactions.remove(tx);
         }
@@ -236,7 +254,7 @@ mod tests {
             services: Vec::new(),
         };
         let id = calls.start(at(0), (to, 0, ask), (), 2);
-        calls.sent(at(0), id, TxId(1), TIMEOUT);
+        calls.sent(at(0), id, TxId(1), (TIMEOUT, None));
         (calls, id, to)
     }
 
@@ -244,7 +262,7 @@ mod tests {
     fn an_answer_to_any_attempt_ends_the_call() {
         let (mut calls, id, to) = started();
         assert!(matches!(calls.due(at(100)), Some(Due::Retry(due)) if due == id));
-        calls.sent(at(100), id, TxId(2), TIMEOUT);
+        calls.sent(at(100), id, TxId(2), (TIMEOUT, None));
         assert!(calls.due(at(150)).is_none());
         let (call, sent) = calls.answered(TxId(1), to.addr).unwrap();
         assert_eq!((call.attempts, sent), (2, at(0)));
@@ -266,9 +284,22 @@ mod tests {
     #[test]
     fn fails_after_the_last_attempt() {
         let (mut calls, id, _) = started();
-        calls.sent(at(100), id, TxId(2), TIMEOUT);
+        calls.sent(at(100), id, TxId(2), (TIMEOUT, None));
         assert!(matches!(calls.due(at(200)), Some(Due::Failed(_))));
         assert!(calls.due(at(900)).is_none());
+    }
+
+    #[test]
+    fn is_late_once_before_it_is_due() {
+        let (mut calls, id, to) = started();
+        let late = Some(Duration::from_millis(40));
+        calls.sent(at(100), id, TxId(2), (TIMEOUT, late));
+        assert!(calls.due(at(139)).is_none());
+        assert!(matches!(calls.due(at(140)), Some(Due::Late(_))));
+        assert!(calls.due(at(199)).is_none());
+        assert_eq!(calls.next_due(), Some(at(200)));
+        assert!(calls.answered(TxId(2), to.addr).is_some());
+        assert_eq!(calls.next_due(), None);
     }
 
     #[test]

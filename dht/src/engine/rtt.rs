@@ -1,17 +1,27 @@
 //! Round-trip time of one peer and the patience it deserves.
 //!
 //! Mean and mean deviation with the gains of RFC 6298 §2. Every attempt has its own transaction
-//! id, so a sample is never ambiguous (Karn's problem does not arise).
+//! id, so a sample is never ambiguous (Karn's problem does not arise). The least time of the last
+//! ten to twenty minutes says how far the peer is when nothing is in the way; clusters go by it.
 
 use std::time::Duration;
 
+use common::clock::Moment;
+
 use super::config::RpcConfig;
+
+/// Half the memory of the least time: long enough to see a quiet moment, short enough to notice a
+/// new route within a few reconsiderations of a cluster.
+const LEAST_FOR: Duration = Duration::from_secs(600);
 
 /// Smoothed round-trip time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rtt {
     mean: Option<Duration>,
     deviation: Duration,
+    least: Option<Duration>,
+    least_before: Option<Duration>,
+    since: Moment,
 }
 
 impl Rtt {
@@ -19,6 +29,9 @@ impl Rtt {
     pub const UNMEASURED: Self = Self {
         mean: None,
         deviation: Duration::ZERO,
+        least: None,
+        least_before: None,
+        since: Moment::ZERO,
     };
 
     /// The smoothed time, once measured.
@@ -27,8 +40,22 @@ impl Rtt {
         self.mean
     }
 
+    /// The least time measured lately.
+    #[must_use]
+    pub fn least(&self) -> Option<Duration> {
+        match (self.least, self.least_before) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
     /// Takes a sample in.
-    pub fn sample(&mut self, sample: Duration) {
+    pub fn sample(&mut self, now: Moment, sample: Duration) {
+        if now.since(self.since) >= LEAST_FOR {
+            (self.least_before, self.least) = (self.least, None);
+            self.since = now;
+        }
+        self.least = Some(self.least.map_or(sample, |least| least.min(sample)));
         match self.mean {
             None => (self.mean, self.deviation) = (Some(sample), sample / 2),
             Some(mean) => {
@@ -37,6 +64,14 @@ impl Rtt {
                 self.mean = Some((mean * 7 + sample) / 8);
             }
         }
+    }
+
+    /// Later than this come 5 of 100 answers: mean + 2 deviations, where errors are distributed
+    /// normally. `None` before the first measurement.
+    #[must_use]
+    pub fn late(&self, config: &RpcConfig) -> Option<Duration> {
+        let mean = self.mean?;
+        Some((mean + self.deviation * 2).clamp(config.timeout_floor / 2, config.timeout_cap))
     }
 
     /// How long to wait for attempt number `attempt`, from 0: mean + 4 deviations, doubled with
@@ -67,11 +102,24 @@ mod tests {
         assert_eq!(rtt.timeout(&config, 0), ms(200));
         assert_eq!(rtt.timeout(&config, 1), ms(400));
         assert_eq!(rtt.timeout(&config, 9), ms(1_000));
-        rtt.sample(ms(50));
+        rtt.sample(Moment::ZERO, ms(50));
         assert_eq!(rtt.timeout(&config, 0), ms(150));
         for _ in 0..100 {
-            rtt.sample(ms(1));
+            rtt.sample(Moment::ZERO, ms(1));
         }
         assert_eq!(rtt.timeout(&config, 0), ms(20));
+    }
+
+    #[test]
+    fn the_least_time_is_remembered_for_a_while_only() {
+        let mut rtt = Rtt::default();
+        let at = |s: u64| Moment::from_millis(s * 1_000);
+        rtt.sample(at(0), ms(9));
+        rtt.sample(at(1), ms(80));
+        assert_eq!(rtt.least(), Some(ms(9)));
+        rtt.sample(at(601), ms(50));
+        assert_eq!(rtt.least(), Some(ms(9)));
+        rtt.sample(at(1_202), ms(50));
+        assert_eq!(rtt.least(), Some(ms(50)));
     }
 }

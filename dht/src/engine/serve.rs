@@ -8,15 +8,64 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::{Key, NodeId};
+use common::ids::{Key, NodeId, TxId};
 use common::limits::DATAGRAM_MAX;
-use common::wire::header::{self, FIXED_LEN, Header, LEVEL_LEN, TAG_LEN};
+use common::wire::header::{self, FIXED_LEN, Header, LEVEL_LEN, LevelInfo, TAG_LEN};
 
 use super::admit::DropReason;
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_reply};
 use super::node::Node;
 use super::output::Output;
+use super::routing::Entry;
 use crate::refusal::Refusal;
+use crate::value::Value;
+
+/// Contacts in a reply: of a find; of a walk for a key, closest of its level, on the way there,
+/// closest of each level around.
+const CONTACTS_NEAR: usize = 8;
+const CONTACTS_CLOSEST: usize = 5;
+const CONTACTS_TOWARD: usize = 3;
+const CONTACTS_OUTER: usize = 3;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+struct Who<'a> {
+    id: NodeId,
+    at: SocketAddr,
+    /// Whether it has proven that it receives there.
+    proven: bool,
+    /// Its clusters, by its own word.
+    levels: &'a [LevelInfo],
+}
+
+/// Nodes picked for a reply, each once and without the one who asks.
+struct Picked {
+    except: NodeId,
+    entries: Vec<Entry>,
+}
+
+impl Picked {
+    const fn new(except: NodeId) -> Self {
+        Self {
+            except,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Up to `count` of `entries` that are not there yet, within the room of a reply.
+    fn add(&mut self, entries: impl IntoIterator<Item = Entry>, count: usize) {
+        let most = (self.entries.len() + count).min(CONTACTS_MAX);
+        for entry in entries {
+            if self.entries.len() >= most {
+                return;
+            }
+            let new = entry.id != self.except && !self.entries.contains(&entry);
+            if new {
+                self.entries.push(entry);
+            }
+        }
+    }
+}
 
 impl Node {
     /// A request that passed the gate.
@@ -32,8 +81,28 @@ impl Node {
         let proven = request
             .token
             .is_some_and(|token| self.tokens.holds(now, from, &token));
-        self.note_requester(now, header.sender, from, proven, &request.ask);
-        let say = self.perform(now, (header.sender, from), proven, request);
+        self.note_requester(now, header, from, proven, &request.ask);
+        let who = Who {
+            id: header.sender,
+            at: from,
+            proven,
+            levels: &header.levels,
+        };
+        let say = match (&request.ask, request.behalf) {
+            (Ask::Relay { .. }, _) | (_, Some(_)) if !proven => Say::Refused(Refusal::Token),
+            (Ask::Relay { to, ask }, None) => {
+                match self.relay(now, from, header, (request.level, *to, ask)) {
+                    Some(say) => say,
+                    None => return Ok(()),
+                }
+            }
+            (Ask::Relay { .. }, Some(_)) => Say::Refused(Refusal::Other),
+            (_, None) => self.perform(now, who, request),
+            (_, Some(addr)) => {
+                let id = NodeId::of(addr);
+                self.perform(now, Who { id, ..who }, request)
+            }
+        };
         if let Say::Refused(refusal) = &say {
             self.stats.refused.count(*refusal);
         }
@@ -48,29 +117,34 @@ impl Node {
         } else {
             request_len.min(DATAGRAM_MAX)
         };
-        self.reply(now, from, header, &reply, most)
+        self.reply(now, from, (header.tx, header.sender), &reply, most)
     }
 
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         now: Moment,
         to: SocketAddr,
-        header: &Header,
+        (tx, receiver): (TxId, NodeId),
         reply: &Reply,
         most: usize,
     ) -> Result<(), DropReason> {
-        let levels = self.header_levels(now);
-        let around = FIXED_LEN + TAG_LEN + LEVEL_LEN * levels.len();
-        let body = most
-            .checked_sub(around)
-            .and_then(|room| encode_reply(reply, room));
+        let mut levels = self.header_levels(now);
+        let fit = |levels: usize| {
+            let around = FIXED_LEN + TAG_LEN + LEVEL_LEN * levels;
+            encode_reply(reply, most.checked_sub(around)?)
+        };
+        let body = fit(levels.len()).or_else(|| {
+            // Better a reply without a word on clusters than none.
+            levels.clear();
+            fit(0)
+        });
         let body = body.ok_or(DropReason::Unpadded)?;
         let kind = reply.say.kind();
         let header = Header {
             kind: kind.code(),
-            tx: header.tx,
+            tx,
             sender: self.own.id,
-            receiver: Some(header.sender),
+            receiver: Some(receiver),
             levels,
         };
         let sealed = header::seal(&self.network, &header, &body);
@@ -82,45 +156,83 @@ impl Node {
         Ok(())
     }
 
-    /// Does what is asked. `who` may be this very node.
-    pub(super) fn perform(
-        &mut self,
-        now: Moment,
-        (who, at): (NodeId, SocketAddr),
-        proven: bool,
-        request: &Request,
-    ) -> Say {
-        // One level: the world, in which every two nodes meet.
-        if request.level != 0 {
-            return Say::Refused(Refusal::Level);
-        }
+    /// Does what is asked.
+    fn perform(&mut self, now: Moment, who: Who<'_>, request: &Request) -> Say {
+        let level = request.level;
         match &request.ask {
             Ask::Ping { .. } => Say::Pong {
-                seen: at,
+                seen: who.at,
                 boot: self.boot,
                 services: self.services.clone(),
             },
-            Ask::Find { target } => Say::Nodes {
-                contacts: self.contacts_near(now, target, who),
+            // Anyone may look into a cluster: that is how it is measured before it is joined.
+            Ask::Find { target } => match self.table_at(level) {
+                Some(_) => Say::Nodes {
+                    contacts: self.contacts_near(now, level, target, who.id),
+                },
+                None => Say::Refused(Refusal::Level),
             },
-            Ask::Get { key, want } => self.values(now, who, *key, usize::from(*want), None),
-            Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } if !proven => {
+            _ if !self.shares(level, who.levels) => Say::Refused(Refusal::Level),
+            Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } if !who.proven => {
                 Say::Refused(Refusal::Token)
             }
-            Ask::Put { key, value, ttl } => self.hold(now, who, *key, (value, *ttl), Say::Stored),
+            ask => self.perform_on_key(now, (who.id, level), ask),
+        }
+    }
+
+    /// What this node asks of itself: at all levels, and without counting as load.
+    pub(super) fn perform_self(&mut self, now: Moment, ask: Ask) -> Say {
+        let (own, level) = (self.own.id, self.innermost());
+        match ask {
+            Ask::Get { key, .. } => {
+                let values = self.store.values(now, key, None);
+                self.found(now, own, (key, level), values, (false, false))
+            }
+            Ask::Offer { key, .. } => {
+                self.found(now, own, (key, level), Vec::new(), (false, false))
+            }
+            ask => self.perform_on_key(now, (own, level), &ask),
+        }
+    }
+
+    fn perform_on_key(&mut self, now: Moment, (who, level): (NodeId, u8), ask: &Ask) -> Say {
+        match ask {
+            Ask::Get { key, want } => {
+                let loaded = self.spill.asked(now, *key);
+                let mut values = self.store.values(now, *key, None);
+                let want = usize::from(*want).clamp(1, self.config.lookup.returned);
+                let held = values.len();
+                values.truncate(want);
+                self.found_of(now, who, (*key, level), values, (loaded, false), held)
+            }
+            Ask::Offer { key, ttl } => {
+                let loaded = self.spill.offered(now, *key);
+                let full = self.store.is_full(now, *key, *ttl, who);
+                let held = self.store.values(now, *key, Some(who)).len();
+                self.found_of(now, who, (*key, level), Vec::new(), (loaded, full), held)
+            }
+            Ask::Put { key, value, ttl } => {
+                let others = who != self.own.id && self.spill.stores(now, *key);
+                if others && self.store.is_full(now, *key, *ttl, who) {
+                    return Say::Refused(Refusal::Loaded);
+                }
+                self.hold(now, who, *key, (value, *ttl), Say::Stored)
+            }
             Ask::Claim { key, value, ttl } => {
                 // One step: no other message comes between the look and the write.
-                match self.values(now, who, *key, usize::MAX, Some(who)) {
-                    Say::Values { values, .. } if values.is_empty() => {
-                        self.hold(now, who, *key, (value, *ttl), Say::Granted)
-                    }
-                    taken => taken,
+                let loaded = self.spill.asked(now, *key);
+                let values = self.store.values(now, *key, Some(who));
+                if values.is_empty() {
+                    self.hold(now, who, *key, (value, *ttl), Say::Granted)
+                } else {
+                    self.found(now, who, (*key, level), values, (loaded, false))
                 }
             }
             Ask::Withdraw { key } => {
                 self.store.withdraw(*key, who);
                 Say::Withdrawn
             }
+            Ask::Ping { .. } | Ask::Find { .. } | Ask::Relay { .. } => Say::Refused(Refusal::Other),
         }
     }
 
@@ -138,53 +250,112 @@ impl Node {
         }
     }
 
-    fn values(
+    fn found(
         &self,
         now: Moment,
         who: NodeId,
-        key: Key,
-        want: usize,
-        except: Option<NodeId>,
+        at: (Key, u8),
+        mut values: Vec<Value>,
+        flags: (bool, bool),
     ) -> Say {
-        let mut values = self.store.values(now, key, except);
-        let held = u8::try_from(values.len()).unwrap_or(u8::MAX);
-        values.truncate(want.clamp(1, self.config.lookup.returned));
-        // Every node takes every value it has room for, so none sheds load by saying so.
+        let held = values.len();
+        values.truncate(self.config.lookup.returned);
+        self.found_of(now, who, at, values, flags, held)
+    }
+
+    fn found_of(
+        &self,
+        now: Moment,
+        who: NodeId,
+        (key, level): (Key, u8),
+        mut values: Vec<Value>,
+        (loaded, full): (bool, bool),
+        held: usize,
+    ) -> Say {
+        values.iter_mut().for_each(|value| value.level = level);
+        let contacts = if who == self.own.id {
+            Vec::new()
+        } else {
+            self.contacts_toward(now, level, &key, who)
+        };
         Say::Values {
             values,
-            held,
-            loaded: false,
-            contacts: self.contacts_near(now, &key, who),
+            held: u8::try_from(held).unwrap_or(u8::MAX),
+            loaded,
+            full,
+            contacts,
         }
     }
 
-    fn contacts_near(&self, now: Moment, target: &Key, except: NodeId) -> Vec<Contact> {
-        let usable = |id| id != except && self.peers.at(id).is_some_and(|p| !p.has_failed());
-        let near = self.table.closest(target, CONTACTS_MAX, usable);
-        let contact = |entry: super::routing::Entry| {
-            let heard = self.peers.at(entry.id).and_then(|peer| peer.heard)?;
+    /// The closest nodes of one level.
+    fn contacts_near(&self, now: Moment, level: u8, target: &Key, except: NodeId) -> Vec<Contact> {
+        let mut picked = Picked::new(except);
+        self.pick_closest(&mut picked, level, target, CONTACTS_NEAR);
+        self.contacts_of(now, &picked)
+    }
+
+    /// The closest nodes of a level, some on the way for the digit-wise step, the nearest by round
+    /// trip first, and the closest of every level around it, so that a walk that goes outward need
+    /// not ask again.
+    fn contacts_toward(&self, now: Moment, level: u8, key: &Key, except: NodeId) -> Vec<Contact> {
+        let mut picked = Picked::new(except);
+        self.pick_closest(&mut picked, level, key, CONTACTS_CLOSEST);
+        let table = self.table_at(level);
+        let toward = table.into_iter().flat_map(|table| table.toward(key));
+        let mut toward: Vec<_> = toward
+            .filter(|entry| self.is_usable(entry.id))
+            .map(|entry| {
+                let rtt = self.peers.at(entry.id).and_then(|peer| peer.rtt.mean());
+                (rtt.unwrap_or(Duration::MAX), entry)
+            })
+            .collect();
+        toward.sort_unstable();
+        picked.add(toward.into_iter().map(|(_, entry)| entry), CONTACTS_TOWARD);
+        for outer in (0..level).rev() {
+            self.pick_closest(&mut picked, outer, key, CONTACTS_OUTER);
+        }
+        self.contacts_of(now, &picked)
+    }
+
+    fn pick_closest(&self, picked: &mut Picked, level: u8, target: &Key, count: usize) {
+        if let Some(table) = self.table_at(level) {
+            let near = table.closest(target, count + 1, |id| self.is_usable(id));
+            picked.add(near, count);
+        }
+    }
+
+    fn is_usable(&self, id: NodeId) -> bool {
+        self.peers.at(id).is_some_and(|peer| !peer.has_failed())
+    }
+
+    fn contacts_of(&self, now: Moment, picked: &Picked) -> Vec<Contact> {
+        let contact = |entry: &Entry| {
+            let peer = self.peers.at(entry.id)?;
             Some(Contact {
                 addr: entry.addr,
-                age: now.since(heard),
+                age: now.since(peer.heard?),
+                level: self.shared(&peer.levels, u8::MAX),
             })
         };
-        near.into_iter().filter_map(contact).collect()
+        picked.entries.iter().filter_map(contact).collect()
     }
 
     /// A request is a sign of life if it proves its address, and otherwise a reason to look.
     fn note_requester(
         &mut self,
         now: Moment,
-        id: NodeId,
+        header: &Header,
         addr: SocketAddr,
         proven: bool,
         ask: &Ask,
     ) {
+        let id = header.sender;
         if !proven {
-            self.consider(now, id, addr);
+            let shared = self.shared(&header.levels, u8::MAX);
+            self.consider(now, id, addr, shared);
             return;
         }
-        self.heard(now, id, addr);
+        self.heard(now, id, addr, &header.levels);
         if let (Ask::Ping { services }, Some(peer)) = (ask, self.peers.at_mut(id)) {
             peer.services.clone_from(services);
         }

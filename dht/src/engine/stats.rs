@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::admit::DropReason;
+use super::cluster::Moved;
 use super::message::Kind;
 use crate::refusal::Refusal;
 
@@ -106,4 +107,12 @@ pub struct Stats {
     pub tests_passed: u64,
     /// Own tests failed.
     pub tests_failed: u64,
+    /// Changes of cluster, at all levels.
+    pub moved: Tally<Moved>,
+    /// Requests sent through the node that named an unreachable one.
+    pub detours: u64,
+    /// Requests relayed for others.
+    pub relayed: u64,
+    /// Walks whose next step was asked beside a late one.
+    pub hedged: u64,
 }

@@ -22,6 +22,8 @@ pub enum Timer {
     Announce,
     /// Own values whose storing node died are put again. Armed by a death.
     Heal,
+    /// A membership is looked at. Armed by the first contact, by each look, and by a neighbour's move.
+    Look,
     /// The value that ends first. Armed by the store.
     Expire,
 }
@@ -39,6 +41,7 @@ impl Timer {
             Self::SelfTest => "self_test",
             Self::Announce => "announce",
             Self::Heal => "heal",
+            Self::Look => "look",
             Self::Expire => "expire",
         }
     }

@@ -11,7 +11,7 @@ use common::clock::Moment;
 use common::ids::{Key, NodeId};
 
 use super::health::Health;
-use super::lookup::Goal;
+use super::lookup::{Goal, Span};
 use super::node::Node;
 use super::output::Event;
 use super::routing::Entry;
@@ -33,13 +33,14 @@ const REFRESH_MAX: Duration = Duration::from_secs(60);
 
 /// Contacts pinged at one moment; the next batch follows [`PING_GAP`] later.
 const PINGS_AT_ONCE: usize = 8;
-const PING_GAP: Duration = Duration::from_millis(100);
+const PING_GAP: Duration = Duration::from_millis(250);
 
 /// Contacts that are pinged at the configured pace; with more, the pace slows in proportion.
-const PINGED_AT_PACE: u32 = 64;
+const PINGED_AT_PACE: u32 = 16;
 
 /// A failed node is tried again this often, for so long.
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
+const RETRY_LOOK_EVERY: Duration = Duration::from_secs(2);
 const RETRY_FAILED_FOR: Duration = Duration::from_secs(600);
 
 /// Least time between two announcements of changed services.
@@ -58,6 +59,9 @@ pub(super) struct Schedule {
     pub(super) ping: Option<Moment>,
     pub(super) refresh: Option<Moment>,
     pub(super) announce: Option<Moment>,
+    /// Contacts of all levels when they were last counted.
+    contacts: u32,
+    retry: Moment,
     backoff: Backoff,
     refreshes: u32,
     announced: Option<Moment>,
@@ -71,6 +75,8 @@ impl Schedule {
             ping: None,
             refresh: None,
             announce: None,
+            contacts: 0,
+            retry: now,
             backoff: Backoff::new(JOIN_FLOOR, JOIN_CAP),
             refreshes: 0,
             announced: None,
@@ -94,6 +100,7 @@ impl Node {
         if due(self.schedule.announce) {
             self.announce(now);
         }
+        self.handle_looks(now);
         self.test_if_due(now);
         self.heal(now);
         if due(self.store.next_end().map(|at| at + EXPIRE_GRAIN)) {
@@ -119,7 +126,7 @@ impl Node {
         }
         for addr in candidates {
             let id = NodeId::of(addr);
-            if self.peers.at(id).is_none_or(|peer| !peer.tabled) {
+            if self.peers.at(id).is_none_or(|peer| !peer.is_tabled()) {
                 self.probe(now, Entry { id, addr });
             }
         }
@@ -133,6 +140,7 @@ impl Node {
         self.schedule.refresh = Some(now);
         self.schedule.ping = Some(now + self.config.contacts.ping_idle);
         self.test.joined(now);
+        self.look_at_levels(now);
         self.event(Event::Joined(addr));
     }
 
@@ -148,8 +156,7 @@ impl Node {
 
     /// Pings contacts not heard for a while, and now and then one that had failed.
     fn ping_silent(&mut self, now: Moment) {
-        let contacts = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
-        let idle = self.config.contacts.ping_idle * contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE;
+        let idle = self.ping_idle();
         let due_at = |node: &Self, entry: Entry| {
             let peer = node.peers.at(entry.id);
             let last = peer
@@ -160,10 +167,10 @@ impl Node {
             last + idle - idle / 4 * u32::from(share) / 256
         };
         let mut due: Vec<_> = self
-            .table
-            .iter()
+            .contacts_of_all_levels()
             .map(|entry| (due_at(self, entry), entry))
             .collect();
+        self.schedule.contacts = u32::try_from(due.len()).unwrap_or(u32::MAX);
         due.sort_unstable();
         let silent = due.iter().take_while(|(at, _)| *at <= now).count();
         for (_, entry) in due.iter().take(silent.min(PINGS_AT_ONCE)) {
@@ -171,8 +178,32 @@ impl Node {
         }
         let next = due.get(silent).map_or(now + idle, |(at, _)| *at);
         let next = if silent > PINGS_AT_ONCE { now } else { next };
-        self.schedule.ping = Some(next.clamp(now + PING_GAP, now + idle));
-        self.retry_failed(now);
+        // Where there are many the pace is slower, and so is the look at whose turn it is.
+        let gap = PING_GAP * self.schedule.contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE;
+        self.schedule.ping = Some(next.clamp(now + gap, now + idle.max(gap)));
+        if self.schedule.retry <= now {
+            self.schedule.retry = now + RETRY_LOOK_EVERY;
+            self.retry_failed(now);
+        }
+    }
+
+    /// Each contact once: those of the world, then those that only inner tables hold.
+    fn contacts_of_all_levels(&self) -> impl Iterator<Item = Entry> {
+        let held_outside = |id, level: u8| {
+            let tabled = self.peers.at(id).map_or(0, |peer| peer.tabled);
+            tabled & ((1 << level) - 1) != 0
+        };
+        (0..=self.innermost())
+            .filter_map(|level| Some((level, self.table_at(level)?)))
+            .flat_map(|(level, table)| table.iter().map(move |entry| (level, entry)))
+            .filter(move |(level, entry)| !held_outside(entry.id, *level))
+            .map(|(_, entry)| entry)
+    }
+
+    /// How long a contact may be silent: longer where there are many.
+    pub(super) fn ping_idle(&self) -> Duration {
+        let contacts = self.schedule.contacts.max(PINGED_AT_PACE);
+        self.config.contacts.ping_idle * contacts / PINGED_AT_PACE
     }
 
     fn retry_failed(&mut self, now: Moment) {
@@ -204,7 +235,26 @@ impl Node {
         } else {
             Key::from_bytes(self.rng.bytes())
         };
-        self.begin_own(now, target, Goal::Find, Owner::Refresh, false);
+        // The levels take turns; one of whose cluster nobody is known has nothing to walk.
+        let levels = u32::from(self.innermost()) + 1;
+        let level = u8::try_from(n / 2 % levels).unwrap_or(0);
+        let level = match self.table_at(level) {
+            Some(table) if !table.is_empty() => level,
+            _ => 0,
+        };
+        let span = Span {
+            innermost: level,
+            outermost: level,
+        };
+        self.begin_within(now, target, span, Goal::Find, Owner::Refresh);
+    }
+
+    /// A membership has changed: its table is to be filled.
+    pub(super) fn refresh_soon(&mut self, now: Moment) {
+        if !self.table.is_empty() {
+            self.schedule.refreshes = self.schedule.refreshes.min(2);
+            self.schedule.refresh = Some(now);
+        }
     }
 
     /// Services changed: contacts shall know soon, but not more often than once a second.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::ids::{ClusterId, NodeId};
 
+use super::cluster::Membership;
 use super::command::{LevelInfo, NodeInfo};
 use super::message::Service;
 use super::node::Node;
-use super::routing::Entry;
+use super::routing::{Entry, Table};
 use super::stats::Stats;
 
 /// Pings a live contact may have missed: two, and the third is under way.
@@ -38,6 +39,8 @@ pub struct Sizes {
     pub replays: usize,
     /// Times the replay filter filled before its time.
     pub replays_rotated_early: u64,
+    /// Keys whose rate of requests is remembered.
+    pub rates: usize,
     /// Services registered here.
     pub services: usize,
     /// Estimated nodes in the network.
@@ -55,6 +58,8 @@ pub struct ContactView {
     pub heard: Option<Duration>,
     /// Smoothed round-trip time.
     pub rtt: Option<Duration>,
+    /// The innermost level at which it shares a cluster with this node.
+    pub level: u8,
     /// What runs there.
     pub services: Vec<Service>,
     /// Whether it has failed and was not heard since.
@@ -106,6 +111,7 @@ impl Node {
             tasks: self.tasks.len(),
             replays: self.replays.len(),
             replays_rotated_early: self.replays.rotated_early(),
+            rates: self.spill.len(),
             services: self.services.len(),
             network: self.size,
         }
@@ -134,42 +140,59 @@ impl Node {
         let shown = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.tabled || peer.has_failed());
+            .filter(|(_, peer)| peer.is_tabled() || peer.has_failed());
         let view = |(id, peer): (NodeId, &super::liveness::Peer)| ContactView {
             id,
             addr: peer.addr,
             heard: peer.heard.map(|heard| now.since(heard)),
             rtt: peer.rtt.mean(),
+            level: self.shared(&peer.levels, u8::MAX),
             services: peer.services.clone(),
             failed: peer.has_failed(),
         };
         shown.map(view).collect()
     }
 
-    /// The levels of this node: one, the world.
+    /// The levels of this node, the world first.
     pub(super) fn levels(&self, now: Moment) -> Vec<LevelInfo> {
         let age = now.since(self.born);
         let cluster = ClusterId::ZERO;
-        vec![LevelInfo {
+        let mut levels = vec![LevelInfo {
             level: 0,
             threshold: None,
             cluster,
             size: self.size,
             age,
-        }]
+        }];
+        levels.extend((1..).zip(&self.memberships).map(|(level, m)| LevelInfo {
+            level,
+            threshold: Some(m.threshold),
+            cluster: m.cluster,
+            size: m.size,
+            age: now.since(m.founded),
+        }));
+        levels
     }
 
-    /// Up to `count` nodes live by first-hand evidence, this one included, in random order.
+    /// The memberships above the world, level 1 first, for the state page.
+    #[must_use]
+    pub fn memberships(&self) -> &[Membership] {
+        &self.memberships
+    }
+
+    /// Up to `count` nodes of `level` live by first-hand evidence, this one included, in random
+    /// order. Where the cluster has too few, nodes of the levels around it follow, nearest first.
     pub(super) fn live_nodes(
         &mut self,
         now: Moment,
+        level: u8,
         count: usize,
         service: Option<&str>,
     ) -> Vec<NodeInfo> {
         let runs = |services: &[Service]| {
             service.is_none_or(|wanted| services.iter().any(|(name, _)| name == wanted))
         };
-        let within = self.config.contacts.ping_idle * LIVE_WITHIN_PINGS;
+        let within = self.ping_idle() * LIVE_WITHIN_PINGS;
         let contact = |entry: Entry| {
             let peer = self
                 .peers
@@ -182,7 +205,17 @@ impl Node {
                 services: peer.services.clone(),
             })
         };
-        let mut nodes: Vec<_> = self.table.iter().filter_map(contact).collect();
+        let table = self.table_at(level);
+        let mut nodes: Vec<_> = table
+            .into_iter()
+            .flat_map(Table::iter)
+            .filter_map(contact)
+            .collect();
+        let outside = (0..level).rev().filter_map(|outer| self.table_at(outer));
+        let mut outside: Vec<_> = outside.flat_map(Table::iter).filter_map(contact).collect();
+        outside.retain(|node| nodes.iter().all(|inner| inner.id != node.id));
+        outside.sort_by_key(|node| (node.rtt.unwrap_or(Duration::MAX), node.id));
+        outside.dedup_by_key(|node| node.id);
         if runs(&self.services) {
             let Entry { id, addr } = self.own;
             nodes.push(NodeInfo {
@@ -193,6 +226,7 @@ impl Node {
             });
         }
         self.shuffle(&mut nodes);
+        nodes.extend(outside);
         nodes.truncate(count);
         nodes
     }

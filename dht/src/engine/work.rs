@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::{Key, NodeId};
+use common::ids::{ClusterId, Key, NodeId};
 
 use super::command::{Answer, Ticket};
 use super::exchange::Purpose;
-use super::lookup::{Goal, Report, Step, Task};
-use super::message::{Request, Say};
+use super::lookup::{Goal, Lead, Report, Span, Step, Task};
+use super::message::Say;
 use super::node::Node;
 use super::output::{Event, Output};
-use super::routing::Entry;
 use crate::refusal::Refusal;
 use crate::value::Value;
 
 /// Nodes a walk starts from. More than settle it, so that a dead one does not strand it.
-const START: usize = 8;
+pub(super) const START: usize = 8;
 
 /// Time a walk of this node's own has.
 const OWN_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,7 +30,7 @@ pub(super) enum Owner {
     /// A local client.
     Client(Ticket),
     /// A local client that wants nodes, once the walk has found more.
-    Nodes(Ticket, usize, Option<String>),
+    Nodes(Ticket, u8, usize, Option<String>),
     /// The put of the self-test.
     TestPut,
     /// The get of the self-test, with what it found so far.
@@ -40,6 +39,8 @@ pub(super) enum Owner {
     Heal(Key),
     /// Nobody: the walk itself refreshes the table.
     Refresh,
+    /// The trial of a cluster at a level.
+    Trial(u8, ClusterId),
 }
 
 /// A task under way.
@@ -51,10 +52,36 @@ pub(super) struct Running {
     deadline: Moment,
 }
 
+impl Running {
+    /// Who named `id` to this task.
+    pub(super) fn introducer(&self, id: NodeId) -> Option<NodeId> {
+        self.task.introducer(id)
+    }
+
+    /// The cluster that the task measures, if it is for that.
+    pub(super) const fn tries(&self) -> Option<(u8, ClusterId)> {
+        match self.owner {
+            Owner::Trial(level, cluster) => Some((level, cluster)),
+            _ => None,
+        }
+    }
+}
+
 impl Node {
     /// Begins a walk through this node's own store as well.
     pub(super) fn begin(&mut self, now: Moment, key: Key, goal: Goal, owner: (Owner, Moment)) {
-        self.begin_task(now, key, goal, owner, true);
+        let span = self.span_of(&goal);
+        self.begin_task(now, (key, span), goal, owner, true);
+    }
+
+    /// A search for nodes is about the world; everything else begins next door.
+    fn span_of(&self, goal: &Goal) -> Span {
+        match goal {
+            Goal::Find => Span::WORLD,
+            Goal::Get { .. } | Goal::Put { .. } | Goal::Claim { .. } | Goal::Withdraw => {
+                self.span()
+            }
+        }
     }
 
     /// Begins a walk of this node's own, through others only if `others`.
@@ -66,27 +93,33 @@ impl Node {
         owner: Owner,
         others: bool,
     ) {
-        self.begin_task(now, key, goal, (owner, now + OWN_DEADLINE), !others);
+        let span = self.span_of(&goal);
+        self.begin_task(now, (key, span), goal, (owner, now + OWN_DEADLINE), !others);
     }
 
-    fn begin_task(
+    /// Begins a walk of this node's own over the levels of `span` only.
+    pub(super) fn begin_within(
         &mut self,
         now: Moment,
         key: Key,
+        span: Span,
+        goal: Goal,
+        owner: Owner,
+    ) {
+        self.begin_task(now, (key, span), goal, (owner, now + OWN_DEADLINE), true);
+    }
+
+    pub(super) fn begin_task(
+        &mut self,
+        now: Moment,
+        (key, span): (Key, Span),
         goal: Goal,
         owner: (Owner, Moment),
         with_self: bool,
     ) {
-        let usable = |id| self.peers.at(id).is_some_and(|peer| !peer.has_failed());
-        let start = self.table.closest(&key, START, usable);
-        let task = Task::new(
-            &self.config.lookup,
-            (key, 0),
-            self.own,
-            with_self,
-            goal,
-            start,
-        );
+        let start = self.start_of(&key, span, START);
+        let (config, own) = (self.config.lookup, self.own);
+        let task = Task::new(&config, (key, span), own, with_self, goal, start);
         self.start(now, task, owner);
     }
 
@@ -118,9 +151,9 @@ impl Node {
         }
     }
 
-    pub(super) fn task_offered(&mut self, id: TaskId, entry: Entry) {
+    pub(super) fn task_offered(&mut self, id: TaskId, lead: Lead) {
         if let Some(running) = self.tasks.get_mut(&id) {
-            running.task.offer(entry);
+            running.task.offer(lead);
         }
     }
 
@@ -158,18 +191,13 @@ impl Node {
             let Some(running) = self.tasks.get_mut(&id) else {
                 return;
             };
-            let level = running.task.level();
             match running.task.poll() {
                 None => return,
-                Some(Step::Ask(to, ask)) => self.ask(now, to, level, ask, Purpose::Task(id)),
+                Some(Step::Ask(to, level, ask)) => {
+                    self.ask(now, to, level, ask, Purpose::Task(id));
+                }
                 Some(Step::AskSelf(ask)) => {
-                    let request = Request {
-                        level,
-                        token: None,
-                        ask,
-                    };
-                    let me = (self.own.id, self.own.addr);
-                    let say = self.perform(now, me, true, &request);
+                    let say = self.perform_self(now, ask);
                     self.self_answered(id, &say);
                 }
                 Some(Step::Report(report)) => {
@@ -246,8 +274,8 @@ impl Node {
                 let answer = answer_of(report, copies);
                 self.answer(ticket, answer);
             }
-            (Owner::Nodes(ticket, count, service), _) => {
-                let nodes = self.live_nodes(now, count, service.as_deref());
+            (Owner::Nodes(ticket, level, count, service), _) => {
+                let nodes = self.live_nodes(now, level, count, service.as_deref());
                 self.answer(ticket, Answer::Nodes(nodes));
             }
             (Owner::TestPut, report) => {
@@ -276,6 +304,7 @@ impl Node {
                 self.stats.healed += 1;
                 self.event(Event::Healed(key, copies));
             }
+            (Owner::Trial(level, cluster), _) => self.trial_walked(now, level, cluster),
             // What cannot be healed now is renewed by its client in time.
             (Owner::Heal(_) | Owner::Refresh, _) => {}
         }

@@ -3,6 +3,7 @@
 use common::telemetry::{Kind, Metric};
 
 use crate::engine::admit::DropReason;
+use crate::engine::cluster::Moved;
 use crate::engine::health::Health;
 use crate::engine::message;
 use crate::engine::stats::{Lookup, Stats};
@@ -20,6 +21,7 @@ pub(super) fn table(shared: &Shared) -> Vec<Metric> {
     };
     let mut metrics = counters(&stats);
     metrics.extend(plain_counters(&stats, &sizes));
+    metrics.extend(level_counters(&stats));
     metrics.extend(gauges(&sizes, health));
     metrics
 }
@@ -70,6 +72,35 @@ fn counters(stats: &Stats) -> Vec<Metric> {
             Lookup::ALL
                 .into_iter()
                 .map(|l| (l.as_str(), stats.lookups.of(l))),
+        ),
+    ]
+}
+
+fn level_counters(stats: &Stats) -> Vec<Metric> {
+    let counter = |name, help, value| Metric::plain(name, help, Kind::Counter, value);
+    vec![
+        Metric::counters(
+            "atoll_dht_cluster_changes",
+            "Changes of cluster at any level; a settled node has none for hours",
+            "why",
+            Moved::ALL
+                .into_iter()
+                .map(|why| (why.as_str(), stats.moved.of(why))),
+        ),
+        counter(
+            "atoll_dht_detours",
+            "Requests to a node that did not answer, sent again through the node that named it",
+            stats.detours,
+        ),
+        counter(
+            "atoll_dht_relayed",
+            "Requests relayed for nodes that could not reach their goal",
+            stats.relayed,
+        ),
+        counter(
+            "atoll_dht_hedged",
+            "Steps of walks whose answer was late, so that another node was asked beside",
+            stats.hedged,
         ),
     ]
 }
@@ -162,6 +193,11 @@ fn gauges(sizes: &Sizes, health: Health) -> Vec<Metric> {
             "atoll_dht_own_values",
             "Own values remembered for healing",
             sizes.kept,
+        ),
+        gauge(
+            "atoll_dht_rated_keys",
+            "Keys whose rate of requests is remembered",
+            sizes.rates,
         ),
         gauge("atoll_dht_calls", "Requests under way", sizes.calls),
         gauge("atoll_dht_tasks", "Walks under way", sizes.tasks),

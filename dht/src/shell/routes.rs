@@ -161,9 +161,10 @@ async fn ask(engine: &Engine, wish: Wish, allowed: Duration) -> Result<Answer, N
 
 async fn get(engine: &Engine, request: GetRequest) -> Result<ApiResponse, No> {
     let (key, allowed) = (request.key.resolve()?, deadline(request.deadline_ms));
-    let wish = Wish::Get {
+    let wish = Wish::GetWithin {
         key,
         want: usize::from(request.want),
+        outermost: request.outermost,
     };
     let mut answers = order(engine, wish, allowed)?;
     if request.stream {
@@ -367,7 +368,7 @@ const fn status(refusal: Refusal) -> StatusCode {
         Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::Busy | Refusal::ServicesFull => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Deadline => StatusCode::GATEWAY_TIMEOUT,
-        Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull => {
+        Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull | Refusal::Loaded => {
             StatusCode::INSUFFICIENT_STORAGE
         }
         Refusal::Unreachable | Refusal::Token | Refusal::Other => StatusCode::BAD_GATEWAY,

@@ -296,6 +296,15 @@ fn tell(event: Event) {
         }
         Event::Healed(key, copies) => tracing::debug!(?key, copies, "value put again"),
         Event::HealthChanged(health) => tracing::info!(health = health.as_str(), "health"),
+        Event::ClusterChanged {
+            level,
+            cluster,
+            size,
+            why,
+        } => {
+            let why = why.as_str();
+            tracing::info!(level, ?cluster, size, why, "in another cluster");
+        }
         Event::Late(forgiven) => tracing::debug!(forgiven, "this node was late itself"),
     }
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use common::config::{ByteSize, KeySpec, Settings, Span};
+use common::limits::LEVELS_MAX;
 use common::shell::log::{Filter, Format};
 
 use crate::engine::config::{
-    AdmitConfig, Config, ContactConfig, LookupConfig, RpcConfig, StoreConfig,
+    AdmitConfig, Config, ContactConfig, LevelConfig, LookupConfig, RpcConfig, StoreConfig,
 };
 
 /// Every key of the index daemon.
@@ -83,6 +84,46 @@ pub static KEYS: &[KeySpec] = &[
         example: "24h",
         what: "duration",
         why: "Longest time a value is held. Longer ones keep dead pointers.",
+    },
+    KeySpec {
+        path: "store.full",
+        default: Some("4"),
+        example: "4",
+        what: "number of values, 1 to 16",
+        why: "Values that make a node full for a key if they last at least half as long as a new \
+              one. Full and loaded, it sends stores away.",
+    },
+    KeySpec {
+        path: "store.beta",
+        default: Some("12"),
+        example: "12",
+        what: "requests per minute and key",
+        why: "Beyond this a node is loaded for the key. The closest node of a hot key gets at most \
+              this times the logarithm of the number of nodes.",
+    },
+    KeySpec {
+        path: "levels.thresholds",
+        default: Some("60ms,20ms"),
+        example: "60ms,20ms",
+        what: "list of durations from the outermost inward, at most 7; empty: the world alone",
+        why: "Largest round trip inside a cluster of level 1, 2 and so on. All nodes of a network \
+              should agree. Each level costs 28 bytes per datagram.",
+    },
+    KeySpec {
+        path: "levels.reconsider",
+        default: Some("5m"),
+        example: "5m",
+        what: "duration, 1s to 1h",
+        why: "How often a settled node looks for a better cluster. Shorter follows the network \
+              faster and moves more.",
+    },
+    KeySpec {
+        path: "lookup.bits_per_hop",
+        default: Some("1"),
+        example: "1",
+        what: "number of bits, 1 to 8",
+        why: "Bits of the key that one hop corrects. More means fewer hops and more load at the \
+              closest node of a hot key.",
     },
     KeySpec {
         path: "lookup.window",
@@ -227,6 +268,22 @@ impl DaemonConfig {
         if lookup.settle < lookup.replicas || lookup.settle > 16 {
             settings.reject("lookup.settle", "must be lookup.replicas to 16");
         }
+        if !(1..=8).contains(&lookup.bits_per_hop) {
+            settings.reject("lookup.bits_per_hop", "must be 1 to 8");
+        }
+        if !(1..=16).contains(&self.engine.store.full) {
+            settings.reject("store.full", "must be 1 to 16");
+        }
+        let levels = &self.engine.levels;
+        let shrinking = levels.thresholds.is_sorted_by(|outer, inner| outer > inner);
+        let positive = levels.thresholds.iter().all(|limit| !limit.is_zero());
+        if levels.thresholds.len() >= LEVELS_MAX || !shrinking || !positive {
+            let advice = "must be at most 7 durations, each under the one before";
+            settings.reject("levels.thresholds", advice);
+        }
+        if !(1..=3_600).contains(&levels.reconsider.as_secs()) {
+            settings.reject("levels.reconsider", "must be 1s to 1h");
+        }
         if !(1..=300).contains(&self.engine.contacts.ping_idle.as_secs()) {
             settings.reject("ping.idle", "must be 1s to 5m");
         }
@@ -255,9 +312,12 @@ fn engine(settings: &mut Settings) -> Config {
         },
         values_per_publisher: settings.value("store.values_per_publisher"),
         ttl_max: settings.value::<Span>("store.ttl_max").0,
+        full: settings.value("store.full"),
+        beta: settings.value("store.beta"),
         ..StoreConfig::default()
     };
     let lookup = LookupConfig {
+        bits_per_hop: settings.value("lookup.bits_per_hop"),
         window: settings.value("lookup.window"),
         settle: settings.value("lookup.settle"),
         replicas: settings.value("lookup.replicas"),
@@ -273,7 +333,17 @@ fn engine(settings: &mut Settings) -> Config {
         ping_idle: settings.value::<Span>("ping.idle").0,
         ..ContactConfig::default()
     };
+    let thresholds = settings.optional::<Vec<Span>>("levels.thresholds");
+    let levels = LevelConfig {
+        thresholds: thresholds
+            .unwrap_or_default()
+            .into_iter()
+            .map(|span| span.0)
+            .collect(),
+        reconsider: settings.value::<Span>("levels.reconsider").0,
+    };
     Config {
+        levels,
         seeds: settings
             .optional::<Vec<SocketAddr>>("join.seeds")
             .unwrap_or_default(),
@@ -343,12 +413,20 @@ mod tests {
             "lookup.replicas=9",
             "lookup.settle=1",
             "ping.idle=10m",
+            "levels.thresholds=20ms,60ms",
+            "levels.reconsider=2h",
+            "lookup.bits_per_hop=0",
+            "store.full=0",
         ]);
         for key in [
             "lookup.window",
             "lookup.replicas",
             "lookup.settle",
             "ping.idle",
+            "levels.thresholds",
+            "levels.reconsider",
+            "lookup.bits_per_hop",
+            "store.full",
         ] {
             assert!(said.contains(key), "{key} in {said}");
         }

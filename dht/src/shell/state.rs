@@ -3,11 +3,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::clock::{Clock as _, SystemClock};
+use common::clock::{Clock as _, Moment, SystemClock};
 use common::shell::admin::{Inspect, Readiness};
 use serde_json::{Value, json};
 
 use crate::api::{micros, millis};
+use crate::engine::cluster::Membership;
 use crate::engine::message::Service;
 use crate::engine::view::ContactView;
 use crate::engine::{Node, health::Health};
@@ -74,9 +75,30 @@ impl Inspect for Shared {
                 "kept": sizes.kept,
             },
             "under_way": { "calls": sizes.calls, "tasks": sizes.tasks },
+            "levels": levels(&node, now),
             "contacts": node.contacts(now).iter().map(contact).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The memberships, innermost last, and why each is as it is.
+fn levels(node: &Node, now: Moment) -> Vec<Value> {
+    let shown = (1..).zip(node.memberships());
+    let level = |(level, m): (u8, &Membership)| {
+        json!({
+            "level": level,
+            "threshold_ms": millis(m.threshold),
+            "cluster": m.cluster,
+            "size": m.size,
+            "age_s": now.since(m.founded).as_secs(),
+            "contacts": m.table.len(),
+            "here_because": m.moved.as_str(),
+            "stayed_because": m.kept.as_str(),
+            "changes": m.changes,
+            "trying": m.trial.map(|trial| trial.cluster),
+        })
+    };
+    shown.map(level).collect()
 }
 
 fn contact(view: &ContactView) -> Value {
@@ -86,6 +108,7 @@ fn contact(view: &ContactView) -> Value {
         "failed": view.failed,
         "heard_ms_ago": view.heard.map(millis),
         "rtt_us": view.rtt.map(|rtt: Duration| micros(rtt)),
+        "level": view.level,
         "services": services(&view.services),
     })
 }

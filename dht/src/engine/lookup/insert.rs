@@ -1,47 +1,80 @@
-//! Placing a value: the closest nodes first, further ones when those fail or refuse.
+//! Placing a value: at each level the closest nodes first, further ones when those fail or refuse.
 //!
-//! A node that refuses for want of a token has given one with its refusal and is asked once more.
+//! The reverse phase of a put (NSDI'04 §3): the queue of a level is the stack of nodes that may
+//! take the value, the nearest to the key on top. A node that stands in the queues of several
+//! levels is asked once and counts for all. A node that refuses for want of a token has given one
+//! with its refusal and is asked once more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use common::ids::NodeId;
 
 use crate::engine::routing::Entry;
 use crate::refusal::Refusal;
 
-/// A placement under way.
+/// What is wanted at one level.
 #[derive(Clone, Debug)]
-pub(super) struct Placement {
+struct Slot {
+    level: u8,
     queue: VecDeque<Entry>,
     wanted: usize,
+    taken: Vec<NodeId>,
+}
+
+/// A placement under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Placement {
+    slots: Vec<Slot>,
     pending: Vec<Entry>,
     placed: Vec<NodeId>,
+    failed: BTreeSet<NodeId>,
     retried: Vec<NodeId>,
     refusal: Option<Refusal>,
 }
 
 impl Placement {
-    /// At `wanted` of `queue`, tried in its order.
+    /// Nowhere yet.
     #[must_use]
-    pub(super) fn new(queue: impl IntoIterator<Item = Entry>, wanted: usize) -> Self {
-        Self {
-            queue: queue.into_iter().collect(),
-            wanted,
-            pending: Vec::new(),
-            placed: Vec::new(),
-            retried: Vec::new(),
-            refusal: None,
-        }
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
-    /// The next node to ask, which counts as asked from now on.
-    pub(super) fn next(&mut self) -> Option<Entry> {
-        if self.placed.len() + self.pending.len() >= self.wanted {
-            return None;
+    /// And at `wanted` of `queue` at `level`, tried in its order.
+    #[must_use]
+    pub(super) fn at(
+        mut self,
+        level: u8,
+        queue: impl IntoIterator<Item = Entry>,
+        wanted: usize,
+    ) -> Self {
+        self.slots.push(Slot {
+            level,
+            queue: queue.into_iter().collect(),
+            wanted,
+            taken: Vec::new(),
+        });
+        self
+    }
+
+    /// The next node to ask and at which level; it counts as asked from now on.
+    pub(super) fn next(&mut self) -> Option<(Entry, u8)> {
+        for slot in &mut self.slots {
+            while slot.taken.len() < slot.wanted {
+                let Some(entry) = slot.queue.pop_front() else {
+                    break;
+                };
+                if self.failed.contains(&entry.id) || slot.taken.contains(&entry.id) {
+                    continue;
+                }
+                slot.taken.push(entry.id);
+                let asked = self.pending.iter().any(|pending| pending.id == entry.id);
+                if !asked && !self.placed.contains(&entry.id) {
+                    self.pending.push(entry);
+                    return Some((entry, slot.level));
+                }
+            }
         }
-        let entry = self.queue.pop_front()?;
-        self.pending.push(entry);
-        Some(entry)
+        None
     }
 
     /// `id` took it.
@@ -54,22 +87,33 @@ impl Placement {
     /// `id` refused.
     pub(super) fn refused(&mut self, id: NodeId, refusal: Refusal) {
         let Some(entry) = self.take(id) else { return };
-        if refusal == Refusal::Token && !self.retried.contains(&id) {
+        let again = refusal == Refusal::Token && !self.retried.contains(&id);
+        if again {
             self.retried.push(id);
-            self.queue.push_front(entry);
         } else {
             self.refusal = Some(refusal);
+            self.failed.insert(id);
         }
+        self.release(entry, again);
     }
 
     /// `id` did not answer.
     pub(super) fn failed(&mut self, id: NodeId) {
-        self.take(id);
+        if let Some(entry) = self.take(id) {
+            self.failed.insert(id);
+            self.release(entry, false);
+        }
     }
 
-    /// More copies are wanted, `wanted` in all.
-    pub(super) const fn want(&mut self, wanted: usize) {
-        self.wanted = wanted;
+    /// No level counts on `entry` any more; the first that did may try it again.
+    fn release(&mut self, entry: Entry, again: bool) {
+        for slot in &mut self.slots {
+            let before = slot.taken.len();
+            slot.taken.retain(|taken| *taken != entry.id);
+            if again && slot.taken.len() < before {
+                slot.queue.push_front(entry);
+            }
+        }
     }
 
     /// Where it is placed.
@@ -84,10 +128,10 @@ impl Placement {
         self.refusal
     }
 
-    /// Whether nothing more will come of it.
+    /// Whether nothing more will come of it. Only after [`next`](Self::next) gave nothing.
     #[must_use]
-    pub(super) fn is_over(&self) -> bool {
-        self.pending.is_empty() && (self.placed.len() >= self.wanted || self.queue.is_empty())
+    pub(super) const fn is_over(&self) -> bool {
+        self.pending.is_empty()
     }
 
     fn take(&mut self, id: NodeId) -> Option<Entry> {
@@ -112,30 +156,47 @@ mod tests {
 
     #[test]
     fn goes_outward_past_those_that_fail_or_refuse() {
-        let mut placement = Placement::new((0..4).map(entry), 2);
-        assert_eq!(placement.next(), Some(entry(0)));
-        assert_eq!(placement.next(), Some(entry(1)));
+        let mut placement = Placement::new().at(0, (0..4).map(entry), 2);
+        assert_eq!(placement.next(), Some((entry(0), 0)));
+        assert_eq!(placement.next(), Some((entry(1), 0)));
         assert_eq!(placement.next(), None);
         placement.failed(entry(0).id);
         placement.refused(entry(1).id, Refusal::StoreFull);
-        assert_eq!(placement.next(), Some(entry(2)));
-        assert_eq!(placement.next(), Some(entry(3)));
+        assert_eq!(placement.next(), Some((entry(2), 0)));
+        assert_eq!(placement.next(), Some((entry(3), 0)));
         placement.placed(entry(2).id);
         assert!(!placement.is_over());
         placement.placed(entry(3).id);
-        assert!(placement.is_over());
+        assert!(placement.next().is_none() && placement.is_over());
         assert_eq!(placement.places(), [entry(2).id, entry(3).id]);
         assert_eq!(placement.refusal(), Some(Refusal::StoreFull));
     }
 
     #[test]
     fn asks_again_once_with_the_token_that_came_with_the_refusal() {
-        let mut placement = Placement::new([entry(0)], 1);
+        let mut placement = Placement::new().at(0, [entry(0)], 1);
         for _ in 0..2 {
-            assert_eq!(placement.next(), Some(entry(0)));
+            assert_eq!(placement.next(), Some((entry(0), 0)));
             placement.refused(entry(0).id, Refusal::Token);
         }
-        assert!(placement.is_over());
+        assert!(placement.next().is_none() && placement.is_over());
         assert_eq!(placement.refusal(), Some(Refusal::Token));
+    }
+
+    #[test]
+    fn a_node_of_several_levels_is_asked_once() {
+        let inner = [entry(1), entry(2)];
+        let outer = [entry(1), entry(3), entry(4)];
+        let mut placement = Placement::new().at(2, inner, 1).at(0, outer, 2);
+        assert_eq!(placement.next(), Some((entry(1), 2)));
+        assert_eq!(placement.next(), Some((entry(3), 0)));
+        assert_eq!(placement.next(), None);
+        placement.failed(entry(1).id);
+        assert_eq!(placement.next(), Some((entry(2), 2)));
+        assert_eq!(placement.next(), Some((entry(4), 0)));
+        for n in 2..5 {
+            placement.placed(entry(n).id);
+        }
+        assert!(placement.next().is_none() && placement.is_over());
     }
 }

@@ -1,10 +1,13 @@
 //! A get, put, claim, withdrawal or search for nodes, from the first request to the last.
 //!
+//! `path` is the rule of where to go, `walk` whom to ask next, `insert` where to leave a value.
+//!
 //! A [`Task`] walks (`walk`), then places (`insert`); it asks nothing itself but says what to
 //! ask ([`Step`]) and is told what came back. This node takes part in its own walks like any
 //! other, through [`Step::AskSelf`], unless the task is to go through others only.
 
 mod insert;
+mod path;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,24 @@ use crate::refusal::Refusal;
 use crate::value::Value;
 
 pub use task::Task;
+pub use walk::Lead;
+
+/// The levels a task goes through, from the innermost outward.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Where it begins.
+    pub innermost: u8,
+    /// Where it ends at the latest; 0 is the world.
+    pub outermost: u8,
+}
+
+impl Span {
+    /// The world alone.
+    pub const WORLD: Self = Self {
+        innermost: 0,
+        outermost: 0,
+    };
+}
 
 /// What a task is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,8 +86,8 @@ impl Goal {
 /// What a task wants next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Ask this node.
-    Ask(Entry, Ask),
+    /// Ask this node at this level.
+    Ask(Entry, u8, Ask),
     /// Ask this very node.
     AskSelf(Ask),
     /// Tell the owner.

@@ -1,15 +1,19 @@
 //! One task: its stages and what moves it from one to the next.
 //!
-//! Walking asks towards the key; placing asks the closest nodes reached to hold the value; a
-//! granted claim is copied while its owner already has the answer.
+//! Walking asks towards the key, level by level outward; placing asks the closest nodes reached at
+//! each level to hold the value; a granted claim is copied while its owner already has the answer.
+//!
+//! A claim is decided at the closest node of the world and only then left inside the clusters: two
+//! claimants who each held an inner claim before the outer one was decided could each be told of
+//! the other, and nobody would fetch (docs/adr/0011).
 
 use std::collections::{BTreeSet, VecDeque};
 
 use common::ids::{Key, NodeId};
 
 use super::insert::Placement;
-use super::walk::Walk;
-use super::{Goal, Report, Step};
+use super::walk::{Lead, Walk, Warmth};
+use super::{Goal, Report, Span, Step};
 use crate::engine::config::LookupConfig;
 use crate::engine::message::{Ask, Say};
 use crate::engine::routing::Entry;
@@ -21,10 +25,13 @@ use crate::value::Value;
 /// give the loser a choice of whom to fetch from.
 const CLAIM_WANTS: u8 = 4;
 
+/// Nodes that hold a value at each level inside the world.
+const COPIES_INNER: usize = 1;
+
 // Walking ⇒ (Placing | Over); Placing ⇒ (Copying | Over); Copying ⇒ Over
 #[derive(Clone, Debug)]
 enum Stage {
-    Walking(Walk),
+    Walking,
     Placing(Placement),
     /// A granted claim is copied in the background: the owner has its answer.
     Copying(Placement),
@@ -35,35 +42,56 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub struct Task {
     key: Key,
-    level: u8,
     own: Entry,
+    span: Span,
     replicas: usize,
     goal: Goal,
+    walk: Walk,
     stage: Stage,
+    /// Publishers whose values were reported.
     seen: BTreeSet<NodeId>,
+    /// Nodes that take nothing: full and loaded on the way, or silent or unwilling when asked.
+    avoided: BTreeSet<NodeId>,
     places: Vec<NodeId>,
     steps: VecDeque<Step>,
 }
 
 impl Task {
-    /// A task that walks towards `key` from `start`. `with_self`: this node's own store counts.
+    /// A task that walks towards `key` from `start` over the levels of `span`. `with_self`: this
+    /// node's own store counts.
     #[must_use]
     pub fn new(
         config: &LookupConfig,
-        (key, level): (Key, u8),
+        (key, span): (Key, Span),
         own: Entry,
         with_self: bool,
         goal: Goal,
-        start: impl IntoIterator<Item = Entry>,
+        start: impl IntoIterator<Item = Lead>,
     ) -> Self {
-        let mut walk = Walk::new(key, config.window, config.settle);
-        start.into_iter().for_each(|entry| walk.offer(entry));
+        let splices = !matches!(goal, Goal::Find | Goal::Withdraw);
+        let mut walk = Walk::new(config, own.id, key, span.innermost, splices);
+        start.into_iter().for_each(|lead| walk.offer(lead));
         if with_self {
-            walk.settle_at(own);
+            walk.settle_at(own, span.innermost);
         }
-        let mut task = Self::at_stage(config, (key, level), own, goal, Stage::Walking(walk));
-        let asks_self = with_self && matches!(task.goal, Goal::Get { .. } | Goal::Claim { .. });
-        if asks_self {
+        let mut task = Self {
+            key,
+            own,
+            span,
+            replicas: config.replicas.max(1),
+            goal,
+            walk,
+            stage: Stage::Walking,
+            seen: BTreeSet::new(),
+            avoided: BTreeSet::new(),
+            places: Vec::new(),
+            steps: VecDeque::new(),
+        };
+        let asks = matches!(
+            task.goal,
+            Goal::Get { .. } | Goal::Claim { .. } | Goal::Put { .. }
+        );
+        if with_self && asks {
             // The own store comes first: what it holds costs no packet.
             task.steps.push_back(Step::AskSelf(task.walk_ask()));
         } else {
@@ -74,37 +102,14 @@ impl Task {
 
     /// A withdrawal from nodes known to hold the value.
     #[must_use]
-    pub fn withdraw_from(
-        config: &LookupConfig,
-        (key, level): (Key, u8),
-        own: Entry,
-        places: Vec<Entry>,
-    ) -> Self {
+    pub fn withdraw_from(config: &LookupConfig, key: Key, own: Entry, places: Vec<Entry>) -> Self {
+        let span = Span::WORLD;
+        let mut task = Self::new(config, (key, span), own, false, Goal::Withdraw, []);
         let all = places.len();
-        let stage = Stage::Placing(Placement::new(places, all));
-        let mut task = Self::at_stage(config, (key, level), own, Goal::Withdraw, stage);
+        task.steps.clear();
+        task.stage = Stage::Placing(Placement::new().at(0, places, all));
         task.advance();
         task
-    }
-
-    fn at_stage(
-        config: &LookupConfig,
-        (key, level): (Key, u8),
-        own: Entry,
-        goal: Goal,
-        stage: Stage,
-    ) -> Self {
-        Self {
-            key,
-            level,
-            own,
-            replicas: config.replicas.max(1),
-            goal,
-            stage,
-            seen: BTreeSet::new(),
-            places: Vec::new(),
-            steps: VecDeque::new(),
-        }
     }
 
     /// What it is for.
@@ -119,12 +124,6 @@ impl Task {
         self.key
     }
 
-    /// Its level.
-    #[must_use]
-    pub const fn level(&self) -> u8 {
-        self.level
-    }
-
     /// For counting.
     #[must_use]
     pub const fn lookup(&self) -> Lookup {
@@ -137,51 +136,97 @@ impl Task {
         &self.places
     }
 
+    /// Who named `id`, and so may reach it where this node cannot.
+    #[must_use]
+    pub fn introducer(&self, id: NodeId) -> Option<NodeId> {
+        self.walk.introducer(id)
+    }
+
     /// The next step; `None` until something comes back.
     pub fn poll(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
     /// A node was mentioned.
-    pub fn offer(&mut self, entry: Entry) {
-        if let Stage::Walking(walk) = &mut self.stage {
-            walk.offer(entry);
+    pub fn offer(&mut self, lead: Lead) {
+        if matches!(self.stage, Stage::Walking) {
+            self.walk.offer(lead);
         }
     }
 
     /// `from`, possibly this node, replied.
     pub fn answered(&mut self, from: NodeId, say: &Say) {
+        let copying = matches!(self.stage, Stage::Copying(_));
         match &mut self.stage {
-            Stage::Walking(walk) => {
-                match say {
-                    Say::Refused(_) => walk.failed(from),
-                    _ => walk.answered(from),
-                }
-                if let Say::Values { values, .. } = say {
-                    self.found(values);
-                }
-            }
+            Stage::Walking => self.walked(from, say),
             Stage::Placing(placement) | Stage::Copying(placement) => match say {
                 Say::Stored | Say::Withdrawn => placement.placed(from),
                 Say::Granted => {
                     placement.placed(from);
                     self.granted();
                 }
-                Say::Refused(refusal) => placement.refused(from, *refusal),
-                Say::Values { values, .. } => self.found(values),
-                // Not a reply to what was asked: as good as none.
-                Say::Pong { .. } | Say::Nodes { .. } => placement.failed(from),
+                Say::Refused(refusal) => {
+                    if *refusal != Refusal::Token {
+                        self.avoided.insert(from);
+                    }
+                    placement.refused(from, *refusal);
+                }
+                Say::Values { values, .. } if !copying => self.found(values),
+                // The key is taken inside a cluster, by somebody who will find this claim outside.
+                // Or not a reply to what was asked: as good as none.
+                Say::Values { .. } | Say::Pong { .. } | Say::Nodes { .. } | Say::Relayed(_) => {
+                    placement.failed(from);
+                }
             },
             Stage::Over => {}
         }
         self.advance();
     }
 
+    fn walked(&mut self, from: NodeId, say: &Say) {
+        let Say::Values {
+            values,
+            held,
+            loaded,
+            full,
+            ..
+        } = say
+        else {
+            match say {
+                Say::Refused(Refusal::Level) => self.walk.foreign(from),
+                Say::Refused(_) => self.walk.failed(from),
+                _ => self.walk.answered(from, Warmth::Cold),
+            }
+            return;
+        };
+        let own = self.own.id;
+        let others = match self.goal {
+            Goal::Put { .. } => *held > 0,
+            _ => values.iter().any(|value| value.publisher != own),
+        };
+        let warmth = if others || *loaded {
+            Warmth::Warm
+        } else {
+            Warmth::Cold
+        };
+        self.walk.answered(from, warmth);
+        if matches!(self.goal, Goal::Put { .. }) && *full && *loaded {
+            // The forward phase ends at the first node that is both. Either alone lets the put
+            // pass: a full node's neighbours need refreshing, a loaded one may have room.
+            self.avoided.insert(from);
+            self.walk.halt();
+        }
+        self.found(values);
+    }
+
     /// `id` did not answer.
     pub fn failed(&mut self, id: NodeId) {
         match &mut self.stage {
-            Stage::Walking(walk) => walk.failed(id),
-            Stage::Placing(placement) | Stage::Copying(placement) => placement.failed(id),
+            Stage::Walking => self.walk.failed(id),
+            Stage::Placing(placement) | Stage::Copying(placement) => {
+                self.avoided.insert(id);
+                placement.failed(id);
+            }
             Stage::Over => {}
         }
         self.advance();
@@ -189,8 +234,8 @@ impl Task {
 
     /// `id` takes long.
     pub fn slow(&mut self, id: NodeId) {
-        if let Stage::Walking(walk) = &mut self.stage {
-            walk.slow(id);
+        if matches!(self.stage, Stage::Walking) {
+            self.walk.slow(id);
         }
         self.advance();
     }
@@ -215,7 +260,8 @@ impl Task {
         self.finish(report);
     }
 
-    /// Values came in. Ends a claim if others have the key, and a get once there are enough.
+    /// Values came in. Ends a claim if others have the key, and a get once there are enough; a get
+    /// that has some asks nobody else.
     fn found(&mut self, values: &[Value]) {
         match &self.goal {
             Goal::Get { want } => {
@@ -228,11 +274,12 @@ impl Task {
                 if last {
                     self.finish(Some(Report::Values { values: new, last }));
                 } else if !new.is_empty() {
+                    self.walk.halt();
                     self.steps
                         .push_back(Step::Report(Report::Values { values: new, last }));
                 }
             }
-            Goal::Claim { .. } if !matches!(self.stage, Stage::Copying(_)) => {
+            Goal::Claim { .. } => {
                 let own = self.own.id;
                 let others: Vec<_> = values
                     .iter()
@@ -243,14 +290,16 @@ impl Task {
                     self.finish(Some(Report::Taken(others)));
                 }
             }
-            Goal::Claim { .. } | Goal::Put { .. } | Goal::Withdraw | Goal::Find => {}
+            Goal::Put { .. } | Goal::Withdraw | Goal::Find => {}
         }
     }
 
     // Placing ⇒ Copying
     fn granted(&mut self) {
-        if let Stage::Placing(mut placement) = std::mem::replace(&mut self.stage, Stage::Over) {
-            placement.want(self.replicas);
+        if let Stage::Placing(placement) = std::mem::replace(&mut self.stage, Stage::Over) {
+            let granted = placement.places().to_vec();
+            self.places.clone_from(&granted);
+            let placement = self.placement(&granted);
             self.stage = Stage::Copying(placement);
             self.steps.push_back(Step::Report(Report::Granted));
         }
@@ -258,18 +307,25 @@ impl Task {
 
     /// Asks whom there is to ask; moves to the next stage when this one is through.
     fn advance(&mut self) {
-        if let Stage::Walking(walk) = &mut self.stage {
-            let mut next = Vec::new();
-            while !walk.is_settled() {
-                let Some(entry) = walk.next() else { break };
-                next.push(entry);
+        while matches!(self.stage, Stage::Walking) {
+            let (level, ask) = (self.walk.level(), self.walk_ask());
+            while !self.walk.is_settled() {
+                let Some(entry) = self.walk.next() else { break };
+                self.steps.push_back(Step::Ask(entry, level, ask.clone()));
             }
-            let settled = walk.is_settled();
-            let ask = self.walk_ask();
-            self.steps
-                .extend(next.into_iter().map(|entry| Step::Ask(entry, ask.clone())));
-            if settled {
+            let over = if self.walk.is_halted() {
+                // What is under way may still add to a get; a put has seen enough.
+                !matches!(self.goal, Goal::Get { .. }) || !self.walk.is_waiting()
+            } else {
+                self.walk.is_settled()
+            };
+            if !over {
+                break;
+            }
+            if self.walk.is_halted() || level <= self.span.outermost {
                 self.settle();
+            } else {
+                self.walk.outward();
             }
         }
         self.advance_placement();
@@ -277,10 +333,6 @@ impl Task {
 
     // Walking ⇒ (Placing | Over)
     fn settle(&mut self) {
-        let Stage::Walking(walk) = &self.stage else {
-            return;
-        };
-        let reached: Vec<_> = walk.reached().collect();
         match &self.goal {
             Goal::Get { .. } => {
                 self.finish(Some(Report::Values {
@@ -290,34 +342,75 @@ impl Task {
             }
             Goal::Find => self.finish(Some(Report::Walked)),
             Goal::Put { .. } | Goal::Withdraw => {
-                self.stage = Stage::Placing(Placement::new(reached, self.replicas));
+                self.stage = Stage::Placing(self.placement(&[]));
             }
-            Goal::Claim { .. } => self.stage = Stage::Placing(Placement::new(reached, 1)),
+            Goal::Claim { .. } => {
+                let outermost = self.span.outermost;
+                let closest = self.walk.reached(outermost);
+                self.stage = Stage::Placing(Placement::new().at(outermost, closest, 1));
+            }
         }
     }
 
-    fn advance_placement(&mut self) {
-        if matches!(self.stage, Stage::Walking(_) | Stage::Over) {
-            return;
+    /// Copies at every level walked, `held` having one already.
+    fn placement(&self, held: &[NodeId]) -> Placement {
+        let mut placement = Placement::new();
+        for level in (self.walk.level()..=self.span.innermost).rev() {
+            let takes = |entry: &Entry| !self.avoided.contains(&entry.id);
+            let queue: Vec<_> = self.walk.reached(level).filter(takes).collect();
+            let copies = match level {
+                0 if self.walk.is_halted() => 1,
+                0 => self.replicas,
+                // A cluster of this node alone has nobody to look there.
+                _ if !self.walk.has_company(level, self.own.id) => 0,
+                _ => COPIES_INNER,
+            };
+            let here = queue
+                .iter()
+                .take(copies)
+                .filter(|entry| held.contains(&entry.id))
+                .count();
+            let queue = queue.into_iter().filter(|entry| !held.contains(&entry.id));
+            placement = placement.at(level, queue, copies - here);
         }
-        let ask = self.place_ask();
-        let (Stage::Placing(placement) | Stage::Copying(placement)) = &mut self.stage else {
-            return;
-        };
-        while let Some(entry) = placement.next() {
-            let own = entry.id == self.own.id;
-            let step = if own {
-                Step::AskSelf(ask.clone())
+        placement
+    }
+
+    fn advance_placement(&mut self) {
+        let claims = matches!(self.stage, Stage::Placing(_));
+        loop {
+            let (Stage::Placing(placement) | Stage::Copying(placement)) = &mut self.stage else {
+                return;
+            };
+            let Some((entry, level)) = placement.next() else {
+                break;
+            };
+            let ask = self.place_ask(claims || level > 0);
+            let step = if entry.id == self.own.id {
+                Step::AskSelf(ask)
             } else {
-                Step::Ask(entry, ask.clone())
+                Step::Ask(entry, level, ask)
             };
             self.steps.push_back(step);
         }
+        self.placed();
+    }
+
+    fn placed(&mut self) {
+        let (Stage::Placing(placement) | Stage::Copying(placement)) = &self.stage else {
+            return;
+        };
         if !placement.is_over() {
             return;
         }
-        self.places = placement.places().to_vec();
-        let failure = placement.refusal().unwrap_or(Refusal::Unreachable);
+        let refusal = placement.refusal();
+        self.places.extend_from_slice(placement.places());
+        let shed = self.walk.is_halted() && !self.avoided.is_empty();
+        let failure = refusal.unwrap_or(if shed {
+            Refusal::Loaded
+        } else {
+            Refusal::Unreachable
+        });
         let copying = matches!(self.stage, Stage::Copying(_));
         let report = match &self.goal {
             _ if copying => None,
@@ -348,14 +441,16 @@ impl Task {
                 key,
                 want: CLAIM_WANTS,
             },
-            Goal::Put { .. } | Goal::Withdraw | Goal::Find => Ask::Find { target: key },
+            Goal::Put { ttl, .. } => Ask::Offer { key, ttl: *ttl },
+            Goal::Withdraw | Goal::Find => Ask::Find { target: key },
         }
     }
 
-    fn place_ask(&self) -> Ask {
+    /// What a placing task asks. `decides`: a claim is made as one, not copied.
+    fn place_ask(&self, decides: bool) -> Ask {
         let key = self.key;
         match &self.goal {
-            Goal::Claim { value, ttl } if matches!(self.stage, Stage::Placing(_)) => Ask::Claim {
+            Goal::Claim { value, ttl } if decides => Ask::Claim {
                 key,
                 value: value.clone(),
                 ttl: *ttl,

@@ -25,6 +25,10 @@ use crate::api::SERVICE_NAME_MAX;
 use crate::refusal::Refusal;
 use crate::value::Value;
 
+/// Flags of a reply with values.
+const FLAG_LOADED: u8 = 1;
+const FLAG_FULL: u8 = 2;
+
 /// Values in one reply, at most: what one key holds.
 const VALUES_MAX: usize = 16;
 
@@ -36,6 +40,8 @@ mod extension {
     pub(super) const PADDING: u8 = 2;
     /// Services of the sender.
     pub(super) const SERVICES: u8 = 3;
+    /// The node on whose behalf a relay asks: without it the request would mean the relay's own.
+    pub(super) const BEHALF: u8 = CRITICAL | 4;
     /// Set on types that must be understood.
     pub(super) const CRITICAL: u8 = 0x80;
 }
@@ -53,8 +59,23 @@ const TOKEN_EXTENSION: usize = EXTENSION_HEAD + TOKEN_LEN;
 pub fn encode_request(request: &Request, room: usize, pad_to: usize) -> Result<Vec<u8>, TooLong> {
     let mut w = Writer::new(room);
     w.u8(request.level);
-    match &request.ask {
-        Ask::Ping { services } => write_services(&mut w, services),
+    write_ask(&mut w, &request.ask);
+    write_token(&mut w, request.token);
+    if let Some(addr) = request.behalf {
+        let mut inner = Writer::new(room);
+        inner.addr(addr);
+        w.u8(extension::BEHALF).bytes16(&inner.finish()?);
+    }
+    let target = pad_to.min(room);
+    if let Some(missing) = target.checked_sub(w.len() + EXTENSION_HEAD) {
+        w.u8(extension::PADDING).bytes16(&vec![0; missing]);
+    }
+    w.finish()
+}
+
+fn write_ask(w: &mut Writer, ask: &Ask) {
+    match ask {
+        Ask::Ping { services } => write_services(w, services),
         Ask::Find { target } => {
             w.put(target.as_bytes());
         }
@@ -67,13 +88,24 @@ pub fn encode_request(request: &Request, room: usize, pad_to: usize) -> Result<V
         Ask::Withdraw { key } => {
             w.put(key.as_bytes());
         }
+        Ask::Offer { key, ttl } => {
+            w.put(key.as_bytes()).u32(wire_millis(*ttl));
+        }
+        Ask::Relay { to, ask } => {
+            let mut inner = Writer::new(w.room());
+            write_ask(&mut inner, ask);
+            w.addr(*to).u8(ask.kind().code());
+            write_inner(w, inner);
+        }
     }
-    write_token(&mut w, request.token);
-    let target = pad_to.min(room);
-    if let Some(missing) = target.checked_sub(w.len() + EXTENSION_HEAD) {
-        w.u8(extension::PADDING).bytes16(&vec![0; missing]);
-    }
-    w.finish()
+}
+
+/// An inner overflow is an outer one: the length alone exceeds the room.
+fn write_inner(w: &mut Writer, inner: Writer) {
+    match inner.finish() {
+        Ok(bytes) => w.bytes16(&bytes),
+        Err(_) => w.put(&vec![0; w.room() + 1]),
+    };
 }
 
 /// The body of `reply` in at most `room` bytes; what does not fit is left out. `None` if not even
@@ -108,9 +140,11 @@ pub fn encode_reply(reply: &Reply, room: usize) -> Option<Vec<u8>> {
             values,
             held,
             loaded,
+            full,
             contacts,
         } => {
-            w.u8(*held).u8(u8::from(*loaded));
+            w.u8(*held)
+                .u8((u8::from(*loaded) * FLAG_LOADED) | (u8::from(*full) * FLAG_FULL));
             write_values(&mut w, fitting(values, &mut left, value_len, VALUES_MAX));
             write_contacts(
                 &mut w,
@@ -120,6 +154,15 @@ pub fn encode_reply(reply: &Reply, room: usize) -> Option<Vec<u8>> {
         Say::Stored | Say::Granted | Say::Withdrawn => {}
         Say::Refused(refusal) => {
             w.u8(refusal.wire_code().unwrap_or(Refusal::OTHER_CODE));
+        }
+        Say::Relayed(say) => {
+            let (level, kind) = (reply.level, say.kind().code());
+            let inner = Reply {
+                level,
+                token: None,
+                say: (**say).clone(),
+            };
+            w.u8(kind).bytes16(&encode_reply(&inner, left)?);
         }
     }
     write_token(&mut w, token);
@@ -150,12 +193,13 @@ fn fixed_len(say: &Say) -> usize {
         Say::Pong { seen, .. } => addr_len(*seen) + 8,
         Say::Nodes { .. } | Say::Refused(_) => 1,
         Say::Values { .. } => 4,
+        Say::Relayed(_) => 3,
         Say::Stored | Say::Granted | Say::Withdrawn => 0,
     }
 }
 
 fn contact_len(contact: &Contact) -> usize {
-    addr_len(contact.addr) + 4
+    addr_len(contact.addr) + 5
 }
 
 fn value_len(value: &Value) -> usize {
@@ -183,7 +227,9 @@ fn write_count(w: &mut Writer, count: usize) {
 fn write_contacts(w: &mut Writer, contacts: &[Contact]) {
     write_count(w, contacts.len());
     for contact in contacts {
-        w.addr(contact.addr).u32(wire_millis(contact.age));
+        w.addr(contact.addr)
+            .u32(wire_millis(contact.age))
+            .u8(contact.level);
     }
 }
 
@@ -206,11 +252,8 @@ fn write_services(w: &mut Writer, services: &[Service]) {
         write_count(&mut inner, name.len());
         inner.put(name.as_bytes()).addr(*addr);
     }
-    // An inner overflow is an outer one: the length alone exceeds the room.
-    match inner.finish() {
-        Ok(bytes) => w.u8(extension::SERVICES).bytes16(&bytes),
-        Err(_) => w.put(&vec![0; w.room() + 1]),
-    };
+    w.u8(extension::SERVICES);
+    write_inner(w, inner);
 }
 
 /// The message of kind `code` in `body`.
@@ -222,7 +265,14 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
     let kind = Kind::from_code(code).ok_or_else(|| r.error("a known kind"))?;
     let level = r.u8("level")?;
     let message = match kind {
-        Kind::Ping | Kind::Find | Kind::Get | Kind::Put | Kind::Claim | Kind::Withdraw => {
+        Kind::Ping
+        | Kind::Find
+        | Kind::Get
+        | Kind::Put
+        | Kind::Claim
+        | Kind::Withdraw
+        | Kind::Offer
+        | Kind::Relay => {
             let mut ask = read_ask(kind, &mut r)?;
             let tail = read_extensions(&mut r)?;
             if let Ask::Ping { services } = &mut ask {
@@ -231,6 +281,7 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
             Message::Request(Request {
                 level,
                 token: tail.token,
+                behalf: tail.behalf,
                 ask,
             })
         }
@@ -240,8 +291,9 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
         | Kind::Stored
         | Kind::Granted
         | Kind::Withdrawn
-        | Kind::Refused => {
-            let mut say = read_say(kind, &mut r)?;
+        | Kind::Refused
+        | Kind::Relayed => {
+            let mut say = read_say(kind, level, &mut r)?;
             let tail = read_extensions(&mut r)?;
             if let Say::Pong { services, .. } = &mut say {
                 *services = tail.services;
@@ -262,15 +314,28 @@ fn read_ask(kind: Kind, r: &mut Reader<'_>) -> Result<Ask, DecodeError> {
             services: Vec::new(),
         });
     }
+    if kind == Kind::Relay {
+        let to = r.addr("node to ask")?;
+        let inner = Kind::from_code(r.u8("kind")?).filter(|inner| *inner != Kind::Relay);
+        let inner = inner.ok_or_else(|| r.error("a kind that can be relayed"))?;
+        let mut body = Reader::new(r.bytes16(usize::from(u16::MAX), "relayed request")?);
+        let ask = Box::new(read_ask(inner, &mut body)?);
+        body.finish("end of relayed request")?;
+        return Ok(Ask::Relay { to, ask });
+    }
     let key = r.key("key")?;
     Ok(match kind {
+        Kind::Offer => Ask::Offer {
+            key,
+            ttl: Duration::from_millis(u64::from(r.u32("ttl")?)),
+        },
         Kind::Find => Ask::Find { target: key },
         Kind::Get => Ask::Get {
             key,
             want: r.u8("want")?,
         },
         Kind::Withdraw => Ask::Withdraw { key },
-        _ => {
+        Kind::Put | Kind::Claim => {
             let ttl = Duration::from_millis(u64::from(r.u32("ttl")?));
             // A value over the bound is decoded, so that it can be refused by name.
             let value = r.bytes16(usize::from(u16::MAX), "value")?.to_vec();
@@ -279,10 +344,11 @@ fn read_ask(kind: Kind, r: &mut Reader<'_>) -> Result<Ask, DecodeError> {
                 _ => Ask::Claim { key, value, ttl },
             }
         }
+        _ => return Err(r.error("a request")),
     })
 }
 
-fn read_say(kind: Kind, r: &mut Reader<'_>) -> Result<Say, DecodeError> {
+fn read_say(kind: Kind, level: u8, r: &mut Reader<'_>) -> Result<Say, DecodeError> {
     Ok(match kind {
         Kind::Pong => Say::Pong {
             seen: r.addr("seen")?,
@@ -294,17 +360,28 @@ fn read_say(kind: Kind, r: &mut Reader<'_>) -> Result<Say, DecodeError> {
         },
         Kind::Values => {
             let held = r.u8("held")?;
-            let loaded = r.u8("loaded")? & 1 == 1;
+            let flags = r.u8("flags")?;
             Say::Values {
-                values: read_values(r)?,
+                values: read_values(level, r)?,
                 held,
-                loaded,
+                loaded: flags & FLAG_LOADED != 0,
+                full: flags & FLAG_FULL != 0,
                 contacts: read_contacts(r)?,
             }
         }
         Kind::Stored => Say::Stored,
         Kind::Granted => Say::Granted,
         Kind::Withdrawn => Say::Withdrawn,
+        Kind::Relayed => {
+            let inner = r.u8("kind")?;
+            if inner == Kind::Relayed.code() {
+                return Err(r.error("a kind that can be relayed"));
+            }
+            match decode(inner, r.bytes16(usize::from(u16::MAX), "relayed reply")?)? {
+                Message::Reply(reply) => Say::Relayed(Box::new(reply.say)),
+                Message::Request(_) => return Err(r.error("a relayed reply")),
+            }
+        }
         _ => Say::Refused(Refusal::from_wire_code(r.u8("refusal")?).unwrap_or(Refusal::Other)),
     })
 }
@@ -324,12 +401,13 @@ fn read_contacts(r: &mut Reader<'_>) -> Result<Vec<Contact>, DecodeError> {
     for _ in 0..count {
         let addr = r.addr("contact")?;
         let age = Duration::from_millis(u64::from(r.u32("age")?));
-        contacts.push(Contact { addr, age });
+        let level = r.u8("level")?;
+        contacts.push(Contact { addr, age, level });
     }
     Ok(contacts)
 }
 
-fn read_values(r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError> {
+fn read_values(level: u8, r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError> {
     let count = read_count(r, VALUES_MAX, "values")?;
     let mut values = Vec::new();
     for _ in 0..count {
@@ -340,6 +418,7 @@ fn read_values(r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError> {
             bytes,
             ttl,
             publisher,
+            level,
         });
     }
     Ok(values)
@@ -349,6 +428,7 @@ fn read_values(r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError> {
 #[derive(Default)]
 struct Tail {
     token: Option<Token>,
+    behalf: Option<SocketAddr>,
     services: Vec<Service>,
 }
 
@@ -362,6 +442,10 @@ fn read_extensions(r: &mut Reader<'_>) -> Result<Tail, DecodeError> {
             extension::TOKEN => {
                 tail.token = Some(Token(inner.array("token")?));
                 inner.finish("end of token")?;
+            }
+            extension::BEHALF => {
+                tail.behalf = Some(inner.addr("node relayed for")?);
+                inner.finish("end of node relayed for")?;
             }
             extension::SERVICES => tail.services = read_services(&mut inner)?,
             unknown if unknown & extension::CRITICAL != 0 => {

@@ -1,4 +1,4 @@
-//! What nodes say to each other: six requests and their replies, at a level.
+//! What nodes say to each other: eight requests and their replies, at a level.
 //!
 //! Data only. `codec` turns it into the body of a datagram and back; the header around it belongs
 //! to `common::wire`. Times are durations, never dates, because clocks differ.
@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::value::Value;
 
 /// Contacts in one reply, at most.
-pub const CONTACTS_MAX: usize = 8;
+pub const CONTACTS_MAX: usize = 12;
 
 /// Services a node may name, at most.
 pub const SERVICES_MAX: usize = 16;
@@ -40,6 +40,8 @@ pub struct Contact {
     pub addr: SocketAddr,
     /// How long ago the mentioning node heard it directly, in whole milliseconds.
     pub age: Duration,
+    /// The innermost level at which the mentioning node shares a cluster with it.
+    pub level: u8,
 }
 
 /// A request.
@@ -49,6 +51,8 @@ pub struct Request {
     pub level: u8,
     /// The token the receiver last gave to the sender.
     pub token: Option<Token>,
+    /// The node the sender asks for, when it relays; `None`: for itself.
+    pub behalf: Option<SocketAddr>,
     /// What is asked.
     pub ask: Ask,
 }
@@ -96,6 +100,21 @@ pub enum Ask {
         /// Under this key.
         key: Key,
     },
+    /// Would you take a value that lasts so long, and which nodes do you know nearer the key?
+    Offer {
+        /// The key.
+        key: Key,
+        /// How long the value would last, in whole milliseconds.
+        ttl: Duration,
+    },
+    /// Ask a node you named, which the sender cannot reach, and say what it answered. Needs a
+    /// token.
+    Relay {
+        /// Where that node is.
+        to: SocketAddr,
+        /// What it is asked; never a relay.
+        ask: Box<Self>,
+    },
 }
 
 /// A reply.
@@ -126,14 +145,16 @@ pub enum Say {
         /// The nodes.
         contacts: Vec<Contact>,
     },
-    /// To a get, and to a claim when others have values.
+    /// To a get, to an offer (then without values), and to a claim when others have values.
     Values {
         /// Values held, longest remaining first; at most four unless fewer fit.
         values: Vec<Value>,
-        /// Values held in all.
+        /// Values held in all; to an offer, those of others than the asking node.
         held: u8,
-        /// Whether the node sheds stores for this key. A node that takes every value says no.
+        /// Whether the key was asked for more often in the last minute than one node should serve.
         loaded: bool,
+        /// To an offer: whether the key has its values, all lasting at least half as long.
+        full: bool,
         /// The closest nodes known.
         contacts: Vec<Contact>,
     },
@@ -145,6 +166,8 @@ pub enum Say {
     Withdrawn,
     /// No.
     Refused(Refusal),
+    /// To a relay: what the other node said; never relayed itself.
+    Relayed(Box<Self>),
 }
 
 /// Either.
@@ -171,6 +194,10 @@ pub enum Kind {
     Claim,
     /// See [`Ask::Withdraw`].
     Withdraw,
+    /// See [`Ask::Offer`].
+    Offer,
+    /// See [`Ask::Relay`].
+    Relay,
     /// See [`Say::Pong`].
     Pong,
     /// See [`Say::Nodes`].
@@ -185,17 +212,21 @@ pub enum Kind {
     Withdrawn,
     /// See [`Say::Refused`].
     Refused,
+    /// See [`Say::Relayed`].
+    Relayed,
 }
 
 impl Kind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Ping,
         Self::Find,
         Self::Get,
         Self::Put,
         Self::Claim,
         Self::Withdraw,
+        Self::Offer,
+        Self::Relay,
         Self::Pong,
         Self::Nodes,
         Self::Values,
@@ -203,6 +234,7 @@ impl Kind {
         Self::Granted,
         Self::Withdrawn,
         Self::Refused,
+        Self::Relayed,
     ];
 
     /// The byte in the header.
@@ -215,6 +247,8 @@ impl Kind {
             Self::Put => 0x04,
             Self::Claim => 0x05,
             Self::Withdraw => 0x06,
+            Self::Offer => 0x07,
+            Self::Relay => 0x08,
             Self::Pong => 0x81,
             Self::Nodes => 0x82,
             Self::Values => 0x83,
@@ -222,6 +256,7 @@ impl Kind {
             Self::Granted => 0x85,
             Self::Withdrawn => 0x86,
             Self::Refused => 0x87,
+            Self::Relayed => 0x88,
         }
     }
 
@@ -241,6 +276,8 @@ impl Kind {
             Self::Put => "put",
             Self::Claim => "claim",
             Self::Withdraw => "withdraw",
+            Self::Offer => "offer",
+            Self::Relay => "relay",
             Self::Pong => "pong",
             Self::Nodes => "nodes",
             Self::Values => "values",
@@ -248,6 +285,7 @@ impl Kind {
             Self::Granted => "granted",
             Self::Withdrawn => "withdrawn",
             Self::Refused => "refused",
+            Self::Relayed => "relayed",
         }
     }
 }
@@ -263,6 +301,8 @@ impl Ask {
             Self::Put { .. } => Kind::Put,
             Self::Claim { .. } => Kind::Claim,
             Self::Withdraw { .. } => Kind::Withdraw,
+            Self::Offer { .. } => Kind::Offer,
+            Self::Relay { .. } => Kind::Relay,
         }
     }
 }
@@ -279,6 +319,7 @@ impl Say {
             Self::Granted => Kind::Granted,
             Self::Withdrawn => Kind::Withdrawn,
             Self::Refused(_) => Kind::Refused,
+            Self::Relayed(_) => Kind::Relayed,
         }
     }
 }

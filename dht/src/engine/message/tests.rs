@@ -32,34 +32,50 @@ fn services() -> impl Strategy<Value = Vec<Service>> {
 
 fn contacts() -> impl Strategy<Value = Vec<Contact>> {
     vec(
-        (addr(), millis()).prop_map(|(addr, age)| Contact { addr, age }),
+        (addr(), millis(), 0..8u8).prop_map(|(addr, age, level)| Contact { addr, age, level }),
         0..=CONTACTS_MAX,
     )
 }
 
+/// Values as a reply at level 0 carries them.
 fn values() -> impl Strategy<Value = Vec<Value>> {
     let value = (vec(any::<u8>(), 0..120), millis(), any::<[u8; 20]>());
     let value = value.prop_map(|(bytes, ttl, id)| Value {
         bytes,
         ttl,
         publisher: NodeId::from_bytes(id),
+        level: 0,
     });
     vec(value, 0..5)
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
+    let relay = (addr(), plain_ask()).prop_map(|(to, ask)| Ask::Relay {
+        to,
+        ask: Box::new(ask),
+    });
+    let ping = services().prop_map(|services| Ask::Ping { services });
+    prop_oneof![1 => ping, 6 => plain_ask(), 1 => relay]
+}
+
+fn plain_ask() -> impl Strategy<Value = Ask> {
     let bytes = || vec(any::<u8>(), 0..=VALUE_MAX);
     prop_oneof![
-        services().prop_map(|services| Ask::Ping { services }),
         key().prop_map(|target| Ask::Find { target }),
         (key(), any::<u8>()).prop_map(|(key, want)| Ask::Get { key, want }),
         (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Put { key, value, ttl }),
         (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Claim { key, value, ttl }),
         key().prop_map(|key| Ask::Withdraw { key }),
+        (key(), millis()).prop_map(|(key, ttl)| Ask::Offer { key, ttl }),
     ]
 }
 
 fn say() -> impl Strategy<Value = Say> {
+    let relayed = plain_say().prop_map(|say| Say::Relayed(Box::new(say)));
+    prop_oneof![6 => plain_say(), 1 => relayed]
+}
+
+fn plain_say() -> impl Strategy<Value = Say> {
     let refusal = (0..Refusal::ALL.len()).prop_map(|n| Refusal::ALL[n]);
     prop_oneof![
         (addr(), any::<u64>(), services()).prop_map(|(seen, boot, services)| Say::Pong {
@@ -68,14 +84,20 @@ fn say() -> impl Strategy<Value = Say> {
             services
         }),
         contacts().prop_map(|contacts| Say::Nodes { contacts }),
-        (values(), any::<u8>(), any::<bool>(), contacts()).prop_map(
-            |(values, held, loaded, contacts)| Say::Values {
+        (
+            values(),
+            any::<u8>(),
+            any::<bool>(),
+            any::<bool>(),
+            contacts()
+        )
+            .prop_map(|(values, held, loaded, full, contacts)| Say::Values {
                 values,
                 held,
                 loaded,
+                full,
                 contacts
-            }
-        ),
+            }),
         Just(Say::Stored),
         Just(Say::Granted),
         Just(Say::Withdrawn),
@@ -92,9 +114,10 @@ fn token() -> impl Strategy<Value = Option<Token>> {
 proptest! {
     #[test]
     fn requests_read_back_whatever_their_padding(
-        ask in ask(), level: u8, token in token(), pad in 0..DATAGRAM_MAX
+        ask in ask(), level: u8, token in token(), behalf in proptest::option::of(addr()),
+        pad in 0..DATAGRAM_MAX
     ) {
-        let request = Request { level, token, ask };
+        let request = Request { level, token, behalf, ask };
         let bytes = encode_request(&request, DATAGRAM_MAX, pad).unwrap();
         // Three bytes is the least an extension takes, so a shortfall of less stays.
         prop_assert!(bytes.len() + 3 > pad);
@@ -102,8 +125,8 @@ proptest! {
     }
 
     #[test]
-    fn replies_read_back(say in say(), level: u8, token in token()) {
-        let reply = Reply { level, token, say };
+    fn replies_read_back(say in say(), token in token()) {
+        let reply = Reply { level: 0, token, say };
         let bytes = encode_reply(&reply, 2 * DATAGRAM_MAX).unwrap();
         prop_assert_eq!(decode(reply.say.kind().code(), &bytes), Ok(Message::Reply(reply)));
     }
@@ -126,7 +149,7 @@ proptest! {
 
     #[test]
     fn a_cut_message_is_an_error_not_another_message(ask in ask(), cut in 1..21usize) {
-        let request = Request { level: 0, token: None, ask };
+        let request = Request { level: 0, token: None, behalf: None, ask };
         let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
         let shorter = &bytes[..bytes.len() - cut.min(bytes.len())];
         let read = decode(request.ask.kind().code(), shorter);
@@ -139,6 +162,7 @@ fn unknown_extensions_are_skipped_unless_critical() {
     let request = Request {
         level: 0,
         token: None,
+        behalf: None,
         ask: Ask::Find { target: Key::ZERO },
     };
     let mut bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
@@ -172,6 +196,7 @@ fn more_services_than_a_datagram_holds_is_too_long() {
     let request = Request {
         level: 0,
         token: None,
+        behalf: None,
         ask: Ask::Ping { services },
     };
     assert!(encode_request(&request, 100, 0).is_err());
@@ -179,26 +204,32 @@ fn more_services_than_a_datagram_holds_is_too_long() {
 
 /// One message of every kind with every field set to something.
 fn specimens() -> Vec<Message> {
+    let token = Some(Token([0xcc; TOKEN_LEN]));
+    let asks = asks().into_iter().map(|ask| {
+        Message::Request(Request {
+            level: 0,
+            token,
+            behalf: None,
+            ask,
+        })
+    });
+    let says = says().into_iter().map(|say| {
+        Message::Reply(Reply {
+            level: 0,
+            token,
+            say,
+        })
+    });
+    asks.chain(says).collect()
+}
+
+fn asks() -> [Ask; 8] {
     let (key, value) = (Key::from_bytes([0xaa; 20]), b"value".to_vec());
     let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
-    let v6 = "[2001:db8::1]:7401".parse().unwrap();
+    let to = "[2001:db8::1]:7401".parse().unwrap();
     let services = vec![("http".to_owned(), addr)];
-    let contacts = vec![
-        Contact { addr, age: ttl },
-        Contact {
-            addr: v6,
-            age: Duration::ZERO,
-        },
-    ];
-    let held = Value {
-        bytes: value.clone(),
-        ttl,
-        publisher: NodeId::from_bytes([0xbb; 20]),
-    };
-    let asks = [
-        Ask::Ping {
-            services: services.clone(),
-        },
+    [
+        Ask::Ping { services },
         Ask::Find { target: key },
         Ask::Get { key, want: 4 },
         Ask::Put {
@@ -208,8 +239,27 @@ fn specimens() -> Vec<Message> {
         },
         Ask::Claim { key, value, ttl },
         Ask::Withdraw { key },
-    ];
-    let says = [
+        Ask::Offer { key, ttl },
+        Ask::Relay {
+            to,
+            ask: Box::new(Ask::Withdraw { key }),
+        },
+    ]
+}
+
+fn says() -> [Say; 8] {
+    let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
+    let v6 = "[2001:db8::1]:7401".parse().unwrap();
+    let services = vec![("http".to_owned(), addr)];
+    let contact = |addr, age, level| Contact { addr, age, level };
+    let contacts = vec![contact(addr, ttl, 2), contact(v6, Duration::ZERO, 0)];
+    let held = Value {
+        bytes: b"value".to_vec(),
+        ttl,
+        publisher: NodeId::from_bytes([0xbb; 20]),
+        level: 0,
+    };
+    [
         Say::Pong {
             seen: addr,
             boot: 7,
@@ -222,29 +272,15 @@ fn specimens() -> Vec<Message> {
             values: vec![held],
             held: 1,
             loaded: true,
+            full: true,
             contacts,
         },
         Say::Stored,
         Say::Granted,
         Say::Withdrawn,
         Say::Refused(Refusal::Token),
-    ];
-    let token = Some(Token([0xcc; TOKEN_LEN]));
-    let asks = asks.into_iter().map(|ask| {
-        Message::Request(Request {
-            level: 0,
-            token,
-            ask,
-        })
-    });
-    let says = says.into_iter().map(|say| {
-        Message::Reply(Reply {
-            level: 0,
-            token,
-            say,
-        })
-    });
-    asks.chain(says).collect()
+        Say::Relayed(Box::new(Say::Granted)),
+    ]
 }
 
 /// The bytes of every kind stand in `golden.hex`: another implementation can be checked against
@@ -262,4 +298,42 @@ fn every_kind_has_the_golden_bytes() {
         assert_eq!(decode(kind.code(), &bytes), Ok(message));
     }
     assert_eq!(lines, include_str!("golden.hex"));
+}
+
+#[test]
+fn a_request_on_behalf_of_another_says_so_critically() {
+    let request = Request {
+        level: 0,
+        token: None,
+        behalf: Some("192.0.2.9:7400".parse().unwrap()),
+        ask: Ask::Withdraw { key: Key::ZERO },
+    };
+    let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
+    assert_eq!(
+        bytes[21], 0x84,
+        "an old node drops what it cannot understand"
+    );
+    let read = decode(Kind::Withdraw.code(), &bytes);
+    assert_eq!(read, Ok(Message::Request(request)));
+}
+
+#[test]
+fn a_relay_of_a_relay_is_no_message() {
+    let to = "192.0.2.9:7400".parse().unwrap();
+    let mut ask = Ask::Withdraw { key: Key::ZERO };
+    for _ in 0..2 {
+        let ask_inside = Box::new(ask);
+        ask = Ask::Relay {
+            to,
+            ask: ask_inside,
+        };
+    }
+    let request = Request {
+        level: 0,
+        token: None,
+        behalf: None,
+        ask,
+    };
+    let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
+    assert!(decode(Kind::Relay.code(), &bytes).is_err());
 }

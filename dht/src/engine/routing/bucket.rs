@@ -1,7 +1,12 @@
-//! One bucket and its replacement rule: who answered first stays as long as it answers.
+//! One bucket and its replacement rule: the old half stays as long as it answers, the other half
+//! goes to whoever is near.
 //!
-//! Old live nodes are the ones likeliest to stay (Kademlia §2.2), so a newcomer to a full bucket
-//! only takes the place of one that failed.
+//! Old live nodes are the ones likeliest to stay (Kademlia §2.2), and what keeps the two sides of an
+//! ocean linked. Near ones make every hop cheaper (proximity selection). So a newcomer to a full
+//! bucket takes the place of one that failed, or else of the farthest of the younger half if it is
+//! clearly nearer than that.
+
+use std::time::Duration;
 
 use common::ids::NodeId;
 
@@ -20,6 +25,15 @@ pub enum Offer {
     Full,
 }
 
+/// What is known of a node that is in a bucket or wants to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// It does not answer.
+    pub failed: bool,
+    /// How far it is, if measured.
+    pub rtt: Option<Duration>,
+}
+
 /// Nodes at one distance, the longest known first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bucket {
@@ -35,7 +49,7 @@ impl Bucket {
         &mut self,
         entry: Entry,
         width: usize,
-        failed: impl Fn(NodeId) -> bool,
+        standing: impl Fn(NodeId) -> Standing,
     ) -> Offer {
         if self.entries.iter().any(|held| held.id == entry.id) {
             return Offer::Known;
@@ -44,12 +58,30 @@ impl Bucket {
             self.entries.push(entry);
             return Offer::Added;
         }
-        let Some(at) = self.entries.iter().position(|held| failed(held.id)) else {
+        let failed = self
+            .entries
+            .iter()
+            .position(|held| standing(held.id).failed);
+        let Some(at) = failed.or_else(|| self.farther(entry.id, width, standing)) else {
             return Offer::Full;
         };
         let replaced = self.entries.remove(at);
         self.entries.push(entry);
         Offer::Replaced(replaced.id)
+    }
+
+    /// The farthest of the younger half, if `id` takes under three quarters of its time.
+    fn farther(
+        &self,
+        id: NodeId,
+        width: usize,
+        standing: impl Fn(NodeId) -> Standing,
+    ) -> Option<usize> {
+        let near = standing(id).rtt?;
+        let young = self.entries.iter().enumerate().skip(width.div_ceil(2));
+        let measured = young.filter_map(|(at, held)| Some((standing(held.id).rtt?, at)));
+        let (far, at) = measured.max()?;
+        (near * 4 < far * 3).then_some(at)
     }
 
     pub(super) fn remove(&mut self, id: NodeId) -> bool {
@@ -76,15 +108,43 @@ mod tests {
     #[test]
     fn the_old_stay_while_they_answer() {
         let mut bucket = Bucket::default();
-        assert_eq!(bucket.offer(entry(1), 2, |_| false), Offer::Added);
-        assert_eq!(bucket.offer(entry(2), 2, |_| false), Offer::Added);
-        assert_eq!(bucket.offer(entry(1), 2, |_| false), Offer::Known);
-        assert_eq!(bucket.offer(entry(3), 2, |_| false), Offer::Full);
-        let failed = |id| id == entry(1).id;
+        let fine = |_| Standing::default();
+        assert_eq!(bucket.offer(entry(1), 2, fine), Offer::Added);
+        assert_eq!(bucket.offer(entry(2), 2, fine), Offer::Added);
+        assert_eq!(bucket.offer(entry(1), 2, fine), Offer::Known);
+        assert_eq!(bucket.offer(entry(3), 2, fine), Offer::Full);
+        let failed = |id| Standing {
+            failed: id == entry(1).id,
+            rtt: None,
+        };
         assert_eq!(
             bucket.offer(entry(3), 2, failed),
             Offer::Replaced(entry(1).id)
         );
         assert_eq!(bucket.entries(), [entry(2), entry(3)]);
+    }
+
+    #[test]
+    fn the_younger_half_goes_to_the_near_and_the_older_stays() {
+        let far = |n: u16| Duration::from_millis(if n < 4 { 100 } else { 80 - u64::from(n) });
+        let standing = |id| Standing {
+            failed: false,
+            rtt: (0..20).find(|n| entry(*n).id == id).map(far),
+        };
+        let mut bucket = Bucket::default();
+        for n in 0..4 {
+            bucket.offer(entry(n), 4, standing);
+        }
+        assert_eq!(
+            bucket.offer(entry(10), 4, standing),
+            Offer::Replaced(entry(3).id)
+        );
+        assert_eq!(
+            bucket.offer(entry(11), 4, standing),
+            Offer::Replaced(entry(2).id)
+        );
+        // Not near enough to be worth a change.
+        assert_eq!(bucket.offer(entry(12), 4, standing), Offer::Full);
+        assert_eq!(bucket.entries(), [entry(0), entry(1), entry(10), entry(11)]);
     }
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use common::ids::{Distance, Key, NodeId};
 
 use bucket::Bucket;
-pub use bucket::Offer;
+pub use bucket::{Offer, Standing};
 
 /// A node and where it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -73,8 +73,8 @@ impl Table {
         id != self.own_id && bucket.is_none_or(|bucket| bucket.entries().len() < self.width)
     }
 
-    /// A node that answered just now. `failed` says which nodes may be replaced.
-    pub fn offer(&mut self, entry: Entry, failed: impl Fn(NodeId) -> bool) -> Offer {
+    /// A node that answered just now. `standing` says which nodes it may replace.
+    pub fn offer(&mut self, entry: Entry, standing: impl Fn(NodeId) -> Standing) -> Offer {
         if entry.id == self.own_id {
             return Offer::Full;
         }
@@ -82,7 +82,7 @@ impl Table {
         self.buckets
             .entry(index)
             .or_default()
-            .offer(entry, self.width, failed)
+            .offer(entry, self.width, standing)
     }
 
     /// Takes a node out. Says whether it was there.
@@ -96,6 +96,16 @@ impl Table {
             self.buckets.remove(&index);
         }
         removed
+    }
+
+    /// The nodes that share more leading bits with `target` than this one does: those that a
+    /// splice step may go to.
+    pub fn toward(&self, target: &Key) -> impl Iterator<Item = Entry> {
+        let index = self.own.distance(target).leading_zeros();
+        let bucket = self.buckets.get(&index);
+        bucket
+            .into_iter()
+            .flat_map(|bucket| bucket.entries().iter().copied())
     }
 
     /// The `count` nodes closest to `target` for which `usable` holds, closest first.
@@ -118,29 +128,27 @@ impl Table {
         best.into_iter().map(|(_, entry)| entry).collect()
     }
 
-    /// Estimated nodes at this level, this one included, from how densely ids lie around ours:
-    /// exact while the table has room for everyone.
+    /// Estimated nodes at this level, this one included: exact while the table has room for
+    /// everyone. A full bucket stands for as many nodes as lie nearer than it, which is how many
+    /// there are where ids are spread evenly.
     #[must_use]
     pub fn size_estimate(&self) -> u32 {
-        let near = self.closest(&self.own, self.width, |_| true);
-        let count = self.len();
-        let (Some(last), true) = (near.last(), count > self.width) else {
-            return u32::try_from(count + 1).unwrap_or(u32::MAX);
-        };
-        // `width` nodes lie within the distance of the last one, out of 2^64 equal shares.
-        let [a, b, c, d, e, f, g, h, ..] = xor(last.id.as_bytes(), self.own.as_bytes());
-        let within = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) + 1;
-        let total = (near.len() as u128 * (1 << 64)) / within;
-        u32::try_from(total.max(count as u128 + 1)).unwrap_or(u32::MAX)
+        let nearest_first = self.buckets.values().rev();
+        nearest_first.fold(1, |nearer: u32, bucket| {
+            let held = bucket.entries().len();
+            let held_here = u32::try_from(held).unwrap_or(u32::MAX);
+            let here = if held < self.width {
+                held_here
+            } else {
+                held_here.max(nearer)
+            };
+            nearer.saturating_add(here)
+        })
     }
 
     fn index(&self, id: NodeId) -> u32 {
         id.distance(&self.own).leading_zeros()
     }
-}
-
-fn xor(a: &[u8; 20], b: &[u8; 20]) -> [u8; 20] {
-    std::array::from_fn(|n| a[n] ^ b[n])
 }
 
 #[cfg(test)]
@@ -158,7 +166,7 @@ mod tests {
     fn full(nodes: u16) -> Table {
         let mut table = Table::new(entry(0).id, 8);
         for n in 1..=nodes {
-            table.offer(entry(n), |_| false);
+            table.offer(entry(n), |_| Standing::default());
         }
         table
     }
@@ -176,7 +184,8 @@ mod tests {
     #[test]
     fn never_holds_itself_and_is_logarithmic() {
         let mut table = full(1_000);
-        assert_eq!(table.offer(entry(0), |_| false), Offer::Full);
+        let fine = |_| Standing::default();
+        assert_eq!(table.offer(entry(0), fine), Offer::Full);
         assert!(table.len() < 8 * 12, "{} nodes", table.len());
         assert!(!table.has_room(entry(0).id));
     }
@@ -193,6 +202,7 @@ mod tests {
     fn estimates_the_size_of_the_network() {
         assert_eq!(full(0).size_estimate(), 1);
         assert_eq!(full(3).size_estimate(), 4);
+        assert_eq!(full(12).size_estimate(), 13);
         let estimate = full(1_000).size_estimate();
         assert!((300..3_000).contains(&estimate), "{estimate}");
     }

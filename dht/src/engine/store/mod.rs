@@ -5,6 +5,7 @@
 //! newcomer is refused with the name of the bound. So long pointers displace short ones even at
 //! high insertion rates (CORAL's rule), and a flood of short ones displaces nothing.
 
+mod spill;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::ids::{Key, NodeId};
 use common::limits::VALUE_MAX;
+
+pub use spill::Spill;
 
 use super::config::StoreConfig;
 use crate::refusal::Refusal;
@@ -30,7 +33,7 @@ struct Held {
     until: Moment,
 }
 
-/// The store of one node at one level.
+/// The store of one node, for all levels: what was put inside a cluster is found by whoever passes.
 #[derive(Clone, Debug)]
 pub struct Store {
     config: StoreConfig,
@@ -132,8 +135,19 @@ impl Store {
             bytes: held.bytes.to_vec(),
             ttl: held.until.since(now),
             publisher: held.publisher,
+            level: 0,
         };
         live.into_iter().map(value).collect()
+    }
+
+    /// Whether `key` has its values, not counting those of `except`: enough of them, the best all
+    /// lasting at least half as long as a new one of `ttl` would.
+    #[must_use]
+    pub fn is_full(&self, now: Moment, key: Key, ttl: Duration, except: NodeId) -> bool {
+        let lasting = now + ttl.min(self.config.ttl_max) / 2;
+        let held = self.keys.get(&key).into_iter().flatten();
+        let good = held.filter(|held| held.publisher != except && held.until >= lasting);
+        good.count() >= self.config.full
     }
 
     /// Forgets the value of `publisher` under `key`. Says whether there was one.

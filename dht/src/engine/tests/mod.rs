@@ -2,5 +2,7 @@
 
 mod gate;
 mod index;
+mod levels;
 mod life;
+mod spread;
 mod world;

@@ -1,6 +1,6 @@
 //! A network in memory: latency, loss, duplication, deaths; one seed decides all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,20 @@ pub(super) struct Sins {
     pub(super) twice: usize,
     /// Least one-way latency; each datagram takes up to as much again.
     pub(super) latency: Duration,
+    /// Round trips between and inside sites, instead of `latency`: node `n` is at site `n % 3`.
+    pub(super) sites: Option<[[u64; 3]; 3]>,
+}
+
+/// Two sites of one continent and one across an ocean, in milliseconds.
+pub(super) const SITES: [[u64; 3]; 3] = [[5, 40, 150], [40, 5, 150], [150, 150, 5]];
+
+/// The number of the node at `addr`.
+pub(super) fn number(addr: SocketAddr) -> usize {
+    let SocketAddr::V4(addr) = addr else {
+        panic!("{addr}")
+    };
+    let [_, _, high, low] = addr.ip().octets();
+    usize::from(u16::from_be_bytes([high, low]))
 }
 
 pub(super) struct World {
@@ -67,6 +81,8 @@ pub(super) struct World {
     pub(super) events: Vec<(SocketAddr, Event)>,
     pub(super) log: Vec<Sent>,
     pub(super) sins: Sins,
+    /// Pairs that cannot reach each other, both ways round.
+    pub(super) broken: BTreeSet<(usize, usize)>,
     network: Arc<Network>,
     rng: Generator,
     queue: BTreeMap<(Moment, u64), Happening>,
@@ -86,7 +102,9 @@ impl World {
                 loss: 0,
                 twice: 0,
                 latency: ms(5),
+                sites: None,
             },
+            broken: BTreeSet::new(),
             network: network(7, 1),
             rng: Generator::from_seed(seed),
             queue: BTreeMap::new(),
@@ -98,19 +116,19 @@ impl World {
     /// A world of `n` nodes that joined through the first and have settled.
     pub(super) fn of(seed: u64, n: usize) -> Self {
         let mut world = Self::new(seed);
-        for node in 0..n {
-            let seeds = if node == 0 { vec![] } else { vec![addr(0)] };
-            world.add(
-                node,
-                Config {
-                    seeds,
-                    ..Config::default()
-                },
-            );
-            world.run(ms(20));
-        }
+        world.grow(n, &Config::default());
         world.run(secs(10));
         world
+    }
+
+    /// Adds nodes until there are `n`, all joined through the first.
+    pub(super) fn grow(&mut self, n: usize, config: &Config) {
+        for node in self.nodes.len()..n {
+            let seeds = if node == 0 { vec![] } else { vec![addr(0)] };
+            let config = config.clone();
+            self.add(node, Config { seeds, ..config });
+            self.run(ms(20));
+        }
     }
 
     pub(super) fn add(&mut self, n: usize, config: Config) {
@@ -293,12 +311,28 @@ impl World {
 
     fn transmit(&mut self, sent: Sent) {
         self.log.push(sent.clone());
+        let pair = (number(sent.from), number(sent.to));
+        let swapped = (pair.1, pair.0);
+        if self.broken.contains(&pair) || self.broken.contains(&swapped) {
+            return;
+        }
         let copies = 1 + usize::from(self.rng.below(100) < self.sins.twice);
         for _ in 0..copies {
             if self.rng.below(100) >= self.sins.loss {
-                let latency = self.sins.latency + self.rng.jitter(self.sins.latency);
+                let latency = self.latency(&sent);
                 self.push(self.now + latency, Happening::Datagram(sent.clone()));
             }
+        }
+    }
+
+    fn latency(&mut self, sent: &Sent) -> Duration {
+        let (from, to) = (number(sent.from) % 3, number(sent.to) % 3);
+        match self.sins.sites {
+            Some(matrix) => {
+                let half = Duration::from_micros(500 * matrix[from][to]);
+                half + self.rng.jitter(half / 20)
+            }
+            None => self.sins.latency + self.rng.jitter(self.sins.latency),
         }
     }
 

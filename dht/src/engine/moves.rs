@@ -1,0 +1,253 @@
+//! Moving between clusters: looking at the own membership, measuring a better cluster, switching.
+//!
+//! Decisions are [`cluster`](super::cluster)'s. This file gathers what they need from the peers
+//! remembered, measures a better cluster by routing to random keys in it before a switch, and
+//! carries the switch out. Neighbours see it in the next header and reconsider (avalanche merge).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::ids::{ClusterId, Key};
+
+use super::cluster::{Decision, Kept, Membership, Moved, Trial, View, decide, judge};
+use super::liveness::Peer;
+use super::lookup::{Goal, Span, Task};
+use super::node::Node;
+use super::output::Event;
+use super::routing::Entry;
+use super::work::Owner;
+
+/// Walks to random keys through a cluster before a switch.
+const TRIAL_WALKS: u8 = 2;
+
+/// Time a trial's walks have.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A peer's word about its clusters counts for so long after it was last heard.
+const WORD_COUNTS_FOR: Duration = Duration::from_secs(900);
+
+/// Nodes told of a switch at once: the first of the new cluster and of the old one.
+const TOLD: usize = 16;
+
+impl Node {
+    /// Arms the first look at every level: the node has met somebody.
+    pub(super) fn look_at_levels(&mut self, now: Moment) {
+        let mut rng = self.rng.child();
+        for membership in &mut self.memberships {
+            membership.look_soon(now, &mut rng);
+        }
+    }
+
+    /// When a membership is to be looked at next.
+    pub(super) fn next_look(&self) -> Option<Moment> {
+        self.memberships.iter().filter_map(|m| m.due).min()
+    }
+
+    /// Looks at every membership that is due.
+    pub(super) fn handle_looks(&mut self, now: Moment) {
+        for level in 1..=self.innermost() {
+            let due = |m: &Membership| m.due.is_some_and(|due| due <= now);
+            if self
+                .memberships
+                .get(usize::from(level) - 1)
+                .is_some_and(due)
+            {
+                self.look(now, level);
+            }
+        }
+    }
+
+    fn look(&mut self, now: Moment, level: u8) {
+        let (every, mut rng) = (self.config.levels.reconsider, self.rng.child());
+        let views = self.views(now, level);
+        let Some(membership) = self.membership(level) else {
+            return;
+        };
+        membership.looked(now, every, &mut rng);
+        if membership.trial.is_some() {
+            membership.kept = Kept::Trying;
+            return;
+        }
+        let (own, others) = views;
+        match decide(&own, &others, &membership.rejected) {
+            Decision::Stay(kept) => membership.kept = kept,
+            Decision::Move(why, view) if judge::is_sure(&view) => {
+                self.switch(now, level, (view.cluster, view.age), why);
+            }
+            Decision::Move(why, view) => {
+                membership.kept = Kept::Trying;
+                membership.trial = Some(Trial {
+                    cluster: view.cluster,
+                    why,
+                    walks: TRIAL_WALKS,
+                });
+                for _ in 0..TRIAL_WALKS {
+                    self.try_walk(now, level, view.cluster);
+                }
+            }
+            Decision::Alone => {
+                let alone = ClusterId::from_bytes(rng.bytes());
+                self.switch(now, level, (alone, Duration::ZERO), Moved::Split);
+            }
+        }
+    }
+
+    /// The own cluster and the others of `level`, as the peers remembered show them.
+    fn views(&self, now: Moment, level: u8) -> (View, Vec<View>) {
+        let Some(membership) = level
+            .checked_sub(1)
+            .and_then(|n| self.memberships.get(usize::from(n)))
+        else {
+            return (View::default(), Vec::new());
+        };
+        let mut own = View {
+            cluster: membership.cluster,
+            age: now.since(membership.founded),
+            ..View::default()
+        };
+        let mut sizes = BTreeMap::from([(own.cluster, vec![membership.size])]);
+        let mut others: BTreeMap<ClusterId, View> = BTreeMap::new();
+        let counts = |peer: &Peer| {
+            let heard = peer.heard.is_some_and(|at| now.since(at) < WORD_COUNTS_FOR);
+            heard && !peer.has_failed()
+        };
+        for (_, peer) in self.peers.iter().filter(|(_, peer)| counts(peer)) {
+            let Some(info) = peer.levels.get(usize::from(level)) else {
+                continue;
+            };
+            let view = if info.cluster == own.cluster {
+                &mut own
+            } else {
+                others.entry(info.cluster).or_default()
+            };
+            let age = Duration::from_secs(u64::from(info.age_s));
+            view.cluster = info.cluster;
+            view.age = view.age.max(age);
+            sizes.entry(info.cluster).or_default().push(info.size);
+            if let Some(least) = peer.rtt.least() {
+                view.measured += 1;
+                view.near += u32::from(least < membership.threshold);
+            }
+        }
+        let mut median = |id: ClusterId| {
+            let sizes = sizes.entry(id).or_default();
+            sizes.sort_unstable();
+            sizes.get(sizes.len() / 2).copied().unwrap_or(1)
+        };
+        own.size = median(own.cluster);
+        let sized = |view: View| View {
+            size: median(view.cluster),
+            ..view
+        };
+        (own, others.into_values().map(sized).collect())
+    }
+
+    /// A walk to a random key through `cluster`, so that its members are measured.
+    fn try_walk(&mut self, now: Moment, level: u8, cluster: ClusterId) {
+        let key = Key::from_bytes(self.rng.bytes());
+        let members = self.peers.iter().filter(|(_, peer)| {
+            peer.cluster(level) == Some(cluster) && !peer.has_failed() && peer.heard.is_some()
+        });
+        let mut start: Vec<_> = members
+            .map(|(id, peer)| Entry {
+                id,
+                addr: peer.addr,
+            })
+            .collect();
+        start.sort_by_key(|entry| entry.id.distance(&key));
+        start.truncate(super::work::START);
+        let leads = start.into_iter().map(|entry| self.lead(entry, level, None));
+        let leads: Vec<_> = leads.collect();
+        let span = Span {
+            innermost: level,
+            outermost: level,
+        };
+        let (config, own) = (self.config.lookup, self.own);
+        let task = Task::new(&config, (key, span), own, false, Goal::Find, leads);
+        let owner = Owner::Trial(level, cluster);
+        self.start(now, task, (owner, now + TRIAL_DEADLINE));
+    }
+
+    /// A walk of a trial is over. After the last one the cluster is judged by all that was met.
+    pub(super) fn trial_walked(&mut self, now: Moment, level: u8, cluster: ClusterId) {
+        let Some(membership) = self.membership(level) else {
+            return;
+        };
+        let Some(trial) = membership.trial.as_mut().filter(|t| t.cluster == cluster) else {
+            return;
+        };
+        trial.walks = trial.walks.saturating_sub(1);
+        if trial.walks > 0 {
+            return;
+        }
+        let why = trial.why;
+        membership.trial = None;
+        let (_, others) = self.views(now, level);
+        let met = others.iter().find(|view| view.cluster == cluster);
+        let near = met.filter(|view| judge::acceptable(view)).copied();
+        match (near, self.membership(level)) {
+            (Some(view), _) => self.switch(now, level, (cluster, view.age), why),
+            (None, Some(membership)) => {
+                membership.rejected.insert(cluster);
+                membership.kept = Kept::TrialFar;
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn switch(&mut self, now: Moment, level: u8, to: (ClusterId, Duration), why: Moved) {
+        let mut told: Vec<_> = self
+            .table_at(level)
+            .map(|table| table.iter().take(TOLD).collect())
+            .unwrap_or_default();
+        for entry in &told {
+            if let Some(peer) = self.peers.at_mut(entry.id) {
+                peer.tabled &= !(1 << level);
+            }
+        }
+        let bit = 1 << level;
+        let mut members = Vec::new();
+        for (id, peer) in self.peers.iter() {
+            let member = peer.cluster(level) == Some(to.0) && !peer.has_failed();
+            if member && peer.heard.is_some() {
+                let addr = peer.addr;
+                members.push(Entry { id, addr });
+            } else if peer.tabled & bit != 0 {
+                let addr = peer.addr;
+                told.push(Entry { id, addr });
+            }
+        }
+        for entry in &told {
+            if let Some(peer) = self.peers.at_mut(entry.id) {
+                peer.tabled &= !bit;
+            }
+        }
+        let mut rng = self.rng.child();
+        let every = self.config.levels.reconsider;
+        if let Some(membership) = self.membership(level) {
+            membership.enter(now, to, why);
+            membership.looked(now, every, &mut rng);
+        }
+        for entry in &members {
+            self.tabulate(level, *entry);
+        }
+        self.stats.moved.count(why);
+        let size = self
+            .memberships
+            .get(usize::from(level) - 1)
+            .map_or(1, |m| m.size);
+        self.event(Event::ClusterChanged {
+            level,
+            cluster: to.0,
+            size,
+            why,
+        });
+        // Both sides shall know soon: the old neighbours may follow, the new ones route here.
+        told.truncate(TOLD);
+        for entry in members.into_iter().take(TOLD).chain(told) {
+            self.probe(now, entry);
+        }
+        self.refresh_soon(now);
+    }
+}

@@ -1,0 +1,204 @@
+//! When a node says "not here": how often each key is asked for, and what leaks past a hot one.
+//!
+//! A node is *loaded* for a key when it had more than `beta` requests for it within a minute. A
+//! loaded node that is also full turns stores away, all but one per leak interval: that one passes
+//! on, and refreshes the nodes nearer the key (NSDI'04 §3). Counts only; what is held is `store`'s.
+
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::expiring::ExpiringMap;
+use common::ids::Key;
+
+/// The window that `beta` is about.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Events in the last minute, from two half-overlapping windows: the whole of the present one and
+/// the share of the one before that is still within a minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Rate {
+    began: Moment,
+    current: u32,
+    before: u32,
+}
+
+impl Rate {
+    const fn new(now: Moment) -> Self {
+        Self {
+            began: now,
+            current: 0,
+            before: 0,
+        }
+    }
+
+    fn roll(&mut self, now: Moment) {
+        let age = now.since(self.began);
+        if age < MINUTE {
+            return;
+        }
+        self.before = if age < 2 * MINUTE { self.current } else { 0 };
+        self.current = 0;
+        // Windows stay aligned, so that a steady stream is never counted twice.
+        self.began = if age < 2 * MINUTE {
+            self.began + MINUTE
+        } else {
+            now
+        };
+    }
+
+    fn count(&mut self, now: Moment) {
+        self.roll(now);
+        self.current = self.current.saturating_add(1);
+    }
+
+    fn within_a_minute(&mut self, now: Moment) -> u32 {
+        self.roll(now);
+        let left = MINUTE.saturating_sub(now.since(self.began)).as_millis();
+        let share = u128::from(self.before) * left / MINUTE.as_millis();
+        self.current
+            .saturating_add(u32::try_from(share).unwrap_or(u32::MAX))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    requests: Rate,
+    stores: Rate,
+    leaked: Option<Moment>,
+}
+
+/// The load of every key lately asked for, at most so many; of too many, the one asked for longest
+/// ago is forgotten and counts as cold.
+#[derive(Clone, Debug)]
+pub struct Spill {
+    beta: u32,
+    leak_every: Duration,
+    loads: ExpiringMap<Key, Load>,
+}
+
+impl Spill {
+    /// Nothing asked for yet. `beta` requests per minute and key; one store in `leak_every` passes
+    /// a loaded node; `keys` remembered.
+    #[must_use]
+    pub fn new(beta: u32, leak_every: Duration, keys: usize) -> Self {
+        Self {
+            beta,
+            leak_every,
+            loads: ExpiringMap::new(keys),
+        }
+    }
+
+    /// Keys remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.loads.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.loads.is_empty()
+    }
+
+    /// One more request for `key`. Says whether the node is loaded for it.
+    pub fn asked(&mut self, now: Moment, key: Key) -> bool {
+        let beta = self.beta;
+        self.change(now, key, |load| {
+            load.requests.count(now);
+            load.requests.within_a_minute(now) > beta
+        })
+    }
+
+    /// One more attempt to store under `key`. Says whether the node is loaded, except to the one
+    /// attempt per leak interval that shall pass.
+    pub fn offered(&mut self, now: Moment, key: Key) -> bool {
+        let (beta, every) = (self.beta, self.leak_every);
+        self.change(now, key, |load| {
+            load.requests.count(now);
+            if load.requests.within_a_minute(now) <= beta {
+                return false;
+            }
+            let due = load.leaked.is_none_or(|last| now.since(last) >= every);
+            if due {
+                load.leaked = Some(now);
+            }
+            !due
+        })
+    }
+
+    /// A value is about to be stored under `key`. Says whether that is one too many in a minute
+    /// for a node that is full: others got in first.
+    pub fn stores(&mut self, now: Moment, key: Key) -> bool {
+        let beta = self.beta;
+        self.change(now, key, |load| {
+            load.stores.count(now);
+            load.stores.within_a_minute(now) > beta
+        })
+    }
+
+    fn change<T>(&mut self, now: Moment, key: Key, change: impl FnOnce(&mut Load) -> T) -> T {
+        while self.loads.expire(now).is_some() {}
+        let mut load = self.loads.remove(&key).unwrap_or(Load {
+            requests: Rate::new(now),
+            stores: Rate::new(now),
+            leaked: None,
+        });
+        let said = change(&mut load);
+        self.loads.insert(key, load, now + 2 * MINUTE);
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key::from_bytes([1; 20]);
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1_000)
+    }
+
+    fn spill() -> Spill {
+        Spill::new(12, Duration::from_secs(5), 3)
+    }
+
+    #[test]
+    fn is_loaded_by_the_thirteenth_request_of_a_minute_and_recovers() {
+        let mut spill = spill();
+        for _ in 0..12 {
+            assert!(!spill.asked(at(10), KEY));
+        }
+        assert!(spill.asked(at(11), KEY));
+        assert!(!spill.asked(at(200), KEY));
+    }
+
+    #[test]
+    fn a_steady_stream_at_the_limit_never_loads_and_just_above_it_does() {
+        let mut spill = spill();
+        assert!((0..200).all(|n| !spill.asked(at(n * 6), KEY)));
+        let mut faster = Spill::new(12, Duration::from_secs(5), 3);
+        assert!((0..200).any(|n| faster.asked(at(n * 4), KEY)));
+    }
+
+    #[test]
+    fn one_store_in_five_seconds_passes_a_loaded_node() {
+        let mut spill = spill();
+        (0..12).for_each(|_| assert!(!spill.offered(at(0), KEY)));
+        let passed = (0..6_000u64)
+            .filter(|n| !spill.offered(Moment::from_millis(1_000 + n * 10), KEY))
+            .count();
+        assert_eq!(passed, 12, "beta a minute");
+    }
+
+    #[test]
+    fn keeps_count_of_so_many_keys_only() {
+        let mut spill = spill();
+        for n in 0..9u8 {
+            spill.asked(at(u64::from(n)), Key::from_bytes([n; 20]));
+        }
+        assert_eq!(spill.len(), 3);
+        spill.asked(at(500), KEY);
+        assert_eq!(spill.len(), 1);
+    }
+}
