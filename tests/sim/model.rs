@@ -314,6 +314,7 @@ mod tests {
             bytes: bytes.to_vec(),
             ttl: Duration::from_secs(1),
             publisher: NodeId::ZERO,
+            level: 0,
         };
         Answer::Values {
             values: vec![value],

@@ -27,6 +27,7 @@ fn ping(network: &Network, from: SocketAddr, to: SocketAddr, tx: u64) -> Vec<u8>
     let request = Request {
         level: 0,
         token: None,
+        behalf: None,
         ask,
     };
     let body = encode_request(&request, 1_000, 200).unwrap();

@@ -68,10 +68,12 @@ impl Walks {
         let (sort, key) = match request.ask {
             Ask::Get { key, .. } => (Sort::Get, key),
             Ask::Find { target: key }
+            | Ask::Offer { key, .. }
             | Ask::Put { key, .. }
             | Ask::Claim { key, .. }
             | Ask::Withdraw { key } => (Sort::Place, key),
-            Ask::Ping { .. } => return,
+            // A detour asks on behalf of a walk that has been counted when it was first asked.
+            Ask::Ping { .. } | Ask::Relay { .. } => return,
         };
         let gets = sort == Sort::Get && self.active.contains_key(&(host, sort, key));
         let sort = if gets { Sort::Get } else { Sort::Place };
