@@ -5,6 +5,7 @@
 
 mod summary;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,13 +125,14 @@ pub async fn run(args: DevArgs) -> Outcome {
     home.fill(&plan)?;
 
     let mut fleet = Fleet::default();
+    let staying = Cell::new(None);
     let worked = tokio::select! {
-        // While the cluster stays, a signal is how it is meant to end; `operate` knows.
         biased;
-        worked = operate(&args, plan, &exe, &mut fleet, shutdown.clone()) => worked,
+        worked = operate(&args, plan, &exe, &mut fleet, &staying) => worked,
+        // While the cluster stays, a signal is how it is meant to end.
         () = shutdown.draining() => {
-            say::note("interrupted");
-            Ok(Exit::Failed)
+            say::note(if staying.get().is_some() { "stopping" } else { "interrupted" });
+            Ok(staying.get().unwrap_or(Exit::Failed))
         }
     };
     let hurry = shutdown.abandoned();
@@ -145,13 +147,14 @@ pub async fn run(args: DevArgs) -> Outcome {
     worked
 }
 
-/// Everything between starting and stopping the processes. Returns when it is time to stop.
+/// Everything between starting and stopping the processes. Says in `staying` that only a signal ends
+/// it from now on, and what the exit will be.
 async fn operate(
     args: &DevArgs,
     plan: Plan,
     exe: &Path,
     fleet: &mut Fleet,
-    mut shutdown: Shutdown,
+    staying: &Cell<Option<Exit>>,
 ) -> Outcome {
     let clock = SystemClock::new();
     for planned in &plan.processes {
@@ -193,11 +196,9 @@ async fn operate(
         exit = judged(report.failed() == 0);
     }
     if !args.exit {
+        staying.set(Some(exit));
         say::note("\nrunning; stop it with Ctrl-C");
-        tokio::select! {
-            () = attend(fleet) => {}
-            () = shutdown.draining() => say::note("stopping"),
-        }
+        attend(fleet).await;
     }
     Ok(exit)
 }
