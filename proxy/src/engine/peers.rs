@@ -91,6 +91,23 @@ pub fn rank(
     ranked
 }
 
+/// The word for an answer from a peer that the index found at `level` (0 is the world, higher is
+/// nearer), or that another peer named.
+#[must_use]
+pub const fn word_of(level: Option<u8>) -> &'static str {
+    match level {
+        Some(0) => "peer-L0",
+        Some(1) => "peer-L1",
+        Some(2) => "peer-L2",
+        Some(3) => "peer-L3",
+        Some(4) => "peer-L4",
+        Some(5) => "peer-L5",
+        Some(6) => "peer-L6",
+        Some(7) => "peer-L7",
+        Some(_) | None => "peer",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

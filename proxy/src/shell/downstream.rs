@@ -240,7 +240,7 @@ impl Client {
         let (outcome, detail, before): (_, _, &[HeaderValue]) = match &headed.source {
             Source::Origin => (Outcome::Origin, "origin", &[]),
             Source::Revalidated => (Outcome::Revalidated, "revalidated", &[]),
-            Source::Peer(members) => (Outcome::Peer, "peer-L0", members),
+            Source::Peer(found, members) => (Outcome::Peer, found, members),
             Source::Stale(reason) => (Outcome::Stale, reason.as_str(), &[]),
         };
         self.ctx.metrics.request(if collapsed {

@@ -48,8 +48,9 @@ pub(crate) enum Source {
     Origin,
     /// The origin confirmed the copy that was here.
     Revalidated,
-    /// Another proxy; what it and those before it did, as Cache-Status members.
-    Peer(Vec<HeaderValue>),
+    /// Another proxy: where it was found, and what it and those before it did, as Cache-Status
+    /// members.
+    Peer(&'static str, Vec<HeaderValue>),
     /// The stale copy that was here, since the origin failed for this.
     Stale(FailReason),
 }

@@ -83,11 +83,15 @@ impl IndexLink {
     }
 }
 
+/// At which level of the index each peer was found.
+pub(crate) type Levels = Vec<(SocketAddr, u8)>;
+
 /// Asks who has `key` and claims it if nobody does. Waits as long as the site's heat allows, which
 /// may grow while it waits.
-pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> News {
+pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Levels) {
+    let mut levels = Levels::new();
     let Some(link) = &ctx.index else {
-        return News::NoIndex;
+        return (News::NoIndex, levels);
     };
     let (client, point) = (link.client.clone(), key.index_key());
     let value = link.pointer(Progress::Fetching);
@@ -117,10 +121,13 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> News {
         }
         Ok(Claim::Found(values)) => {
             ctx.metrics.index(IndexOutcome::Found);
-            let pointers: Vec<_> = values
-                .iter()
-                .filter_map(|v| Pointer::parse(&v.bytes))
-                .collect();
+            let mut pointers = Vec::new();
+            for value in &values {
+                if let Some(pointer) = Pointer::parse(&value.bytes) {
+                    levels.push((pointer.peer, value.level));
+                    pointers.push(pointer);
+                }
+            }
             let (own, mut flow) = (Some(link.peer), ctx.flow());
             News::Located(peers::rank(ctx.now(), own, &pointers, flow.blame()))
         }
@@ -133,7 +140,7 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> News {
         // Late or not, the index may hold our claim: it is kept alive or withdrawn like any other.
         ctx.flow().ledger().told(ctx.now(), key.clone(), LEASE);
     }
-    news
+    (news, levels)
 }
 
 const fn outcome_of(error: &ClientError) -> IndexOutcome {

@@ -23,6 +23,7 @@ use crate::engine::announce::LEASE;
 use crate::engine::flow::{Miss, Plan};
 use crate::engine::http::control::RequestDirectives;
 use crate::engine::http::{conditional, hop};
+use crate::engine::peers;
 use crate::engine::pointer::Progress;
 use crate::engine::pursuit::{Act, News, Pursuit};
 use crate::engine::reason::FailReason;
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     /// Whether to send the stale copy's validators; not again after they led nowhere.
     conditional: bool,
     transfer: Option<Transfer>,
+    /// At which level of the index each peer was found.
+    levels: index::Levels,
 }
 
 /// What an act led to.
@@ -60,6 +63,7 @@ impl Task {
             asker,
             conditional: true,
             transfer: None,
+            levels: index::Levels::new(),
         }
     }
 
@@ -82,7 +86,11 @@ impl Task {
 
     async fn carry_out(&mut self, act: Act) -> Step {
         match act {
-            Act::AskIndex => Step::News(index::locate(&self.ctx, &self.asker.key).await),
+            Act::AskIndex => {
+                let (news, levels) = index::locate(&self.ctx, &self.asker.key).await;
+                self.levels = levels;
+                Step::News(news)
+            }
             Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
             Act::Origin => self.ask_origin().await,
             Act::StaleHere(reason) => self.stale_here(reason),
@@ -101,7 +109,9 @@ impl Task {
         match peer::ask(&self.ctx, peer, &self.asker, wish).await {
             Ok(found) => {
                 let promise = peer::promise(&found.upstream.head.headers);
-                let source = Source::Peer(found.members);
+                let level = self.levels.iter().find(|(addr, _)| *addr == peer);
+                let word = peers::word_of(level.map(|(_, level)| *level));
+                let source = Source::Peer(word, found.members);
                 let (upstream, length) = (found.upstream, found.length);
                 // What was here before may be what is wrong: only a whole is one peer's doing.
                 let blamed = Some(peer).filter(|_| self.transfer.is_none());

@@ -123,7 +123,7 @@ async fn join(
             ctx.metrics.peer_request(Served::Fill);
             let Headed { object, source, .. } = headed;
             let before = match &source {
-                Source::Peer(members) => members.as_slice(),
+                Source::Peer(_, members) => members.as_slice(),
                 Source::Origin | Source::Revalidated | Source::Stale(_) => &[],
             };
             let handling = Handling::Forwarded {

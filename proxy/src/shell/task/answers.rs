@@ -34,7 +34,7 @@ impl Task {
         promise: Promise,
     ) -> Result<(), FailReason> {
         let head = &upstream.head;
-        let from_peer = matches!(source, Source::Peer(_));
+        let from_peer = matches!(source, Source::Peer(..));
         let skip = match &self.transfer {
             Some(known) if from_peer => {
                 known.join(head.status, &head.headers, offset, announced)?
