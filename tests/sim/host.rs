@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::wire::secret::Network;
-use dht::engine::{Config, Node, Wish};
+use dht::engine::{Config, Index, Wish};
 
 use crate::clock::NodeClock;
 
@@ -39,7 +39,7 @@ pub(crate) enum Act {
 /// A place for a node, and the node while there is one.
 pub(crate) struct Host {
     /// The engine while the node is up.
-    pub(crate) node: Option<Box<Node>>,
+    pub(crate) node: Option<Box<dyn Index>>,
     /// Whether it belongs to the network that is judged.
     pub(crate) member: bool,
     /// How it is configured, with what it remembers of earlier runs.

@@ -16,7 +16,7 @@ use common::clock::Moment;
 use common::ids::NodeId;
 use common::rng::Generator;
 use common::wire::secret::{Network, NetworkSecret};
-use dht::engine::{Command, Config, Node, Output, Ticket, Wish};
+use dht::engine::{Command, Config, Index, Node, Output, Ticket, Wish};
 
 use crate::checkers::{Checker, Seen};
 use crate::clock::NodeClock;
@@ -338,7 +338,7 @@ impl World {
     }
 
     /// Carries out what an engine wants and puts it back in its place.
-    fn drain(&mut self, host: usize, mut node: Box<Node>, cause: Option<&Parcel>) {
+    fn drain(&mut self, host: usize, mut node: Box<dyn Index>, cause: Option<&Parcel>) {
         while let Some(output) = node.poll_output() {
             match output {
                 Output::Transmit { to, bytes } => {

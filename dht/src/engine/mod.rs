@@ -2,7 +2,7 @@
 //!
 //! # Map
 //!
-//! [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
+//! [`index`] is what an engine is to its caller. [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
 //! `work` runs their walks ([`lookup`]), `levels` keeps the memberships and `moves` changes them
 //! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `view` shows. The
 //! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
@@ -81,6 +81,7 @@ pub mod config;
 mod desk;
 mod exchange;
 pub mod health;
+pub mod index;
 pub mod keep;
 mod levels;
 pub mod liveness;
@@ -107,5 +108,6 @@ mod tests;
 
 pub use command::{Answer, Command, LevelInfo, NodeInfo, Ticket, Wish};
 pub use config::Config;
+pub use index::Index;
 pub use node::Node;
 pub use output::{Event, Output};

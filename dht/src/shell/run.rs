@@ -103,7 +103,7 @@ impl Daemon {
         let rng = Generator::from_system().map_err(|error| runtime(&error))?;
         let clock = SystemClock::new();
         let addr = config.udp_advertise.unwrap_or(bound);
-        let node = Node::new(config.engine, network, addr, rng, clock.moment());
+        let node = Box::new(Node::new(config.engine, network, addr, rng, clock.moment()));
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
         let shared = Arc::new(Shared::new(node, clock, config.node_name));
         Ok(Self {

@@ -11,18 +11,18 @@ use crate::api::{micros, millis};
 use crate::engine::cluster::Membership;
 use crate::engine::message::Service;
 use crate::engine::view::ContactView;
-use crate::engine::{Node, health::Health};
+use crate::engine::{Index, health::Health};
 
 /// The engine, shared between its loop and those who look.
 #[derive(Debug)]
 pub(super) struct Shared {
-    node: Mutex<Node>,
+    node: Mutex<Box<dyn Index>>,
     clock: SystemClock,
     name: String,
 }
 
 impl Shared {
-    pub(super) const fn new(node: Node, clock: SystemClock, name: String) -> Self {
+    pub(super) const fn new(node: Box<dyn Index>, clock: SystemClock, name: String) -> Self {
         Self {
             node: Mutex::new(node),
             clock,
@@ -31,7 +31,7 @@ impl Shared {
     }
 
     /// The engine. Held for one turn or one look, never across a wait.
-    pub(super) fn node(&self) -> MutexGuard<'_, Node> {
+    pub(super) fn node(&self) -> MutexGuard<'_, Box<dyn Index>> {
         self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,14 +75,14 @@ impl Inspect for Shared {
                 "kept": sizes.kept,
             },
             "under_way": { "calls": sizes.calls, "tasks": sizes.tasks },
-            "levels": levels(&node, now),
+            "levels": levels(&**node, now),
             "contacts": node.contacts(now).iter().map(contact).collect::<Vec<_>>(),
         })
     }
 }
 
 /// The memberships, innermost last, and why each is as it is.
-fn levels(node: &Node, now: Moment) -> Vec<Value> {
+fn levels(node: &dyn Index, now: Moment) -> Vec<Value> {
     let shown = (1..).zip(node.memberships());
     let level = |(level, m): (u8, &Membership)| {
         json!({

@@ -44,7 +44,7 @@ impl Bounds {
         }
     }
 
-    fn sampled(&mut self, host: usize, node: &dht::engine::Node) {
+    fn sampled(&mut self, host: usize, node: &dyn dht::engine::Index) {
         let sizes = node.sizes();
         let Config {
             store,

@@ -16,7 +16,7 @@ use common::clock::Moment;
 use common::ids::TxId;
 use common::wire::header::{FIXED_LEN, LEVEL_LEN, TAG_LEN};
 use dht::engine::message::{self, Message};
-use dht::engine::{Answer, Event, Node, Ticket};
+use dht::engine::{Answer, Event, Index, Ticket};
 
 use crate::host::Parcel;
 use crate::model::Model;
@@ -86,7 +86,7 @@ pub(crate) enum Seen<'a> {
         /// Which.
         host: usize,
         /// Its engine.
-        node: &'a Node,
+        node: &'a dyn Index,
     },
     /// A phase of the scenario begins.
     Phase {
