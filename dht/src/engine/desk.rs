@@ -11,11 +11,15 @@ use super::lookup::{Goal, Span, Task};
 use super::message::{Ask, Service};
 use super::node::Node;
 use super::routing::Entry;
-use super::work::Owner;
+use super::work::{Owner, START};
 use crate::refusal::Refusal;
 
 /// Requests under way per task allowed, beyond which clients' pings are refused as busy.
 const CALLS_PER_TASK: usize = 4;
+
+/// What was stored less long ago lies where it was put; later its neighbours may have it too, and
+/// a withdrawal looks for it there.
+const HANDED_ON_AFTER: Duration = Duration::from_secs(10);
 
 /// A walk for more nodes within this time of the last one finds nothing new.
 const WALKED_LATELY: Duration = Duration::from_secs(5);
@@ -48,7 +52,10 @@ impl Node {
                 };
                 self.begin_task(now, (key, span), goal, client, true);
             }
-            Wish::Put { key, value, ttl } => self.begin(now, key, Goal::Put { value, ttl }, client),
+            Wish::Put { key, value, ttl } => match self.keep.stands(now, key, &value, ttl) {
+                Some(copies) => self.answer(ticket, Answer::Stored { copies }),
+                None => self.begin(now, key, Goal::Put { value, ttl }, client),
+            },
             Wish::Claim { key, value, ttl } => {
                 self.begin(now, key, Goal::Claim { value, ttl }, client);
             }
@@ -137,22 +144,24 @@ impl Node {
 
     fn withdraw(&mut self, now: Moment, key: Key, owner: (Owner, Moment)) {
         self.store.withdraw(key, self.own.id);
-        let Some(places) = self.keep.withdrawn(key) else {
+        let Some(own) = self.keep.withdrawn(key) else {
             // Put before a restart, perhaps: look where it would be.
             return self.begin(now, key, Goal::Withdraw, owner);
         };
-        let reachable = |id: &NodeId| {
-            if *id == self.own.id {
-                return Some(self.own);
-            }
-            let peer = self.peers.at(*id).filter(|peer| !peer.has_failed())?;
-            Some(Entry {
-                id: *id,
-                addr: peer.addr,
-            })
+        let dead = |id| {
+            self.peers
+                .at(id)
+                .is_some_and(super::liveness::Peer::has_failed)
         };
-        let places = places.iter().filter_map(reachable).collect();
-        let task = Task::withdraw_from(&self.config.lookup, key, self.own, places);
+        let mut places = own.places;
+        places.retain(|place| place.id == self.own.id || !dead(place.id));
+        let (config, span) = (self.config.lookup, self.span());
+        let task = if now.since(own.stored) < HANDED_ON_AFTER {
+            Task::withdraw_from(&config, key, self.own, places)
+        } else {
+            let start = self.start_of(&key, span, START);
+            Task::withdraw_everywhere(&config, (key, span), self.own, places, start)
+        };
         self.start(now, task, owner);
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::{NodeId, TxId};
+use common::ids::{Key, NodeId, TxId};
 use common::limits::DATAGRAM_MAX;
 use common::wire::header::{self, Header, LevelInfo, body_room};
 
@@ -58,6 +58,13 @@ pub(super) enum Purpose {
     Detour(TaskId, NodeId),
     /// Another node's request.
     Relay(Asker),
+    /// Whether an own value is there.
+    Check(Key),
+    /// A value handed on; `again`: with the token that the first refusal brought.
+    Hand {
+        /// Whether it is the second try.
+        again: bool,
+    },
 }
 
 impl Node {
@@ -66,7 +73,9 @@ impl Node {
         self.peers.meet(to.id, to.addr);
         let attempts = match purpose {
             Purpose::Ping(..) | Purpose::Relay(_) | Purpose::Detour(..) => 2,
-            Purpose::Task(_) | Purpose::Probe => self.config.rpc.attempts.max(1),
+            Purpose::Task(_) | Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
+                self.config.rpc.attempts.max(1)
+            }
         };
         let call = self.calls.start(now, (to, level, ask), purpose, attempts);
         self.attempt(now, call);
@@ -118,7 +127,9 @@ impl Node {
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
         let mut timeout = rtt.timeout(&self.config.rpc, attempts);
         match purpose {
-            Purpose::Probe => timeout = timeout.max(PROBE_PATIENCE),
+            Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
+                timeout = timeout.max(PROBE_PATIENCE);
+            }
             // Half of what is left for the first attempt, all of it for the second.
             Purpose::Ping(_, deadline) => {
                 let left = deadline.since(now);
@@ -173,7 +184,10 @@ impl Node {
             (None, Ask::Find { .. } | Ask::Offer { .. }) => FIND_PADDED,
             (None, Ask::Get { .. }) => DATAGRAM_MAX,
             // A write without a token is refused in fewer bytes than it has.
-            (None, Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. })
+            (
+                None,
+                Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } | Ask::Hand { .. },
+            )
             | (None, Ask::Relay { .. })
             | (Some(_), _) => 0,
         };
@@ -230,6 +244,8 @@ impl Node {
             Purpose::Probe => {}
             Purpose::Ping(ticket, _) => self.pinged(ticket, rtt, reply.say),
             Purpose::Relay(asker) => self.relayed(now, asker, Some(reply.say)),
+            Purpose::Check(key) => self.checked(now, key, id, Some(&reply.say)),
+            Purpose::Hand { again } => self.handed(now, call.to, call.ask, again, &reply.say),
             Purpose::Detour(task, far) => match reply.say {
                 Say::Relayed(say) => {
                     if let Say::Nodes { contacts } | Say::Values { contacts, .. } = &*say {
@@ -268,6 +284,7 @@ impl Node {
             return;
         }
         self.event(Event::ContactAdded(id, addr));
+        self.neighbour_changed(now, id);
         if was_alone {
             self.joined(now, addr);
         }
@@ -297,6 +314,7 @@ impl Node {
         let restarted = peer.boot.replace(boot).is_some_and(|before| before != boot);
         if restarted {
             self.event(Event::ContactRestarted(id, addr));
+            self.neighbour_changed(now, id);
             self.keep.lost(now, id, &mut self.rng);
         }
     }
@@ -378,6 +396,9 @@ impl Node {
             }
             Purpose::Detour(task, far) => self.task_failed(now, task, far),
             Purpose::Relay(asker) => self.relayed(now, asker, None),
+            Purpose::Check(key) => self.checked(now, key, id, None),
+            // Whoever died in turn is replaced when its neighbours notice.
+            Purpose::Hand { .. } => {}
             Purpose::Probe => {
                 self.probes.remove(&id);
                 let doubtful = self
@@ -401,6 +422,7 @@ impl Node {
         if !self.untable_at(0, entry.id) {
             return;
         }
+        self.neighbour_changed(now, entry.id);
         self.stats.contacts_failed += 1;
         self.event(Event::ContactFailed(entry.id, entry.addr));
         if self.table.is_empty() {

@@ -4,7 +4,8 @@
 //!
 //! [`index`] is what an engine is to its caller. [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
 //! `work` runs their walks ([`lookup`]), `levels` keeps the memberships and `moves` changes them
-//! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `view` shows. The
+//! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `hand` gives values
+//! to new neighbours, `tend` looks after own ones, `view` shows. The
 //! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
 //! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
 //! proved its address, [`keep`] what this node's clients have put, [`health`] whether the node does
@@ -80,6 +81,7 @@ pub mod command;
 pub mod config;
 mod desk;
 mod exchange;
+mod hand;
 pub mod health;
 pub mod index;
 pub mod keep;
@@ -97,6 +99,7 @@ pub mod rtt;
 mod serve;
 pub mod stats;
 pub mod store;
+mod tend;
 pub mod timers;
 pub mod token;
 mod upkeep;

@@ -21,6 +21,7 @@ use super::cluster::Membership;
 use super::command::Command;
 use super::config::Config;
 use super::exchange::Purpose;
+use super::hand::Hands;
 use super::health::{Health, SelfTest};
 use super::keep::Keep;
 use super::liveness::Peers;
@@ -70,6 +71,7 @@ pub struct Node {
     pub(super) next_task: u64,
     pub(super) walked: Option<Moment>,
     pub(super) keep: Keep,
+    pub(super) hands: Hands,
     pub(super) test: SelfTest,
     pub(super) health: Health,
     pub(super) services: Vec<Service>,
@@ -139,6 +141,7 @@ impl Node {
             next_task: 0,
             walked: None,
             keep: Keep::new(config.contacts.kept),
+            hands: Hands::default(),
             test: SelfTest::new(config.contacts.self_test_every),
             health: Health::Alone,
             services: Vec::new(),
@@ -253,6 +256,8 @@ impl Node {
             (schedule.announce, Timer::Announce),
             (self.next_look(), Timer::Look),
             (self.keep.next_due(), Timer::Heal),
+            (self.keep.next_check(), Timer::Check),
+            (self.hands.next_due(), Timer::Hand),
             (
                 self.store
                     .next_end()

@@ -121,7 +121,12 @@ impl Node {
     pub(super) const fn behalf(purpose: &Purpose) -> Option<SocketAddr> {
         match purpose {
             Purpose::Relay(asker) => Some(asker.addr),
-            Purpose::Task(_) | Purpose::Probe | Purpose::Ping(..) | Purpose::Detour(..) => None,
+            Purpose::Task(_)
+            | Purpose::Probe
+            | Purpose::Ping(..)
+            | Purpose::Detour(..)
+            | Purpose::Check(_)
+            | Purpose::Hand { .. } => None,
         }
     }
 }

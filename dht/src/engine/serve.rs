@@ -173,7 +173,9 @@ impl Node {
                 None => Say::Refused(Refusal::Level),
             },
             _ if !self.shares(level, who.levels) => Say::Refused(Refusal::Level),
-            Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } if !who.proven => {
+            Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } | Ask::Hand { .. }
+                if !who.proven =>
+            {
                 Say::Refused(Refusal::Token)
             }
             ask => self.perform_on_key(now, (who.id, level), ask),
@@ -203,17 +205,22 @@ impl Node {
                 let want = usize::from(*want).clamp(1, self.config.lookup.returned);
                 let held = values.len();
                 values.truncate(want);
-                self.found_of(now, who, (*key, level), values, (loaded, false), held)
+                let flags = (loaded, false, false);
+                self.found_of(now, who, (*key, level), values, flags, held)
             }
             Ask::Offer { key, ttl } => {
                 let loaded = self.spill.offered(now, *key);
-                let full = self.store.is_full(now, *key, *ttl, who);
+                let crowded = self.spill.is_crowded(now, *key);
+                let full = self.is_full(now, *key, *ttl, who, crowded)
+                    || crowded && !self.spill.lets_in(now, *key);
                 let held = self.store.values(now, *key, Some(who)).len();
-                self.found_of(now, who, (*key, level), Vec::new(), (loaded, full), held)
+                let own = self.store.until(now, *key, who).is_some();
+                let flags = (loaded, full, own);
+                self.found_of(now, who, (*key, level), Vec::new(), flags, held)
             }
             Ask::Put { key, value, ttl } => {
-                let others = who != self.own.id && self.spill.stores(now, *key);
-                if others && self.store.is_full(now, *key, *ttl, who) {
+                let crowded = who != self.own.id && self.spill.stores(now, *key);
+                if crowded && self.is_full(now, *key, *ttl, who, crowded) {
                     return Say::Refused(Refusal::Loaded);
                 }
                 self.hold(now, who, *key, (value, *ttl), Say::Stored)
@@ -232,8 +239,43 @@ impl Node {
                 self.store.withdraw(*key, who);
                 Say::Withdrawn
             }
+            Ask::Hand {
+                key,
+                publisher,
+                value,
+                ttl,
+            } => self.take_over(now, *key, *publisher, (value, *ttl)),
             Ask::Ping { .. } | Ask::Find { .. } | Ask::Relay { .. } => Say::Refused(Refusal::Other),
         }
+    }
+
+    /// Whether `key` has its values without a new one of `who` for `ttl`. Where stores come too
+    /// fast, a value of `who` that is held and lasts counts as well: then it need not be renewed.
+    fn is_full(&self, now: Moment, key: Key, ttl: Duration, who: NodeId, crowded: bool) -> bool {
+        let lasts = |until: Moment| until <= now + ttl && until.since(now) >= ttl / 2;
+        self.store.is_full(now, key, ttl, Some(who))
+            || crowded
+                && self.store.until(now, key, who).is_some_and(lasts)
+                && self.store.is_full(now, key, ttl, None)
+    }
+
+    /// A neighbour hands on a value of `publisher`.
+    fn take_over(
+        &mut self,
+        now: Moment,
+        key: Key,
+        publisher: NodeId,
+        (value, ttl): (&[u8], Duration),
+    ) -> Say {
+        let held = self.store.until(now, key, publisher);
+        if held.is_some_and(|until| until >= now + ttl) {
+            return Say::Stored;
+        }
+        if publisher == self.own.id && self.keep.at(now, key).is_none() {
+            // Taken back here, and not yet everywhere.
+            return Say::Refused(Refusal::Other);
+        }
+        self.hold(now, publisher, key, (value, ttl), Say::Stored)
     }
 
     fn hold(
@@ -260,7 +302,8 @@ impl Node {
     ) -> Say {
         let held = values.len();
         values.truncate(self.config.lookup.returned);
-        self.found_of(now, who, at, values, flags, held)
+        let (loaded, full) = flags;
+        self.found_of(now, who, at, values, (loaded, full, false), held)
     }
 
     fn found_of(
@@ -269,7 +312,7 @@ impl Node {
         who: NodeId,
         (key, level): (Key, u8),
         mut values: Vec<Value>,
-        (loaded, full): (bool, bool),
+        (loaded, full, own): (bool, bool, bool),
         held: usize,
     ) -> Say {
         values.iter_mut().for_each(|value| value.level = level);
@@ -283,6 +326,7 @@ impl Node {
             held: u8::try_from(held).unwrap_or(u8::MAX),
             loaded,
             full,
+            own,
             contacts,
         }
     }
@@ -324,7 +368,7 @@ impl Node {
         }
     }
 
-    fn is_usable(&self, id: NodeId) -> bool {
+    pub(super) fn is_usable(&self, id: NodeId) -> bool {
         self.peers.at(id).is_some_and(|peer| !peer.has_failed())
     }
 

@@ -103,6 +103,10 @@ pub struct Stats {
     pub contacts_failed: u64,
     /// Values put again after a death.
     pub healed: u64,
+    /// Own values looked for where they should be.
+    pub checks: u64,
+    /// Values handed on to neighbours.
+    pub handed: u64,
     /// Own tests passed.
     pub tests_passed: u64,
     /// Own tests failed.

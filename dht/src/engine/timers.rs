@@ -22,6 +22,10 @@ pub enum Timer {
     Announce,
     /// Own values whose storing node died are put again. Armed by a death.
     Heal,
+    /// An own value is looked for where it should be. Armed by what puts it in doubt.
+    Check,
+    /// Values held are handed on. Armed by a change among the nearest nodes.
+    Hand,
     /// A membership is looked at. Armed by the first contact, by each look, and by a neighbour's move.
     Look,
     /// The value that ends first. Armed by the store.
@@ -41,6 +45,8 @@ impl Timer {
             Self::SelfTest => "self_test",
             Self::Announce => "announce",
             Self::Heal => "heal",
+            Self::Check => "check",
+            Self::Hand => "hand",
             Self::Look => "look",
             Self::Expire => "expire",
         }

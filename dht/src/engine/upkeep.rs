@@ -102,7 +102,8 @@ impl Node {
         }
         self.handle_looks(now);
         self.test_if_due(now);
-        self.heal(now);
+        self.tend(now);
+        self.hand_on(now);
         if due(self.store.next_end().map(|at| at + EXPIRE_GRAIN)) {
             self.store.expire(now);
         }
@@ -287,16 +288,6 @@ impl Node {
                 ttl,
             };
             self.begin_own(now, probe.key, goal, Owner::TestPut, true);
-        }
-    }
-
-    fn heal(&mut self, now: Moment) {
-        for (key, own) in self.keep.take_due(now) {
-            let goal = Goal::Put {
-                value: own.value,
-                ttl: own.until.since(now),
-            };
-            self.begin_own(now, key, goal, Owner::Heal(key), false);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::{ClusterId, NodeId};
+use common::ids::{ClusterId, Key, NodeId};
 
 use super::cluster::Membership;
 use super::command::{LevelInfo, NodeInfo};
@@ -151,6 +151,12 @@ impl Node {
             failed: peer.has_failed(),
         };
         shown.map(view).collect()
+    }
+
+    /// Whether this node holds a value of `publisher` under `key`.
+    #[must_use]
+    pub fn holds(&self, now: Moment, key: Key, publisher: NodeId) -> bool {
+        self.store.until(now, key, publisher).is_some()
     }
 
     /// The levels of this node, the world first.

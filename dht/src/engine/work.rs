@@ -240,7 +240,24 @@ impl Node {
             }
             return;
         }
+        let report = self.shed(now, id, report);
         self.report(now, owner, copies, report);
+    }
+
+    /// A put that hot nodes turned away has come to something if the same value is held from
+    /// before and lasts.
+    fn shed(&self, now: Moment, id: TaskId, report: Report) -> Report {
+        let running = self.tasks.get(&id).map(|running| &running.task);
+        let (Report::Refused(Refusal::Loaded), Some(task)) = (&report, running) else {
+            return report;
+        };
+        let Goal::Put { value, ttl } = task.goal() else {
+            return report;
+        };
+        let lasts = self.keep.at(now, task.key()).is_some_and(|own| {
+            own.value == *value && own.until <= now + *ttl && own.until.since(now) >= *ttl / 2
+        });
+        if lasts { Report::Stored } else { report }
     }
 
     /// A task is over: own values are remembered where they were placed.

@@ -144,6 +144,16 @@ fn plain_counters(stats: &Stats, sizes: &Sizes) -> Vec<Metric> {
             stats.healed,
         ),
         counter(
+            "atoll_dht_values_checked",
+            "Own values looked for where they should be",
+            stats.checks,
+        ),
+        counter(
+            "atoll_dht_values_handed_on",
+            "Values of others given to neighbours that are among the closest by now",
+            stats.handed,
+        ),
+        counter(
             "atoll_dht_self_tests_passed",
             "Own tests passed",
             stats.tests_passed,

@@ -73,7 +73,7 @@ impl Walks {
             | Ask::Claim { key, .. }
             | Ask::Withdraw { key } => (Sort::Place, key),
             // A detour asks on behalf of a walk that has been counted when it was first asked.
-            Ask::Ping { .. } | Ask::Relay { .. } => return,
+            Ask::Ping { .. } | Ask::Relay { .. } | Ask::Hand { .. } => return,
         };
         let gets = sort == Sort::Get && self.active.contains_key(&(host, sort, key));
         let sort = if gets { Sort::Get } else { Sort::Place };

@@ -26,7 +26,7 @@ struct Slot {
 pub(super) struct Placement {
     slots: Vec<Slot>,
     pending: Vec<Entry>,
-    placed: Vec<NodeId>,
+    placed: Vec<Entry>,
     failed: BTreeSet<NodeId>,
     retried: Vec<NodeId>,
     refusal: Option<Refusal>,
@@ -68,7 +68,7 @@ impl Placement {
                 }
                 slot.taken.push(entry.id);
                 let asked = self.pending.iter().any(|pending| pending.id == entry.id);
-                if !asked && !self.placed.contains(&entry.id) {
+                if !asked && !self.placed.contains(&entry) {
                     self.pending.push(entry);
                     return Some((entry, slot.level));
                 }
@@ -79,9 +79,8 @@ impl Placement {
 
     /// `id` took it.
     pub(super) fn placed(&mut self, id: NodeId) {
-        if self.take(id).is_some() {
-            self.placed.push(id);
-        }
+        let taken = self.take(id);
+        self.placed.extend(taken);
     }
 
     /// `id` refused.
@@ -118,7 +117,7 @@ impl Placement {
 
     /// Where it is placed.
     #[must_use]
-    pub(super) fn places(&self) -> &[NodeId] {
+    pub(super) fn places(&self) -> &[Entry] {
         &self.placed
     }
 
@@ -168,7 +167,7 @@ mod tests {
         assert!(!placement.is_over());
         placement.placed(entry(3).id);
         assert!(placement.next().is_none() && placement.is_over());
-        assert_eq!(placement.places(), [entry(2).id, entry(3).id]);
+        assert_eq!(placement.places(), [entry(2), entry(3)]);
         assert_eq!(placement.refusal(), Some(Refusal::StoreFull));
     }
 

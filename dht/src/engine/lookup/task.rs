@@ -25,6 +25,9 @@ use crate::value::Value;
 /// give the loser a choice of whom to fetch from.
 const CLAIM_WANTS: u8 = 4;
 
+/// Closest nodes of the world that a value is withdrawn from.
+const WITHDRAWN_AT: usize = 4;
+
 /// Nodes that hold a value at each level inside the world.
 const COPIES_INNER: usize = 1;
 
@@ -52,7 +55,9 @@ pub struct Task {
     seen: BTreeSet<NodeId>,
     /// Nodes that take nothing: full and loaded on the way, or silent or unwilling when asked.
     avoided: BTreeSet<NodeId>,
-    places: Vec<NodeId>,
+    places: Vec<Entry>,
+    /// Places of a value to withdraw, known beforehand.
+    known: Vec<Entry>,
     steps: VecDeque<Step>,
 }
 
@@ -85,6 +90,7 @@ impl Task {
             seen: BTreeSet::new(),
             avoided: BTreeSet::new(),
             places: Vec::new(),
+            known: Vec::new(),
             steps: VecDeque::new(),
         };
         let asks = matches!(
@@ -112,6 +118,20 @@ impl Task {
         task
     }
 
+    /// A withdrawal from nodes known to hold the value, and from the closest nodes all the same.
+    #[must_use]
+    pub fn withdraw_everywhere(
+        config: &LookupConfig,
+        (key, span): (Key, Span),
+        own: Entry,
+        places: Vec<Entry>,
+        start: impl IntoIterator<Item = Lead>,
+    ) -> Self {
+        let mut task = Self::new(config, (key, span), own, true, Goal::Withdraw, start);
+        task.known = places;
+        task
+    }
+
     /// What it is for.
     #[must_use]
     pub const fn goal(&self) -> &Goal {
@@ -132,7 +152,7 @@ impl Task {
 
     /// Where the value is placed, once the task is over.
     #[must_use]
-    pub fn places(&self) -> &[NodeId] {
+    pub fn places(&self) -> &[Entry] {
         &self.places
     }
 
@@ -353,13 +373,16 @@ impl Task {
     }
 
     /// Copies at every level walked, `held` having one already.
-    fn placement(&self, held: &[NodeId]) -> Placement {
-        let mut placement = Placement::new();
+    fn placement(&self, held: &[Entry]) -> Placement {
+        let known = self.known.iter().copied();
+        let mut placement = Placement::new().at(0, known, self.known.len());
         for level in (self.walk.level()..=self.span.innermost).rev() {
             let takes = |entry: &Entry| !self.avoided.contains(&entry.id);
             let queue: Vec<_> = self.walk.reached(level).filter(takes).collect();
             let copies = match level {
                 0 if self.walk.is_halted() => 1,
+                // All that may have been handed it.
+                0 if self.goal == Goal::Withdraw => queue.len().min(WITHDRAWN_AT),
                 0 => self.replicas,
                 // A cluster of this node alone has nobody to look there.
                 _ if !self.walk.has_company(level, self.own.id) => 0,
@@ -368,9 +391,9 @@ impl Task {
             let here = queue
                 .iter()
                 .take(copies)
-                .filter(|entry| held.contains(&entry.id))
+                .filter(|entry| held.contains(entry))
                 .count();
-            let queue = queue.into_iter().filter(|entry| !held.contains(&entry.id));
+            let queue = queue.into_iter().filter(|entry| !held.contains(entry));
             placement = placement.at(level, queue, copies - here);
         }
         placement

@@ -33,6 +33,7 @@ fn values(values: Vec<Value>) -> Say {
         held,
         loaded: false,
         full: false,
+        own: false,
         contacts: Vec::<Contact>::new(),
     }
 }
@@ -152,7 +153,7 @@ fn a_claim_is_decided_at_one_node_and_copied_to_the_next() {
     assert_eq!(place(&mut task), (order[2].id, Kind::Put));
     task.answered(order[2].id, &Say::Stored);
     assert_eq!(steps(&mut task), [Step::Over]);
-    assert_eq!(task.places(), [order[1].id, order[2].id]);
+    assert_eq!(task.places(), [order[1], order[2]]);
 }
 
 #[test]
@@ -207,6 +208,7 @@ fn said(held: u8, loaded: bool, full: bool) -> Say {
         held,
         loaded,
         full,
+        own: false,
         contacts: Vec::new(),
     }
 }

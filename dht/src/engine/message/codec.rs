@@ -28,6 +28,7 @@ use crate::value::Value;
 /// Flags of a reply with values.
 const FLAG_LOADED: u8 = 1;
 const FLAG_FULL: u8 = 2;
+const FLAG_OWN: u8 = 4;
 
 /// Values in one reply, at most: what one key holds.
 const VALUES_MAX: usize = 16;
@@ -91,6 +92,15 @@ fn write_ask(w: &mut Writer, ask: &Ask) {
         Ask::Offer { key, ttl } => {
             w.put(key.as_bytes()).u32(wire_millis(*ttl));
         }
+        Ask::Hand {
+            key,
+            publisher,
+            value,
+            ttl,
+        } => {
+            w.put(key.as_bytes()).put(publisher.as_bytes());
+            w.u32(wire_millis(*ttl)).bytes16(value);
+        }
         Ask::Relay { to, ask } => {
             let mut inner = Writer::new(w.room());
             write_ask(&mut inner, ask);
@@ -141,10 +151,13 @@ pub fn encode_reply(reply: &Reply, room: usize) -> Option<Vec<u8>> {
             held,
             loaded,
             full,
+            own,
             contacts,
         } => {
+            let flags = [(loaded, FLAG_LOADED), (full, FLAG_FULL), (own, FLAG_OWN)];
+            let flags = flags.map(|(set, flag)| u8::from(*set) * flag);
             w.u8(*held)
-                .u8((u8::from(*loaded) * FLAG_LOADED) | (u8::from(*full) * FLAG_FULL));
+                .u8(flags.into_iter().fold(0, |all, flag| all | flag));
             write_values(&mut w, fitting(values, &mut left, value_len, VALUES_MAX));
             write_contacts(
                 &mut w,
@@ -272,6 +285,7 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
         | Kind::Claim
         | Kind::Withdraw
         | Kind::Offer
+        | Kind::Hand
         | Kind::Relay => {
             let mut ask = read_ask(kind, &mut r)?;
             let tail = read_extensions(&mut r)?;
@@ -335,6 +349,12 @@ fn read_ask(kind: Kind, r: &mut Reader<'_>) -> Result<Ask, DecodeError> {
             want: r.u8("want")?,
         },
         Kind::Withdraw => Ask::Withdraw { key },
+        Kind::Hand => Ask::Hand {
+            key,
+            publisher: r.node_id("publisher")?,
+            ttl: Duration::from_millis(u64::from(r.u32("ttl")?)),
+            value: r.bytes16(usize::from(u16::MAX), "value")?.to_vec(),
+        },
         Kind::Put | Kind::Claim => {
             let ttl = Duration::from_millis(u64::from(r.u32("ttl")?));
             // A value over the bound is decoded, so that it can be refused by name.
@@ -366,6 +386,7 @@ fn read_say(kind: Kind, level: u8, r: &mut Reader<'_>) -> Result<Say, DecodeErro
                 held,
                 loaded: flags & FLAG_LOADED != 0,
                 full: flags & FLAG_FULL != 0,
+                own: flags & FLAG_OWN != 0,
                 contacts: read_contacts(r)?,
             }
         }

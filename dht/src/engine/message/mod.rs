@@ -1,4 +1,4 @@
-//! What nodes say to each other: eight requests and their replies, at a level.
+//! What nodes say to each other: nine requests and their replies, at a level.
 //!
 //! Data only. `codec` turns it into the body of a datagram and back; the header around it belongs
 //! to `common::wire`. Times are durations, never dates, because clocks differ.
@@ -10,7 +10,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::ids::Key;
+use common::ids::{Key, NodeId};
 
 pub use codec::{decode, encode_reply, encode_request};
 
@@ -107,6 +107,18 @@ pub enum Ask {
         /// How long the value would last, in whole milliseconds.
         ttl: Duration,
     },
+    /// Hold this value of a third node as well: you are among the closest to its key by now. One
+    /// that lasts longer is kept instead. Needs a token.
+    Hand {
+        /// Under this key.
+        key: Key,
+        /// Whose value it is.
+        publisher: NodeId,
+        /// The value.
+        value: Vec<u8>,
+        /// For so long, in whole milliseconds.
+        ttl: Duration,
+    },
     /// Ask a node you named, which the sender cannot reach, and say what it answered. Needs a
     /// token.
     Relay {
@@ -155,6 +167,8 @@ pub enum Say {
         loaded: bool,
         /// To an offer: whether the key has its values, all lasting at least half as long.
         full: bool,
+        /// To an offer: whether a value of the asking node is held.
+        own: bool,
         /// The closest nodes known.
         contacts: Vec<Contact>,
     },
@@ -198,6 +212,8 @@ pub enum Kind {
     Offer,
     /// See [`Ask::Relay`].
     Relay,
+    /// See [`Ask::Hand`].
+    Hand,
     /// See [`Say::Pong`].
     Pong,
     /// See [`Say::Nodes`].
@@ -218,7 +234,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ping,
         Self::Find,
         Self::Get,
@@ -227,6 +243,7 @@ impl Kind {
         Self::Withdraw,
         Self::Offer,
         Self::Relay,
+        Self::Hand,
         Self::Pong,
         Self::Nodes,
         Self::Values,
@@ -249,6 +266,7 @@ impl Kind {
             Self::Withdraw => 0x06,
             Self::Offer => 0x07,
             Self::Relay => 0x08,
+            Self::Hand => 0x09,
             Self::Pong => 0x81,
             Self::Nodes => 0x82,
             Self::Values => 0x83,
@@ -278,6 +296,7 @@ impl Kind {
             Self::Withdraw => "withdraw",
             Self::Offer => "offer",
             Self::Relay => "relay",
+            Self::Hand => "hand",
             Self::Pong => "pong",
             Self::Nodes => "nodes",
             Self::Values => "values",
@@ -303,6 +322,7 @@ impl Ask {
             Self::Withdraw { .. } => Kind::Withdraw,
             Self::Offer { .. } => Kind::Offer,
             Self::Relay { .. } => Kind::Relay,
+            Self::Hand { .. } => Kind::Hand,
         }
     }
 }

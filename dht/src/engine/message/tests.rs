@@ -67,6 +67,12 @@ fn plain_ask() -> impl Strategy<Value = Ask> {
         (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Claim { key, value, ttl }),
         key().prop_map(|key| Ask::Withdraw { key }),
         (key(), millis()).prop_map(|(key, ttl)| Ask::Offer { key, ttl }),
+        (key(), any::<[u8; 20]>(), bytes(), millis()).prop_map(|(key, id, value, ttl)| Ask::Hand {
+            key,
+            publisher: NodeId::from_bytes(id),
+            value,
+            ttl,
+        }),
     ]
 }
 
@@ -84,20 +90,16 @@ fn plain_say() -> impl Strategy<Value = Say> {
             services
         }),
         contacts().prop_map(|contacts| Say::Nodes { contacts }),
-        (
-            values(),
-            any::<u8>(),
-            any::<bool>(),
-            any::<bool>(),
-            contacts()
-        )
-            .prop_map(|(values, held, loaded, full, contacts)| Say::Values {
+        (values(), any::<u8>(), any::<[bool; 3]>(), contacts()).prop_map(
+            |(values, held, [loaded, full, own], contacts)| Say::Values {
                 values,
                 held,
                 loaded,
                 full,
+                own,
                 contacts
-            }),
+            }
+        ),
         Just(Say::Stored),
         Just(Say::Granted),
         Just(Say::Withdrawn),
@@ -223,7 +225,7 @@ fn specimens() -> Vec<Message> {
     asks.chain(says).collect()
 }
 
-fn asks() -> [Ask; 8] {
+fn asks() -> [Ask; 9] {
     let (key, value) = (Key::from_bytes([0xaa; 20]), b"value".to_vec());
     let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
     let to = "[2001:db8::1]:7401".parse().unwrap();
@@ -237,12 +239,22 @@ fn asks() -> [Ask; 8] {
             value: value.clone(),
             ttl,
         },
-        Ask::Claim { key, value, ttl },
+        Ask::Claim {
+            key,
+            value: value.clone(),
+            ttl,
+        },
         Ask::Withdraw { key },
         Ask::Offer { key, ttl },
         Ask::Relay {
             to,
             ask: Box::new(Ask::Withdraw { key }),
+        },
+        Ask::Hand {
+            key,
+            publisher: NodeId::from_bytes([0xbb; 20]),
+            value,
+            ttl,
         },
     ]
 }
@@ -273,6 +285,7 @@ fn says() -> [Say; 8] {
             held: 1,
             loaded: true,
             full: true,
+            own: true,
             contacts,
         },
         Say::Stored,

@@ -10,6 +10,7 @@ mod spill;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -143,11 +144,27 @@ impl Store {
     /// Whether `key` has its values, not counting those of `except`: enough of them, the best all
     /// lasting at least half as long as a new one of `ttl` would.
     #[must_use]
-    pub fn is_full(&self, now: Moment, key: Key, ttl: Duration, except: NodeId) -> bool {
+    pub fn is_full(&self, now: Moment, key: Key, ttl: Duration, except: Option<NodeId>) -> bool {
         let lasting = now + ttl.min(self.config.ttl_max) / 2;
         let held = self.keys.get(&key).into_iter().flatten();
-        let good = held.filter(|held| held.publisher != except && held.until >= lasting);
+        let good = held.filter(|held| Some(held.publisher) != except && held.until >= lasting);
         good.count() >= self.config.full
+    }
+
+    /// When the value of `publisher` under `key` ends, if one is held.
+    #[must_use]
+    pub fn until(&self, now: Moment, key: Key, publisher: NodeId) -> Option<Moment> {
+        let held = self.keys.get(&key).into_iter().flatten();
+        let mut live = held.filter(|held| held.publisher == publisher && held.until > now);
+        live.next().map(|held| held.until)
+    }
+
+    /// Keys with values, in order, from the one after `after` on.
+    pub fn keys_after(&self, after: Option<Key>) -> impl Iterator<Item = Key> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.keys
+            .range((from, Bound::Unbounded))
+            .map(|(key, _)| *key)
     }
 
     /// Forgets the value of `publisher` under `key`. Says whether there was one.

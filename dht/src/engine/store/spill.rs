@@ -13,6 +13,9 @@ use common::ids::Key;
 /// The window that `beta` is about.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Stores let in at a crowded key per leak interval: what fills a node within one.
+const LET_IN_PER_LEAK: u32 = 4;
+
 /// Events in the last minute, from two half-overlapping windows: the whole of the present one and
 /// the share of the one before that is still within a minute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +68,7 @@ struct Load {
     requests: Rate,
     stores: Rate,
     leaked: Option<Moment>,
+    let_in: Option<Moment>,
 }
 
 /// The load of every key lately asked for, at most so many; of too many, the one asked for longest
@@ -136,12 +140,32 @@ impl Spill {
         })
     }
 
+    /// Whether more is stored under `key` than should be within a minute.
+    pub fn is_crowded(&mut self, now: Moment, key: Key) -> bool {
+        let beta = self.beta;
+        self.change(now, key, |load| load.stores.within_a_minute(now) > beta)
+    }
+
+    /// Somebody wants to store under a key that is crowded and yet not full. Says whether it may:
+    /// room is given to one after the other, or all who ask before the first store arrives come.
+    pub fn lets_in(&mut self, now: Moment, key: Key) -> bool {
+        let every = self.leak_every / LET_IN_PER_LEAK;
+        self.change(now, key, |load| {
+            let may = load.let_in.is_none_or(|last| now.since(last) >= every);
+            if may {
+                load.let_in = Some(now);
+            }
+            may
+        })
+    }
+
     fn change<T>(&mut self, now: Moment, key: Key, change: impl FnOnce(&mut Load) -> T) -> T {
         while self.loads.expire(now).is_some() {}
         let mut load = self.loads.remove(&key).unwrap_or(Load {
             requests: Rate::new(now),
             stores: Rate::new(now),
             leaked: None,
+            let_in: None,
         });
         let said = change(&mut load);
         self.loads.insert(key, load, now + 2 * MINUTE);

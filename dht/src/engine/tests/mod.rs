@@ -1,6 +1,7 @@
 //! Scenarios: many engines in one thread, virtual time, an imperfect network.
 
 mod gate;
+mod heal;
 mod index;
 mod levels;
 mod life;
