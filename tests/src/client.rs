@@ -116,6 +116,7 @@ impl Ask {
         let stream = TcpStream::connect(self.to).await.map_err(|e| failed(&e))?;
         let handshake = hyper::client::conn::http1::Builder::new()
             .max_buf_size(1 << 20)
+            .max_headers(2_000)
             .handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(|e| failed(&e))?;
         tokio::spawn(connection);

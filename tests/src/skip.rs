@@ -15,7 +15,7 @@ pub fn loudly(why: &str) {
 }
 
 /// Writes to standard error past the test runner, which swallows what `eprintln!` writes.
-pub(crate) fn say(text: &str) {
+pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

@@ -76,6 +76,11 @@ impl WebServer {
 
     /// nginx over `root`. `None`, and said loudly, where there is none.
     pub async fn nginx(place: &Place, root: &Path) -> Option<Self> {
+        Self::nginx_with(place, &format!("root {};", root.display())).await
+    }
+
+    /// nginx with `directives` in its server block. `None`, and said loudly, where there is none.
+    pub async fn nginx_with(place: &Place, directives: &str) -> Option<Self> {
         let Some(nginx) = exec::find("nginx") else {
             skip::loudly("no nginx for a real web server");
             return None;
@@ -88,8 +93,7 @@ impl WebServer {
              events {{}}\n\
              http {{ access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;\n\
              fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;\n\
-             server {{ listen {addr}; root {}; }} }}\n",
-            root.display()
+             server {{ listen {addr}; {directives} }} }}\n"
         );
         std::fs::write(&config, text).unwrap();
         let args = [

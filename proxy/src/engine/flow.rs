@@ -243,11 +243,11 @@ impl<B, F: Clone> Flow<B, F> {
         fill: impl FnOnce() -> F,
     ) -> Lookup<B, F> {
         if ask.method != Method::GET {
-            return self.alone(Miss::Method, fill);
+            return self.alone_beside(stale, Miss::Method, fill);
         }
         if let Some(reason) = self.unshareable.at(ask.key, now) {
             let miss = Miss::Unshareable(*reason);
-            return self.alone(miss, fill);
+            return self.alone_beside(stale, miss, fill);
         }
         // A reload must reach the origin, but a crowd of reloads needs one answer for all.
         if let Some(under_way) = self.joinable(ask) {
@@ -255,7 +255,8 @@ impl<B, F: Clone> Flow<B, F> {
         }
         if RequestDirectives::of(ask.headers).no_store {
             // What comes of it is not kept: nobody should wait for it.
-            return self.alone(Miss::Unshareable(NoStoreReason::RequestNoStore), fill);
+            let miss = Miss::Unshareable(NoStoreReason::RequestNoStore);
+            return self.alone_beside(stale, miss, fill);
         }
         if self.running >= FILLS_MAX {
             return Lookup::Busy;
@@ -266,13 +267,23 @@ impl<B, F: Clone> Flow<B, F> {
 
     /// A fill of the asker's own, which nobody joins and whose answer is not kept.
     pub fn alone(&mut self, miss: Miss, fill: impl FnOnce() -> F) -> Lookup<B, F> {
+        self.alone_beside(None, miss, fill)
+    }
+
+    /// The same, with a copy to fall back on.
+    fn alone_beside(
+        &mut self,
+        stale: Option<Arc<Object<B>>>,
+        miss: Miss,
+        fill: impl FnOnce() -> F,
+    ) -> Lookup<B, F> {
         if self.running >= FILLS_MAX {
             return Lookup::Busy;
         }
         let plan = Plan {
             id: self.fresh_id(),
             shared: false,
-            stale: None,
+            stale,
             miss,
         };
         Lookup::Start(fill(), plan)

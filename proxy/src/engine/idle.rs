@@ -57,9 +57,9 @@ impl<C> Idle<C> {
     }
 
     /// Drops what has waited too long or is not `open` any more.
-    pub fn prune(&mut self, now: Moment, open: impl Fn(&C) -> bool) {
+    pub fn prune(&mut self, now: Moment, mut open: impl FnMut(&mut C) -> bool) {
         self.kept.retain(|_, kept| {
-            kept.retain(|(connection, since)| now.since(*since) < IDLE_FOR && open(connection));
+            kept.retain_mut(|(connection, since)| now.since(*since) < IDLE_FOR && open(connection));
             !kept.is_empty()
         });
         self.count = self.kept.values().map(Vec::len).sum();

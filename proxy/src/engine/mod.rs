@@ -3,7 +3,8 @@
 //! A request is a list of steps: [`receive`](steps::receive) judges what was asked,
 //! [`flow`] looks it up and joins or starts a fill, [`pursuit`] decides where a fill gets its bytes
 //! from and in which order, [`deliver`](steps::deliver) makes the answer's head, [`page`] the error
-//! page. [`http`] holds the rules of RFC 9110 and 9111 that they apply.
+//! page. [`http`] holds the rules of RFC 9110 and 9111 that they apply, [`lenient`] reads what origins
+//! send.
 
 pub mod announce;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod flow;
 pub mod heat;
 pub mod http;
 pub mod idle;
+pub mod lenient;
 pub mod origin;
 pub mod page;
 pub mod peers;

@@ -5,6 +5,7 @@ use ::http::StatusCode;
 use common::name::NameError;
 
 use super::http::proxy_status::ProxyError;
+use super::lenient::Unclear;
 use super::policy::AddressRefusal;
 
 /// Why a request was not served: the client's side of things.
@@ -167,8 +168,14 @@ pub enum FailReason {
     HeaderTimeout,
     /// The connection broke before a response header.
     Broken,
-    /// The response cannot be understood.
+    /// What a peer sent, or what came after a break, does not fit what is here.
     Malformed,
+    /// The origin's response could mean several things.
+    Unclear(Unclear),
+    /// This machine is out of descriptors or memory for sockets: no fault of the origin.
+    NoSockets,
+    /// There was no room in memory for what was to be fetched.
+    NoMemory,
     /// The body ended before it was whole.
     Truncated,
     /// The body stalled.
@@ -194,6 +201,7 @@ impl FailReason {
             Self::ConnectTimeout | Self::HeaderTimeout | Self::DnsTimeout | Self::BodyTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
+            Self::NoSockets | Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -214,6 +222,9 @@ impl FailReason {
             Self::HeaderTimeout => "header_timeout",
             Self::Broken => "broken",
             Self::Malformed => "malformed",
+            Self::Unclear(why) => why.as_str(),
+            Self::NoSockets => "no_sockets",
+            Self::NoMemory => "no_memory",
             Self::Truncated => "truncated",
             Self::BodyTimeout => "body_timeout",
             Self::Digest => "digest",
@@ -238,7 +249,8 @@ impl FailReason {
             Self::Certificate => ProxyError::TlsCertificateError,
             Self::HeaderTimeout | Self::BodyTimeout => ProxyError::HttpResponseTimeout,
             Self::Broken => ProxyError::ConnectionTerminated,
-            Self::Malformed => ProxyError::HttpProtocolError,
+            Self::Malformed | Self::Unclear(_) => ProxyError::HttpProtocolError,
+            Self::NoSockets | Self::NoMemory => ProxyError::ConnectionLimitReached,
             Self::Truncated => ProxyError::HttpResponseIncomplete,
             Self::ServerError => ProxyError::DestinationUnavailable,
             Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
@@ -284,6 +296,12 @@ impl FailReason {
             Self::HeaderTimeout => "did not answer in time: it seems to be overloaded",
             Self::Broken => "broke the connection before it answered",
             Self::Malformed => "sent an answer that cannot be understood",
+            Self::Unclear(why) => why.advice(),
+            Self::NoSockets | Self::NoMemory => {
+                return "This proxy is out of room at the moment; another one or a later try will \
+                        do."
+                .to_owned();
+            }
             Self::ServerError => "has an error of its own",
             Self::Truncated | Self::BodyTimeout => "sent only a part of the page",
             Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {

@@ -172,6 +172,7 @@ impl SharedBody {
             at: from,
             to,
             loading: None,
+            said_all: false,
             _seat: seat,
         }
     }
@@ -412,6 +413,8 @@ pub(crate) struct Reader<S> {
     at: u64,
     to: Option<u64>,
     loading: Option<JoinHandle<std::io::Result<Bytes>>>,
+    /// What came before a break has been given out and its taker had a turn since.
+    said_all: bool,
     _seat: S,
 }
 
@@ -464,6 +467,12 @@ impl<S: Unpin> Body for Reader<S> {
                 }
                 Next::Wait => return Poll::Pending,
                 Next::End => return Poll::Ready(None),
+                // hyper drops what it has not sent yet at an error: first it gets a turn to send.
+                Next::Error(_) if !self.said_all => {
+                    self.said_all = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Next::Error(reason) => return Poll::Ready(Some(Err(Cut(reason)))),
             }
         }

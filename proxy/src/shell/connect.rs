@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -87,6 +88,8 @@ impl Connector {
             }
             match tcp(addr, self.connect_timeout).await {
                 Ok(stream) => return Ok(stream),
+                // Another address would need a socket as well.
+                Err(FailReason::NoSockets) => return Err(FailReason::NoSockets),
                 Err(reason) => failure = reason,
             }
         }
@@ -126,9 +129,22 @@ async fn tcp(addr: SocketAddr, within: Duration) -> Result<TcpStream, FailReason
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
             Err(FailReason::ConnectTimeout)
         }
+        Ok(Err(error)) if is_out_of_sockets(&error) => Err(FailReason::NoSockets),
         Ok(Err(_)) => Err(FailReason::ConnectError),
         Err(_) => Err(FailReason::ConnectTimeout),
     }
+}
+
+/// Whether this machine lacks what a connection needs: descriptors, memory or ports.
+pub(super) fn is_out_of_sockets(error: &io::Error) -> bool {
+    let lacks = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| lacks.contains(&errno))
 }
 
 /// TLS towards origins: the system's roots and those in the PEM text `extra`.

@@ -8,6 +8,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver as Hickory, TokioResolver};
 
+use super::connect::is_out_of_sockets;
 use crate::engine::reason::FailReason;
 
 /// For one question to one resolver; two attempts make the longest wait.
@@ -81,6 +82,7 @@ const fn limit(options: &mut ResolverOpts) {
 fn reason(error: &NetError) -> FailReason {
     match error {
         NetError::Timeout => FailReason::DnsTimeout,
+        NetError::Io(error) if is_out_of_sockets(error) => FailReason::NoSockets,
         other if other.is_no_records_found() || other.is_nx_domain() => FailReason::DnsName,
         _ => FailReason::DnsError,
     }

@@ -18,11 +18,12 @@ use super::fill::{Asked, Asker, Fill, Source, Stage};
 use super::index;
 use super::peer;
 use super::transfer::{Promise, Transfer, content_length};
-use super::upstream::Destination;
+use super::upstream::{Destination, Question, Upstream};
 use crate::engine::announce::LEASE;
 use crate::engine::flow::{Miss, Plan};
 use crate::engine::http::control::RequestDirectives;
 use crate::engine::http::{conditional, hop};
+use crate::engine::lenient::part;
 use crate::engine::peers;
 use crate::engine::pointer::Progress;
 use crate::engine::pursuit::{Act, News, Pursuit};
@@ -56,12 +57,14 @@ impl Task {
         plan: Plan<Arc<SharedBody>>,
         asker: Asker,
     ) -> Self {
+        // The answer to a HEAD confirms no copy; what was not asked with a condition is shown as it is.
+        let conditional = plan.shared;
         Self {
             ctx,
             fill,
             plan,
             asker,
-            conditional: true,
+            conditional,
             transfer: None,
             levels: index::Levels::new(),
         }
@@ -144,10 +147,12 @@ impl Task {
         self.ctx.metrics.fetch("origin");
         let (client, method) = (Arc::clone(&self.ctx.client), self.asker.method.clone());
         let to = Destination::Origin(key.clone());
-        let sent = client
-            .send(&to, &method, key.path_and_query(), &headers)
-            .await;
-        let upstream = match sent {
+        let question = Question {
+            method: &method,
+            target: key.path_and_query(),
+            headers: &headers,
+        };
+        let mut upstream = match client.send(&to, question).await {
             Ok(upstream) => upstream,
             Err(reason) => return self.origin_failed(reason),
         };
@@ -158,13 +163,24 @@ impl Task {
                 tokio::spawn(upstream.body.discard());
                 Step::News(News::OriginFailed(FailReason::ServerError))
             }
+            StatusCode::PARTIAL_CONTENT if self.transfer.is_none() => {
+                let head = &mut upstream.head;
+                match part::as_whole(&mut head.status, &mut head.headers) {
+                    Ok(length) => self.take_from_origin(upstream, Some(length)).await,
+                    Err(why) => self.origin_failed(FailReason::Unclear(why)),
+                }
+            }
             _ => {
                 let announced = content_length(&upstream.head.headers);
-                let taken = self.receive(upstream, Source::Origin, 0, announced, Promise::None);
-                let taken = taken.await;
-                self.conclude(taken, None)
+                self.take_from_origin(upstream, announced).await
             }
         }
+    }
+
+    async fn take_from_origin(&mut self, upstream: Upstream, announced: Option<u64>) -> Step {
+        let taken = self.receive(upstream, Source::Origin, 0, announced, Promise::None);
+        let taken = taken.await;
+        self.conclude(taken, None)
     }
 
     /// Those whom the index named had nothing, or nobody asked it: without a word of ours, everyone

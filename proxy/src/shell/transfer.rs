@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap, IF_RANGE, RANGE, TRANSFER_ENCODING};
-use http::{StatusCode, response};
 
 use super::body::Writer;
 use super::context::Context;
 use super::fill::Response;
 use super::peer;
-use super::upstream::UpstreamBody;
+use super::upstream::{Head, UpstreamBody};
 use crate::engine::http::conditional::{self, EntityTag};
 use crate::engine::http::range::{self, ContentRange};
 use crate::engine::pointer::Digest;
@@ -160,7 +160,7 @@ impl Transfer {
     }
 
     /// How an origin's second answer joins on, if it is the same object at all.
-    pub(crate) fn join_origin(&self, head: &response::Parts) -> Result<Skip, FailReason> {
+    pub(crate) fn join_origin(&self, head: &Head) -> Result<Skip, FailReason> {
         if head.status != StatusCode::PARTIAL_CONTENT {
             return self.join(head.status, &head.headers, 0, content_length(&head.headers));
         }

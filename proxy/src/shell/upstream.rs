@@ -1,7 +1,11 @@
 //! HTTP towards origins and peers: one request, its response's head, its body piece by piece.
 //!
-//! Keeps idle connections, a few per destination. A connection is used again only after an exchange
-//! without any anomaly; the pool learns of it from hyper, which reports itself ready only then.
+//! Origins are read by the engine's own lenient reader (`origin`, docs/adr/0021), peers by hyper
+//! (`link`): they run this very program. Idle connections are kept, a few per destination, and used
+//! again only after an exchange without any anomaly.
+
+mod link;
+mod origin;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,17 +13,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::clock::{Clock as _, Moment, SystemClock, WallTime};
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, Method, Request, Response, response};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{sleep, timeout};
 
-use super::connect::{Connector, Stream};
+use self::link::Link;
+use self::origin::Wire;
+use super::connect::Connector;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::idle::{Idle, Pace};
+use crate::engine::lenient::Reader;
 use crate::engine::reason::FailReason;
 
 /// Between two looks for idle connections that have to be closed.
@@ -31,9 +33,6 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 /// What a peer's head may take longer than an origin's: it may be waiting for the index and for a
 /// connection first, and is not to blame for a slow origin.
 const PEER_LONGER: Duration = Duration::from_secs(12);
-
-/// Largest response head, in bytes.
-const HEAD_MAX: usize = 256 << 10;
 
 /// Whom a request goes to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -53,7 +52,14 @@ impl Destination {
     }
 }
 
-type Sender = SendRequest<Empty<Bytes>>;
+/// A request without a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) method: &'a Method,
+    /// Path and query.
+    pub(crate) target: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+}
 
 /// Time for the parts of an exchange.
 #[derive(Clone, Copy, Debug)]
@@ -64,20 +70,36 @@ pub(crate) struct Patience {
     pub(crate) body: Duration,
 }
 
+/// A connection that carries one exchange at a time.
+#[derive(Debug)]
+enum Connection {
+    Origin(Wire),
+    Peer(Link),
+}
+
 /// Sends requests.
 #[derive(Debug)]
 pub(crate) struct Client {
     connector: Connector,
     clock: SystemClock,
     patience: Patience,
-    idle: Mutex<Idle<Sender>>,
+    idle: Mutex<Idle<Connection>>,
+}
+
+/// The head of a response.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// It was not formed well enough to be kept.
+    pub(crate) doubtful: bool,
 }
 
 /// A response whose body has yet to come.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// Its head.
-    pub(crate) head: response::Parts,
+    pub(crate) head: Head,
     /// When the head had arrived.
     pub(crate) at: Moment,
     /// The calendar then.
@@ -88,17 +110,31 @@ pub(crate) struct Upstream {
     pub(crate) body: UpstreamBody,
 }
 
+/// Where the bytes of a body come from.
+#[derive(Debug)]
+enum Incoming {
+    Origin(Wire, Reader),
+    Peer(Link, hyper::body::Incoming),
+    /// It ended, and its connection is gone or given back.
+    Over,
+}
+
+/// A piece of a body.
+enum Piece {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+}
+
 /// A body as it arrives.
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
-    patience: Duration,
-    clock: SystemClock,
+    client: Arc<Client>,
+    pool_key: String,
     pace: Pace,
-    /// Fields after the body, once it is over.
+    /// Fields after the body of a peer, once it is over.
     pub(crate) trailers: Option<HeaderMap>,
-    /// Given back to the pool when the body ended well.
-    back: Option<(Arc<Client>, String, Sender)>,
 }
 
 impl Client {
@@ -116,94 +152,93 @@ impl Client {
     pub(crate) async fn send(
         self: &Arc<Self>,
         to: &Destination,
-        method: &Method,
-        target: &str,
-        headers: &HeaderMap,
+        question: Question<'_>,
     ) -> Result<Upstream, FailReason> {
-        let pool_key = to.pool_key();
-        if let Some(sender) = self.take_idle(&pool_key) {
-            match self.exchange(sender, to, method, target, headers).await {
+        if let Some(connection) = self.take_idle(&to.pool_key()) {
+            match self.exchange(connection, to, question).await {
                 Err(FailReason::Broken) => {}
                 other => return other,
             }
         }
-        let stream = match to {
-            Destination::Origin(key) => self.connector.origin(key).await?,
-            Destination::Peer(addr) => self.connector.peer(*addr).await?,
+        let connection = match self.connect(to).await {
+            // What is kept in reserve is of more use now.
+            Err(FailReason::NoSockets) if self.close_idle() => self.connect(to).await?,
+            other => other?,
         };
-        let sender = open(stream).await?;
-        self.exchange(sender, to, method, target, headers).await
+        self.exchange(connection, to, question).await
+    }
+
+    async fn connect(&self, to: &Destination) -> Result<Connection, FailReason> {
+        Ok(match to {
+            Destination::Origin(key) => {
+                Connection::Origin(Wire::new(self.connector.origin(key).await?))
+            }
+            Destination::Peer(addr) => {
+                Connection::Peer(Link::open(self.connector.peer(*addr).await?).await?)
+            }
+        })
     }
 
     async fn exchange(
         self: &Arc<Self>,
-        mut sender: Sender,
+        connection: Connection,
         to: &Destination,
-        method: &Method,
-        target: &str,
-        headers: &HeaderMap,
+        question: Question<'_>,
     ) -> Result<Upstream, FailReason> {
         let patience = match to {
             Destination::Origin(_) => self.patience.header,
             Destination::Peer(_) => self.patience.header + PEER_LONGER,
         };
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = target.parse().map_err(|_| FailReason::Malformed)?;
-        *request.headers_mut() = headers.clone();
         let sent = self.clock.moment();
-        let response = match timeout(patience, sender.send_request(request)).await {
-            Ok(Ok(response)) if is_coded(response.headers()) => return Err(FailReason::Malformed),
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(reason(&error)),
+        let answered = async {
+            match connection {
+                Connection::Origin(wire) => wire.ask(question).await,
+                Connection::Peer(link) => link.ask(question).await,
+            }
+        };
+        let (head, incoming) = match timeout(patience, answered).await {
+            Ok(answered) => answered?,
             Err(_) => return Err(FailReason::HeaderTimeout),
         };
-        let (at, wall) = (self.clock.moment(), self.clock.wall());
-        Ok(self.upstream(response, at, wall, at.since(sent), &to.pool_key(), sender))
-    }
-
-    fn upstream(
-        self: &Arc<Self>,
-        response: Response<Incoming>,
-        at: Moment,
-        wall: WallTime,
-        delay: Duration,
-        pool_key: &str,
-        sender: Sender,
-    ) -> Upstream {
-        let (head, incoming) = response.into_parts();
-        let body = UpstreamBody {
-            incoming,
-            patience: self.patience.body,
-            clock: self.clock,
-            pace: Pace::default(),
-            trailers: None,
-            back: Some((Arc::clone(self), pool_key.to_owned(), sender)),
-        };
-        Upstream {
+        let at = self.clock.moment();
+        Ok(Upstream {
             head,
             at,
-            wall,
-            delay,
-            body,
-        }
+            wall: self.clock.wall(),
+            delay: at.since(sent),
+            body: UpstreamBody {
+                incoming,
+                client: Arc::clone(self),
+                pool_key: to.pool_key(),
+                pace: Pace::default(),
+                trailers: None,
+            },
+        })
     }
 
-    fn take_idle(&self, pool_key: &str) -> Option<Sender> {
+    fn take_idle(&self, pool_key: &str) -> Option<Connection> {
         let now = self.clock.moment();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(sender) = idle.take(now, pool_key) {
-            if !sender.is_closed() {
-                return Some(sender);
+        while let Some(mut connection) = idle.take(now, pool_key) {
+            if connection.is_quiet() {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn give_back(&self, pool_key: String, sender: Sender) {
+    fn give_back(&self, pool_key: String, connection: Connection) {
         let now = self.clock.moment();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.put(now, pool_key, sender);
+        idle.put(now, pool_key, connection);
+    }
+
+    /// Closes all idle connections. Whether there were any.
+    fn close_idle(&self) -> bool {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let any = !idle.is_empty();
+        *idle = Idle::default();
+        any
     }
 
     /// Closes connections that nobody has used for long, for ever.
@@ -212,74 +247,39 @@ impl Client {
             sleep(PRUNE_EVERY).await;
             let now = self.clock.moment();
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.prune(now, |sender| !sender.is_closed());
+            idle.prune(now, Connection::is_quiet);
         }
     }
 }
 
-async fn open(stream: Stream) -> Result<Sender, FailReason> {
-    // What broken servers send must still come through where its meaning is clear.
-    let (sender, connection) = http1::Builder::new()
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .max_buf_size(HEAD_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| reason(&error))?;
-    tokio::spawn(async move {
-        // Its end is told to whoever waits for the response or the body.
-        drop(connection.await);
-    });
-    Ok(sender)
-}
-
-/// Whether the body has a transfer coding beside chunks. None was asked for, and passed on without
-/// its name it would be other bytes (RFC 9112 §6.1, §7.4).
-fn is_coded(headers: &HeaderMap) -> bool {
-    let plain = |coding: &[u8]| {
-        let coding = coding.trim_ascii();
-        [&b""[..], b"chunked", b"identity"]
-            .iter()
-            .any(|known| coding.eq_ignore_ascii_case(known))
-    };
-    let lines = headers.get_all(TRANSFER_ENCODING).iter();
-    !lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .all(plain)
-}
-
-fn reason(error: &hyper::Error) -> FailReason {
-    if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
-        FailReason::Malformed
-    } else if error.is_timeout() {
-        FailReason::HeaderTimeout
-    } else {
-        FailReason::Broken
+impl Connection {
+    /// Whether it is open and nothing has come in that nobody asked for.
+    fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Origin(wire) => wire.is_quiet(),
+            Self::Peer(link) => link.is_open(),
+        }
     }
 }
 
 impl UpstreamBody {
-    /// The next piece; `None` at a clean end.
+    /// The next piece; `None` at a clean end. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, FailReason> {
+        let patience = self.client.patience.body;
         loop {
-            let asked = self.clock.moment();
-            let next = timeout(self.patience, self.incoming.frame()).await;
-            let waited = self.clock.moment().since(asked);
-            match next {
-                Err(_) => return Err(FailReason::BodyTimeout),
-                Ok(Some(Err(_))) => return Err(FailReason::Truncated),
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(bytes) => {
-                        self.pace.add(waited, bytes.len() as u64);
-                        if self.pace.is_too_slow(self.patience) {
-                            return Err(FailReason::BodyTimeout);
-                        }
-                        return Ok(Some(bytes));
+            let asked = self.client.clock.moment();
+            let piece = timeout(patience, self.incoming.piece()).await;
+            let waited = self.client.clock.moment().since(asked);
+            match piece.map_err(|_| FailReason::BodyTimeout)?? {
+                Piece::Data(bytes) => {
+                    self.pace.add(waited, bytes.len() as u64);
+                    if self.pace.is_too_slow(patience) {
+                        return Err(FailReason::BodyTimeout);
                     }
-                    Err(other) => self.trailers = other.into_trailers().ok(),
-                },
-                Ok(None) => {
+                    return Ok(Some(bytes));
+                }
+                Piece::Trailers(fields) => self.trailers = Some(fields),
+                Piece::End => {
                     self.return_connection();
                     return Ok(None);
                 }
@@ -300,14 +300,31 @@ impl UpstreamBody {
     }
 
     fn return_connection(&mut self) {
-        if let Some((client, pool_key, mut sender)) = self.back.take() {
-            tokio::spawn(async move {
-                // Ready only once the exchange is over on both sides and nothing was amiss.
-                let ready = timeout(Duration::from_secs(1), sender.ready()).await;
-                if matches!(ready, Ok(Ok(()))) {
-                    client.give_back(pool_key, sender);
-                }
-            });
+        match std::mem::replace(&mut self.incoming, Incoming::Over) {
+            Incoming::Origin(wire, reader) if wire.may_be_reused(&reader) => {
+                let pool_key = std::mem::take(&mut self.pool_key);
+                self.client.give_back(pool_key, Connection::Origin(wire));
+            }
+            Incoming::Peer(link, _) => {
+                let client = Arc::clone(&self.client);
+                let pool_key = std::mem::take(&mut self.pool_key);
+                tokio::spawn(async move {
+                    if let Some(link) = link.ready().await {
+                        client.give_back(pool_key, Connection::Peer(link));
+                    }
+                });
+            }
+            Incoming::Origin(..) | Incoming::Over => {}
+        }
+    }
+}
+
+impl Incoming {
+    async fn piece(&mut self) -> Result<Piece, FailReason> {
+        match self {
+            Self::Origin(wire, reader) => wire.piece(reader).await,
+            Self::Peer(_, incoming) => link::piece(incoming).await,
+            Self::Over => Ok(Piece::End),
         }
     }
 }

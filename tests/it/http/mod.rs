@@ -1,6 +1,7 @@
 //! What a proxy on its own owes its clients and its origins.
 
 mod broken;
+mod forgiving;
 mod freshness;
 mod https;
 mod passing;

@@ -96,6 +96,16 @@ pub struct Reply {
     pub(super) cut_after: Option<u64>,
     pub(super) trickle: Option<(u64, Duration)>,
     pub(super) raw: Option<Bytes>,
+    pub(super) ending: Ending,
+}
+
+/// How a connection ends that is not used again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Clean,
+    /// Over TLS without the word that ends it.
+    Cut,
+    Reset,
 }
 
 impl Reply {
@@ -111,6 +121,7 @@ impl Reply {
             cut_after: None,
             trickle: None,
             raw: None,
+            ending: Ending::Clean,
         }
     }
 
@@ -138,6 +149,20 @@ impl Reply {
         let mut reply = Self::status(200, "");
         reply.raw = Some(bytes.into());
         reply
+    }
+
+    /// With the connection closed at the end as if it had broken: over TLS, without `close_notify`.
+    #[must_use]
+    pub const fn then_cut(mut self) -> Self {
+        self.ending = Ending::Cut;
+        self
+    }
+
+    /// With the connection reset at the end.
+    #[must_use]
+    pub const fn then_reset(mut self) -> Self {
+        self.ending = Ending::Reset;
+        self
     }
 
     /// With another field.

@@ -3,13 +3,15 @@
 use std::io;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
-use super::reply::{Framing, Reply};
+use super::reply::{Ending, Framing, Reply};
 use super::{Request, Script};
 use crate::wait;
 
 /// Serves one connection until it ends, or a script ends it.
-pub(super) async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, script: &Script) {
+pub(super) async fn connection(stream: impl AsyncRead + AsyncWrite + Reset, script: &Script) {
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = read(&mut stream).await {
         let (target, is_head) = (request.target.clone(), request.method == "HEAD");
@@ -22,6 +24,7 @@ pub(super) async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, scri
                 let _ = stream.get_mut().shutdown().await;
                 return;
             }
+            Ok(Then::Reset) => return stream.get_ref().reset(),
             Ok(Then::Cut) | Err(_) => return,
         }
     }
@@ -32,6 +35,35 @@ enum Then {
     Next,
     Close,
     Cut,
+    Reset,
+}
+
+impl From<Ending> for Then {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Clean => Self::Close,
+            Ending::Cut => Self::Cut,
+            Ending::Reset => Self::Reset,
+        }
+    }
+}
+
+/// A connection that can be broken so that the other side hears of it.
+pub(super) trait Reset: Unpin {
+    fn reset(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset(&self) {
+        // Closed with nothing to linger for, it sends RST.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Reset for TlsStream<TcpStream> {
+    fn reset(&self) {
+        self.get_ref().0.reset();
+    }
 }
 
 async fn read(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Option<Request>> {
@@ -74,17 +106,20 @@ async fn write(
     if let Some(raw) = &reply.raw {
         stream.write_all(raw).await?;
         stream.flush().await?;
-        return Ok(Then::Close);
+        return Ok(reply.ending.into());
     }
     stream.write_all(head(&reply).as_bytes()).await?;
     stream.flush().await?;
     let bodiless = is_head || matches!(reply.status, 204 | 304);
     if !bodiless && !body(stream, &reply, begins).await? {
-        return Ok(Then::Cut);
+        return Ok(match reply.ending {
+            Ending::Reset => Then::Reset,
+            Ending::Clean | Ending::Cut => Then::Cut,
+        });
     }
     Ok(match reply.framing {
-        Framing::Length | Framing::Chunked => Then::Next,
-        Framing::UntilClose | Framing::Claimed(_) => Then::Close,
+        Framing::Length | Framing::Chunked if reply.ending == Ending::Clean => Then::Next,
+        _ => reply.ending.into(),
     })
 }
 

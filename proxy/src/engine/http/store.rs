@@ -55,6 +55,8 @@ pub enum NoStoreReason {
     Authorization,
     /// Vary matches no later request (§4.1).
     VaryStar,
+    /// It was not formed well enough to be sure of what it says about keeping.
+    Doubtful,
     /// Neither fresh for any time nor possible to validate, so it could never be used.
     NoLifetimeNoValidator,
 }
@@ -75,6 +77,7 @@ impl NoStoreReason {
             Self::Private => "private",
             Self::Authorization => "authorization",
             Self::VaryStar => "vary-star",
+            Self::Doubtful => "doubtful",
             Self::NoLifetimeNoValidator => "no-lifetime-no-validator",
         }
     }
@@ -91,7 +94,8 @@ impl NoStoreReason {
             | Self::MustUnderstandUnknownStatus
             | Self::NoStoreDirective
             | Self::Private
-            | Self::VaryStar => true,
+            | Self::VaryStar
+            | Self::Doubtful => true,
             Self::Method
             | Self::Interim
             | Self::Partial

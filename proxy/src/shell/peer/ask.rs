@@ -14,7 +14,7 @@ use crate::engine::policy::may_be_peer;
 use crate::engine::reason::FailReason;
 use crate::shell::context::Context;
 use crate::shell::fill::Asker;
-use crate::shell::upstream::{Destination, Upstream};
+use crate::shell::upstream::{Destination, Question, Upstream};
 
 /// What is wanted beside the object itself.
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +89,12 @@ pub(crate) async fn ask(
         headers.insert(STALE, HeaderValue::from_static("1"));
     }
     let to = Destination::Peer(peer);
-    let upstream = ctx
-        .client
-        .send(&to, &Method::GET, &target, &headers)
-        .await?;
+    let question = Question {
+        method: &Method::GET,
+        target: &target,
+        headers: &headers,
+    };
+    let upstream = ctx.client.send(&to, question).await?;
     let fields = &upstream.head.headers;
     if !matches!(
         fields.get(PEER).map(HeaderValue::as_bytes),

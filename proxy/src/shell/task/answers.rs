@@ -13,6 +13,7 @@ use super::{Step, Task};
 use crate::engine::http::control::Directives;
 use crate::engine::http::store::{self, Exchange, NoStoreReason};
 use crate::engine::http::{conditional, fresh};
+use crate::engine::lenient::Unclear;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
 use crate::engine::store::object::{Object, Received};
@@ -116,7 +117,11 @@ impl Task {
             status: head.status,
             response: &head.headers,
         };
-        store::may_store(&exchange, directives, lifetime)
+        store::may_store(&exchange, directives, lifetime)?;
+        if head.doubtful {
+            return Err(NoStoreReason::Doubtful);
+        }
+        Ok(())
     }
 
     /// Lets others join, or sees to it that nobody does.
@@ -143,7 +148,7 @@ impl Task {
     /// The origin confirmed the copy that is here.
     pub(super) fn not_modified(&mut self, upstream: Upstream) -> Step {
         let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
-            return Step::News(News::OriginFailed(FailReason::Malformed));
+            return self.origin_failed(FailReason::Unclear(Unclear::NotModified));
         };
         tokio::spawn(upstream.body.discard());
         if conditional::confirms(&upstream.head.headers, &stale.headers).is_err() {
