@@ -60,6 +60,12 @@ pub static KEYS: &[KeySpec] = &[
         "duration",
         "For a whole request header, counted from the last answer: so it ends idle connections too.",
     ),
+    key(
+        "http.send_timeout",
+        "30s",
+        "duration",
+        "A client that takes less than 64 bytes per second over this time loses its connection. Too short and bad radio links lose pages; too long and slow readers hold memory.",
+    ),
     KeySpec {
         path: "peer.listen",
         default: Some(""),
@@ -221,6 +227,8 @@ pub struct Listen {
     pub connections_max: usize,
     /// For a whole request header.
     pub header_timeout: Duration,
+    /// The window over which a client's reading is judged.
+    pub send_timeout: Duration,
     /// The admin pages.
     pub admin: Option<SocketAddr>,
 }
@@ -283,6 +291,7 @@ impl Config {
             http: settings.value("http.listen"),
             connections_max: settings.value("http.connections_max"),
             header_timeout: settings.value::<Span>("http.header_timeout").0,
+            send_timeout: settings.value::<Span>("http.send_timeout").0,
             admin: settings.optional("admin.listen"),
         };
         let index = index(settings, &listen);

@@ -22,3 +22,4 @@ pub mod pursuit;
 pub mod reason;
 pub mod steps;
 pub mod store;
+pub mod uptake;

@@ -11,8 +11,9 @@ use super::fill::Fill;
 use super::index::IndexLink;
 use super::metrics::Metrics;
 use super::upstream::Client;
-use crate::engine::flow::Flow;
+use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
+use crate::engine::http::key::PrimaryKey;
 use crate::engine::policy::Policy;
 
 /// The engine with the shell's handles.
@@ -75,6 +76,20 @@ impl Context {
     /// The engine. Held for one question, never across an await.
     pub(crate) fn flow(&self) -> MutexGuard<'_, SharedFlow> {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that nobody joins the fill `id` of `key` any more, if nobody waits for it.
+    pub(crate) fn ended_unwatched(&self, fill: &Fill, key: &PrimaryKey, id: FillId) -> bool {
+        if !fill.is_unwatched() {
+            return false;
+        }
+        // Seats are taken under the same lock, so that nobody joins what is being given up.
+        let mut flow = self.flow();
+        let unwatched = fill.is_unwatched();
+        if unwatched {
+            flow.ended(key, id);
+        }
+        unwatched
     }
 
     /// The monotonic clock.

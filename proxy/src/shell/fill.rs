@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method, Version};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::body::SharedBody;
 use crate::engine::http::key::PrimaryKey;
@@ -81,6 +81,8 @@ pub(crate) struct Asker {
 pub(crate) struct Fill {
     stage: watch::Sender<Stage>,
     seats: AtomicUsize,
+    /// The last seat was given up; heard by the task.
+    emptied: Notify,
 }
 
 /// Somebody's interest in a fill.
@@ -93,6 +95,7 @@ impl Fill {
         Arc::new(Self {
             stage,
             seats: AtomicUsize::new(0),
+            emptied: Notify::new(),
         })
     }
 
@@ -105,6 +108,18 @@ impl Fill {
     /// Whether nobody waits for it.
     pub(crate) fn is_unwatched(&self) -> bool {
         self.seats.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until nobody waits for it, which may be at once. One task may wait here at a time.
+    pub(crate) async fn deserted(&self) {
+        while !self.is_unwatched() {
+            self.emptied.notified().await;
+        }
+    }
+
+    /// Whether its answer's head is here.
+    pub(crate) fn is_headed(&self) -> bool {
+        matches!(&*self.stage.borrow(), Stage::Headed(_))
     }
 
     /// Moves to `stage`.
@@ -155,6 +170,8 @@ impl Fill {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.seats.fetch_sub(1, Ordering::AcqRel);
+        if self.0.seats.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.emptied.notify_one();
+        }
     }
 }

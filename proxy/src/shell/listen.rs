@@ -3,15 +3,17 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::shell::signals::Shutdown;
-use http::{Request, Response};
+use http::{Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,6 +21,7 @@ use tokio::time::sleep;
 
 use super::context::Context;
 use super::downstream::{self, Outgoing};
+use super::line::Line;
 use super::peer;
 
 /// Connections waiting to be accepted: a crowd arrives at once.
@@ -29,10 +32,6 @@ const HEAD_MAX: usize = 64 << 10;
 
 /// Most header fields; hyper answers 431 beyond it.
 const FIELDS_MAX: usize = 100;
-
-/// A client that takes nothing of what it asked for, not even with an open window, loses its
-/// connection after this; without it a few thousand such clients are all that a node can serve.
-const UNTAKEN_MOST: Duration = Duration::from_secs(30);
 
 /// Which door a connection came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +47,9 @@ pub(crate) enum Door {
 pub(crate) struct Bounds {
     pub(crate) connections: usize,
     pub(crate) header: Duration,
+    /// The window over which a client has to take enough of what it asked for; without it a few
+    /// thousand slow readers are all that a node can serve.
+    pub(crate) send: Duration,
     /// Time for answers under way when the process ends.
     pub(crate) drain: Duration,
 }
@@ -94,7 +96,7 @@ pub(crate) async fn serve(
         let (ctx, shutdown) = (Arc::clone(&ctx), shutdown.clone());
         connections.spawn(async move {
             ctx.metrics.connection_opened();
-            connection(Arc::clone(&ctx), stream, door, bounds.header, shutdown).await;
+            connection(Arc::clone(&ctx), stream, door, bounds, shutdown).await;
             ctx.metrics.connection_closed();
             drop(permit);
         });
@@ -112,27 +114,30 @@ async fn connection(
     ctx: Arc<Context>,
     stream: TcpStream,
     door: Door,
-    header_timeout: Duration,
+    bounds: Bounds,
     mut shutdown: Shutdown,
 ) {
-    // Small answers go out at once; failing to say so only costs time.
-    drop(stream.set_nodelay(true));
-    #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN_MOST)) {
-        tracing::debug!(%error, "no deadline for a client that does not read");
-    }
     let local_port = stream.local_addr().map_or(80, |addr| addr.port());
+    let line = Line::new(stream, ctx.clock, bounds.send);
+    let (reset, ends_with_body) = (line.reset_mark(), Arc::new(AtomicBool::new(false)));
+    let open_ended = Arc::clone(&ends_with_body);
     let service = service_fn(move |request: Request<Incoming>| {
-        let ctx = Arc::clone(&ctx);
-        async move { Ok::<Response<Outgoing>, Infallible>(answer(ctx, door, local_port, request).await) }
+        let (ctx, open_ended) = (Arc::clone(&ctx), Arc::clone(&open_ended));
+        async move {
+            let old = request.version() < Version::HTTP_11;
+            let response = answer(ctx, door, local_port, request).await;
+            let no_length = response.body().size_hint().exact().is_none();
+            open_ended.store(old && no_length, Ordering::Relaxed);
+            Ok::<Response<Outgoing>, Infallible>(response)
+        }
     });
     let server = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        .header_read_timeout(bounds.header)
         .max_headers(FIELDS_MAX)
         .max_buf_size(HEAD_MAX)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(line), service);
     let mut server = std::pin::pin!(server);
     let ended = tokio::select! {
         ended = &mut server => ended,
@@ -142,6 +147,8 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
+        // Where the connection's end is the body's, only a reset tells that it is not whole.
+        reset.set(ends_with_body.load(Ordering::Relaxed));
         tracing::debug!(%error, ?door, "a connection ended early");
     }
 }

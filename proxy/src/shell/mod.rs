@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`run`] | the order of starting and stopping |
 //! | `context` | what all tasks share: the one lock around the engine, the clients, the counters |
-//! | `listen` | accept loops and connection bounds |
+//! | `listen`, `line` | accept loops, connection bounds, slow and cut connections |
 //! | `downstream` | a client's request from head to answer |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
 //! | `body`, `spill` | a body while it grows: memory, disk, readers |
@@ -21,6 +21,7 @@ mod downstream;
 mod fill;
 mod index;
 mod inspect;
+mod line;
 mod listen;
 mod metrics;
 mod peer;

@@ -81,6 +81,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let bounds = Bounds {
         connections: config.listen.connections_max,
         header: config.listen.header_timeout,
+        send: config.listen.send_timeout,
         drain: DRAIN,
     };
     let (ctx, registry, rng) = context(config)?;

@@ -8,9 +8,11 @@ mod answers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
+use tokio::time::sleep;
 
 use super::body::SharedBody;
 use super::context::Context;
@@ -20,14 +22,18 @@ use super::peer;
 use super::transfer::{Promise, Transfer, content_length};
 use super::upstream::{Destination, Question, Upstream};
 use crate::engine::announce::LEASE;
-use crate::engine::flow::{Miss, Plan};
+use crate::engine::flow::{FillId, Miss, Plan};
 use crate::engine::http::control::RequestDirectives;
+use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::{conditional, hop};
 use crate::engine::lenient::part;
 use crate::engine::peers;
 use crate::engine::pointer::Progress;
 use crate::engine::pursuit::{Act, News, Pursuit};
 use crate::engine::reason::FailReason;
+
+/// How long a fetch goes on without a head and without anybody who waits for it.
+const ALONE_MOST: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Task {
@@ -75,9 +81,22 @@ impl Task {
         let stale_here = self.may_stand_in();
         let ask_index = self.plan.shared && self.ctx.index.is_some() && !self.must_reach_origin();
         let (mut pursuit, mut act) = Pursuit::begin(ask_index, stale_here);
-        while let Step::News(news) = self.carry_out(act).await {
+        while let Step::News(news) = self.carry_out_if_wanted(act).await {
             act = pursuit.next(news);
         }
+    }
+
+    /// Carries an act out, unless everybody leaves before there is a head to show. From then on the
+    /// transfer decides what is worth finishing.
+    async fn carry_out_if_wanted(&mut self, act: Act) -> Step {
+        let (ctx, fill) = (Arc::clone(&self.ctx), Arc::clone(&self.fill));
+        let (key, plan) = (self.asker.key.clone(), (self.plan.id, self.plan.shared));
+        tokio::select! {
+            biased;
+            step = self.carry_out(act) => return step,
+            () = given_up(&ctx, &fill, &key, plan) => {}
+        }
+        self.fail(FailReason::Abandoned)
     }
 
     /// Whether the client insists on validation: another proxy's copy is a copy like ours (RFC 9111
@@ -234,6 +253,24 @@ impl Task {
         self.ctx
             .flow()
             .may_stand_in(self.ctx.now(), stale, &self.asker.headers)
+    }
+}
+
+/// Waits until a fill without a head has been alone for longer than is borne. Then nobody can join
+/// it any more.
+async fn given_up(ctx: &Context, fill: &Fill, key: &PrimaryKey, (id, shared): (FillId, bool)) {
+    loop {
+        fill.deserted().await;
+        if shared {
+            // Somebody who reloads, or the next of a crowd, finds it under way.
+            sleep(ALONE_MOST).await;
+        }
+        if fill.is_headed() {
+            return std::future::pending().await;
+        }
+        if ctx.ended_unwatched(fill, key, id) {
+            return;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, IF_RANGE, RANGE, TRANSFER_ENCODING
 
 use super::body::Writer;
 use super::context::Context;
-use super::fill::Response;
+use super::fill::{Fill, Response};
 use super::peer;
 use super::upstream::{Head, UpstreamBody};
 use crate::engine::http::conditional::{self, EntityTag};
@@ -35,6 +35,17 @@ pub(crate) struct Transfer {
     shared: bool,
 }
 
+/// A source's body and how it joins on.
+#[derive(Debug)]
+pub(crate) struct Incoming<'a> {
+    /// The source's word in metrics.
+    pub(crate) label: &'static str,
+    pub(crate) body: &'a mut UpstreamBody,
+    /// The first bytes, which may be known already.
+    pub(crate) skip: Skip,
+    pub(crate) promise: Promise,
+}
+
 impl Transfer {
     pub(crate) fn new(
         object: Arc<Response>,
@@ -53,21 +64,29 @@ impl Transfer {
         }
     }
 
-    /// Takes everything that `body` has, the first bytes of which may be known already (`skip`).
-    /// `unwanted` says whether nobody waits for it any more.
+    /// Takes everything that a body has. `unwanted` says whether nobody waits for it any more.
     pub(crate) async fn take(
         &mut self,
         ctx: &Context,
-        label: &'static str,
-        body: &mut UpstreamBody,
-        mut skip: Skip,
-        promise: Promise,
+        mut from: Incoming<'_>,
+        fill: &Fill,
         unwanted: impl Fn() -> bool,
     ) -> Result<(), FailReason> {
         let mut last = Bytes::new();
-        while let Some(bytes) = body.next().await? {
-            ctx.metrics.fetched(label, bytes.len() as u64);
-            let bytes = skip.rest_of(bytes, &self.hasher)?;
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = from.body.next() => next?,
+                () = fill.deserted(), if !self.is_worth_finishing() => {
+                    if unwanted() {
+                        return Err(FailReason::Abandoned);
+                    }
+                    continue;
+                }
+            };
+            let Some(bytes) = next else { break };
+            ctx.metrics.fetched(from.label, bytes.len() as u64);
+            let bytes = from.skip.rest_of(bytes, &self.hasher)?;
             if bytes.is_empty() {
                 continue;
             }
@@ -84,10 +103,10 @@ impl Transfer {
                 return Err(FailReason::Abandoned);
             }
         }
-        if skip.left > 0 {
+        if from.skip.left > 0 {
             return Err(FailReason::Truncated);
         }
-        self.check(&last, promise, body.trailers.as_ref())?;
+        self.check(&last, from.promise, from.body.trailers.as_ref())?;
         self.write(last).await;
         Ok(())
     }

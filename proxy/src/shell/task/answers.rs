@@ -19,7 +19,7 @@ use crate::engine::reason::FailReason;
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::{Headed, Response, Source, Stage};
-use crate::shell::transfer::{Promise, Skip, Transfer};
+use crate::shell::transfer::{Incoming, Promise, Skip, Transfer};
 use crate::shell::upstream::Upstream;
 use crate::shell::{index, peer};
 
@@ -52,20 +52,14 @@ impl Task {
         let label = if from_peer { "peer" } else { "origin" };
         let (ctx, fill) = (&self.ctx, &self.fill);
         let (key, id) = (&self.asker.key, self.plan.id);
-        let unwanted = || {
-            // Seats are taken under the same lock, so that nobody joins what is being given up.
-            fill.is_unwatched() && {
-                let mut flow = ctx.flow();
-                let unwatched = fill.is_unwatched();
-                if unwatched {
-                    flow.ended(key, id);
-                }
-                unwatched
-            }
+        let unwanted = || ctx.ended_unwatched(fill, key, id);
+        let from = Incoming {
+            label,
+            body: &mut upstream.body,
+            skip,
+            promise,
         };
-        transfer
-            .take(ctx, label, &mut upstream.body, skip, promise, unwanted)
-            .await
+        transfer.take(ctx, from, fill, unwanted).await
     }
 
     /// Publishes an answer's head: from here on readers follow its body.

@@ -1,0 +1,124 @@
+//! Whether a client takes what is ready for it fast enough: a bound on slow readers.
+//!
+//! Only time spent waiting for the client counts, in windows: one that took much an hour ago and
+//! takes a byte every half minute since is as bad as one that never took anything.
+
+use std::time::Duration;
+
+use common::clock::Moment;
+
+/// Bytes per second that a client has to take on average over a window. What the kernel takes for
+/// it counts, and that takes up to 16 KiB at once: below about 500 bytes per second a window of
+/// 30 s may pass without any.
+pub const RATE_LEAST: u64 = 64;
+
+/// A client that took too little for a whole window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the client reads too slowly")]
+pub struct TooSlow;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Uptake {
+    window: Duration,
+    waited: Duration,
+    taken: u64,
+    blocked_since: Option<Moment>,
+}
+
+impl Uptake {
+    /// Judged after each `window` of waiting.
+    #[must_use]
+    pub const fn new(window: Duration) -> Self {
+        Self {
+            window,
+            waited: Duration::ZERO,
+            taken: 0,
+            blocked_since: None,
+        }
+    }
+
+    /// The client does not take more at the moment. When to call [`judge`](Self::judge) if it goes
+    /// on like this.
+    pub fn blocked(&mut self, now: Moment) -> Moment {
+        let since = *self.blocked_since.get_or_insert(now);
+        since + self.window.saturating_sub(self.waited)
+    }
+
+    /// It took `bytes`.
+    ///
+    /// # Errors
+    /// It came to the end of a window with too little.
+    pub fn took(&mut self, now: Moment, bytes: u64) -> Result<(), TooSlow> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.blocked_since.is_none() {
+            return Ok(());
+        }
+        let judged = self.judge(now);
+        self.blocked_since = None;
+        judged
+    }
+
+    /// Looks whether a window has passed, and what was taken in it.
+    ///
+    /// # Errors
+    /// Too little.
+    pub fn judge(&mut self, now: Moment) -> Result<(), TooSlow> {
+        if let Some(since) = self.blocked_since.replace(now) {
+            self.waited += now.since(since);
+        }
+        if self.waited < self.window {
+            return Ok(());
+        }
+        let millis = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        let least = millis.saturating_mul(RATE_LEAST) / 1_000;
+        let enough = self.taken >= least;
+        (self.waited, self.taken) = (Duration::ZERO, 0);
+        enough.then_some(()).ok_or(TooSlow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(30);
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn a_byte_every_29_seconds_is_cut_however_much_was_taken_before() {
+        let mut uptake = Uptake::new(WINDOW);
+        assert_eq!(uptake.took(at(0), 100_000_000), Ok(()));
+        // The window in which it was fast is forgiven, the next is not.
+        let mut ends = Vec::new();
+        for n in 0..5 {
+            uptake.blocked(at(n * 29));
+            ends.push(uptake.took(at((n + 1) * 29), 1));
+        }
+        assert!(ends.contains(&Err(TooSlow)), "{ends:?}");
+        assert_eq!(ends.iter().position(Result::is_err), Some(3));
+    }
+
+    #[test]
+    fn nothing_for_a_window_is_found_without_any_progress() {
+        let mut uptake = Uptake::new(WINDOW);
+        assert_eq!(uptake.blocked(at(5)), at(35));
+        assert_eq!(uptake.blocked(at(20)), at(35));
+        assert_eq!(uptake.judge(at(34)), Ok(()));
+        assert_eq!(uptake.blocked(at(34)), at(35));
+        assert_eq!(uptake.judge(at(35)), Err(TooSlow));
+    }
+
+    #[test]
+    fn idle_time_and_modest_speed_are_no_fault() {
+        let mut uptake = Uptake::new(WINDOW);
+        for n in 0..100 {
+            // Blocked for a second, then idle for an hour.
+            uptake.blocked(at(n * 3_600));
+            assert_eq!(uptake.took(at(n * 3_600 + 1), 100), Ok(()), "{n}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A client's connection: cut when it takes too little for too long, and reset where an end would
+//! be taken for the end of the page.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use common::clock::{Clock as _, SystemClock};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::engine::uptake::{TooSlow, Uptake};
+
+/// Bytes that wait in the kernel unsent before it takes no more: small enough to see how fast a
+/// client reads, large enough to keep a fast one busy between two turns.
+#[cfg(target_os = "linux")]
+const UNSENT_MOST: u32 = 32 << 10;
+
+/// Says that a connection has to end with a reset.
+#[derive(Clone, Default, Debug)]
+pub(super) struct ResetMark(Arc<AtomicBool>);
+
+impl ResetMark {
+    pub(super) fn set(&self, reset: bool) {
+        self.0.store(reset, Ordering::Relaxed);
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Line {
+    stream: TcpStream,
+    clock: SystemClock,
+    uptake: Uptake,
+    timer: Option<Pin<Box<Sleep>>>,
+    reset: ResetMark,
+}
+
+impl Line {
+    /// `patience` is the window over which a client's reading is judged.
+    pub(super) fn new(stream: TcpStream, clock: SystemClock, patience: Duration) -> Self {
+        let socket = SockRef::from(&stream);
+        // Small answers go out at once; failing to say so only costs time.
+        drop(stream.set_nodelay(true));
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket
+            .set_tcp_user_timeout(Some(patience))
+            .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MOST))
+        {
+            tracing::debug!(%error, "no deadline for a client that does not read");
+        }
+        #[cfg(not(target_os = "linux"))]
+        drop(socket);
+        Self {
+            stream,
+            clock,
+            uptake: Uptake::new(patience),
+            timer: None,
+            reset: ResetMark::default(),
+        }
+    }
+
+    /// The mark by which this connection is told to end with a reset.
+    pub(super) fn reset_mark(&self) -> ResetMark {
+        self.reset.clone()
+    }
+
+    /// Keeps account of a write.
+    fn account(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.timer = None;
+                let took = self.uptake.took(self.clock.moment(), bytes as u64);
+                Poll::Ready(took.map(|()| bytes).map_err(timed_out))
+            }
+            Poll::Ready(error) => Poll::Ready(error),
+            Poll::Pending => self.wait(cx).map(Err),
+        }
+    }
+
+    /// Waits for the end of the window.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            let now = self.clock.moment();
+            let until = self.uptake.blocked(now);
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep(until.since(now))));
+            std::task::ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            if let Err(slow) = self.uptake.judge(self.clock.moment()) {
+                return Poll::Ready(timed_out(slow));
+            }
+        }
+    }
+}
+
+fn timed_out(slow: TooSlow) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, slow)
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.reset.0.load(Ordering::Relaxed) {
+            // With nothing to linger for, closing sends RST. Failing to say so leaves a FIN.
+            drop(self.stream.set_zero_linger());
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.account(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.account(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
