@@ -57,8 +57,8 @@ pub async fn within<T>(what: &str, deadline: Duration, work: impl Future<Output 
     done.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
 }
 
-/// Lets time pass because a script says so: a slow origin. Never to wait for something.
-pub(crate) async fn pause(time: Duration) {
+/// Lets time pass because a script says so: a slow origin, a slow client. Never to wait for something.
+pub async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 

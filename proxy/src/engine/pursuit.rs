@@ -84,6 +84,8 @@ pub struct Pursuit {
     stale_here: bool,
     /// How often a body has broken off so far.
     resumes: u32,
+    /// How often the origin has been asked to go on where it broke off itself.
+    again: u32,
 }
 
 impl Pursuit {
@@ -109,6 +111,7 @@ impl Pursuit {
                 asked,
                 stale_here,
                 resumes: 0,
+                again: 0,
             },
             act,
         )
@@ -180,7 +183,10 @@ impl Pursuit {
         match self.phase {
             Phase::Peers => self.next_peer(),
             // The origin itself broke: once more, it may have been the connection.
-            Phase::Origin if self.resumes <= 2 => Act::Origin,
+            Phase::Origin if self.again == 0 => {
+                self.again += 1;
+                Act::Origin
+            }
             Phase::Locating | Phase::Origin | Phase::StalePeers(_) | Phase::Over => {
                 self.phase = Phase::Over;
                 Act::Fail(reason)
@@ -268,12 +274,22 @@ mod tests {
         let acts = play(
             true,
             false,
-            &[located, broke.clone(), broke.clone(), broke.clone()],
+            &[
+                located,
+                broke.clone(),
+                broke.clone(),
+                broke.clone(),
+                broke.clone(),
+            ],
         );
         let over = Act::Fail(FailReason::Truncated);
-        assert_eq!(acts, [Act::AskIndex, fresh(1), fresh(2), Act::Origin, over]);
-        let acts = play(false, false, &[broke.clone(), broke.clone(), broke]);
-        assert_eq!(acts, [Act::Origin, Act::Origin, Act::Origin, over]);
+        let origin = Act::Origin;
+        assert_eq!(
+            acts,
+            [Act::AskIndex, fresh(1), fresh(2), origin, origin, over]
+        );
+        let acts = play(false, false, &[broke.clone(), broke]);
+        assert_eq!(acts, [origin, origin, over]);
     }
 
     #[test]

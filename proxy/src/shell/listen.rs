@@ -136,7 +136,6 @@ async fn connection(
         .header_read_timeout(bounds.header)
         .max_headers(FIELDS_MAX)
         .max_buf_size(HEAD_MAX)
-        .half_close(true)
         .serve_connection(TokioIo::new(line), service);
     let mut server = std::pin::pin!(server);
     let ended = tokio::select! {

@@ -17,7 +17,9 @@ async fn a_truncated_body_breaks_the_clients_connection_and_is_never_kept() {
     origin.serves("/claimed", |_| {
         Reply::pattern(20_000).fresh_for(60).claiming(50_000)
     });
-    for path in ["/length", "/chunked", "/claimed"] {
+    origin.serves("/reset", move |_| short().then_reset());
+    origin.serves("/reset-open", move |_| short().until_close().then_reset());
+    for path in ["/length", "/chunked", "/claimed", "/reset", "/reset-open"] {
         for attempt in 1..=2 {
             let before = origin.count(path);
             let answer = proxy.get(&origin.page(path)).await;

@@ -1,6 +1,8 @@
 //! What a proxy on its own owes its clients and its origins.
 
 mod broken;
+mod crowds;
+mod endings;
 mod forgiving;
 mod freshness;
 mod https;
