@@ -243,7 +243,9 @@ impl Node {
             Purpose::Task(task) => self.task_answered(now, task, id, &reply.say),
             Purpose::Probe => {}
             Purpose::Ping(ticket, _) => self.pinged(ticket, rtt, reply.say),
-            Purpose::Relay(asker) => self.relayed(now, asker, Some(reply.say)),
+            Purpose::Relay(asker) => {
+                self.relay_answered(now, (call.to, call.level, call.ask), asker, reply.say);
+            }
             Purpose::Check(key) => self.checked(now, key, id, Some(&reply.say)),
             Purpose::Hand { again } => self.handed(now, call.to, call.ask, again, &reply.say),
             Purpose::Detour(task, far) => match reply.say {
@@ -390,7 +392,7 @@ impl Node {
         }
         match call.purpose {
             Purpose::Task(task) => {
-                if !self.detour(now, call, task) {
+                if !self.detour(now, (call.to, call.level, &call.ask), task) {
                     self.task_failed(now, task, id);
                 }
             }

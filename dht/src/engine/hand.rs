@@ -37,6 +37,10 @@ const LOOKED: usize = 256;
 const HANDED: usize = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Nodes handed to beyond those that a put goes to. Where nodes come and go a copy more bridges the
+/// time in which deaths are not yet known; where they do not it costs nothing.
+const SPARE: usize = 1;
+
 /// What ends within this time is not worth handing on.
 const ENDING: Duration = Duration::from_secs(2);
 
@@ -156,7 +160,8 @@ impl Node {
     /// The nodes that are among the closest to `key` because of `changes`, if this one is, or was
     /// until now, among them too.
     fn heirs(&self, key: &Key, changes: &Changes) -> Vec<Entry> {
-        let replicas = self.config.lookup.replicas.max(1);
+        let put = self.config.lookup.replicas.max(1);
+        let replicas = put + SPARE;
         let mut near = self
             .table
             .closest(key, replicas + 1, |id| self.is_usable(id));
@@ -185,7 +190,11 @@ impl Node {
             let there = near.iter().any(|entry| entry.id == **id);
             !there && edge.is_some_and(|edge| distance(**id) < edge)
         });
-        let moved_up = close.len().saturating_sub(gone.count());
+        // Who was beyond those that a put goes to may never have had it.
+        let moved_up = match gone.count() {
+            0 => close.len(),
+            gone => put.min(close.len()).saturating_sub(gone),
+        };
         let mut heirs = came;
         if own < replicas {
             let up = close[moved_up..].iter().filter(others);

@@ -16,7 +16,6 @@ use super::exchange::Purpose;
 use super::message::{Ask, Reply, Say};
 use super::node::Node;
 use super::routing::Entry;
-use super::rpc::Call;
 use super::work::TaskId;
 use crate::refusal::Refusal;
 
@@ -30,16 +29,23 @@ pub(super) struct Asker {
     id: NodeId,
     tx: TxId,
     level: u8,
+    /// The far node was asked again with the token that its refusal brought.
+    again: bool,
 }
 
 impl Node {
-    /// The node asked by `call` for `task` did not answer: asks it through who named it. Says
-    /// whether there is such a way.
-    pub(super) fn detour(&mut self, now: Moment, call: &Call<Purpose>, task: TaskId) -> bool {
+    /// A node does not answer here: asks it for `task` through who named it. Says whether there is
+    /// such a way.
+    pub(super) fn detour(
+        &mut self,
+        now: Moment,
+        (far, level, ask): (Entry, u8, &Ask),
+        task: TaskId,
+    ) -> bool {
         let via = self
             .tasks
             .get(&task)
-            .and_then(|running| running.introducer(call.to.id));
+            .and_then(|running| running.introducer(far.id));
         let Some((id, peer)) = via.and_then(|id| Some((id, self.peers.at(id)?))) else {
             return false;
         };
@@ -53,12 +59,12 @@ impl Node {
             addr: peer.addr,
         };
         let ask = Ask::Relay {
-            to: call.to.addr,
-            ask: Box::new(call.ask.clone()),
+            to: far.addr,
+            ask: Box::new(ask.clone()),
         };
         self.stats.detours += 1;
-        let purpose = Purpose::Detour(task, call.to.id);
-        self.ask(now, to, call.level, ask, purpose);
+        let purpose = Purpose::Detour(task, far.id);
+        self.ask(now, to, level, ask, purpose);
         true
     }
 
@@ -89,10 +95,31 @@ impl Node {
             id: header.sender,
             tx: header.tx,
             level,
+            again: false,
         };
         let purpose = Purpose::Relay(asker);
         self.ask(now, Entry { id, addr: to }, level, ask.clone(), purpose);
         None
+    }
+
+    /// The far node answered. For want of a token it refuses anything on behalf of another, and gives
+    /// one with its refusal: it is asked once more.
+    pub(super) fn relay_answered(
+        &mut self,
+        now: Moment,
+        (far, level, ask): (Entry, u8, Ask),
+        asker: Asker,
+        say: Say,
+    ) {
+        if say == Say::Refused(Refusal::Token) && !asker.again {
+            let asker = Asker {
+                again: true,
+                ..asker
+            };
+            self.ask(now, far, level, ask, Purpose::Relay(asker));
+        } else {
+            self.relayed(now, asker, Some(say));
+        }
     }
 
     /// A relayed request was answered, or not.

@@ -7,6 +7,7 @@ use common::ids::{ClusterId, Key, NodeId};
 
 use super::command::{Answer, Ticket};
 use super::exchange::Purpose;
+use super::liveness::Peer;
 use super::lookup::{Goal, Lead, Report, Span, Step, Task};
 use super::message::Say;
 use super::node::Node;
@@ -194,7 +195,12 @@ impl Node {
             match running.task.poll() {
                 None => return,
                 Some(Step::Ask(to, level, ask)) => {
-                    self.ask(now, to, level, ask, Purpose::Task(id));
+                    // One that failed here and lives by the word of another is asked through that
+                    // one at once: for a pair that cannot reach each other, waiting is in vain.
+                    let failed = self.peers.at(to.id).is_some_and(Peer::has_failed);
+                    if !(failed && self.detour(now, (to, level, &ask), id)) {
+                        self.ask(now, to, level, ask, Purpose::Task(id));
+                    }
                 }
                 Some(Step::AskSelf(ask)) => {
                     let say = self.perform_self(now, ask);

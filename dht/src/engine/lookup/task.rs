@@ -224,7 +224,9 @@ impl Task {
             Goal::Put { .. } => *held > 0,
             _ => values.iter().any(|value| value.publisher != own),
         };
-        let warmth = if others || *loaded {
+        // Who claims must meet whoever else does at the closest node, however many they are.
+        let claims = matches!(self.goal, Goal::Claim { .. });
+        let warmth = if others || *loaded && !claims {
             Warmth::Warm
         } else {
             Warmth::Cold

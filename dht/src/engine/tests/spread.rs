@@ -116,6 +116,35 @@ fn a_pair_that_cannot_reach_each_other_is_relayed() {
     }
 }
 
+/// Everybody claims one key at once, so that it is hot before it is decided, and the nodes next to
+/// its closest one count that one as dead because they cannot reach it.
+#[test]
+fn a_crowd_of_claimants_has_one_winner_whoever_cannot_reach_the_closest_node() {
+    for seed in 0..4 {
+        let n = 40;
+        let mut world = flat(40 + seed, n);
+        let keys: Vec<_> = (0..4u8).map(|n| Key::of(&[n])).collect();
+        for key in &keys {
+            let closest = world.closest(*key);
+            for cut in [1, 2, 7, 30] {
+                world.broken.insert((closest[0], closest[cut]));
+            }
+        }
+        world.run(secs(60));
+        for key in keys {
+            let claim = |n: usize| Wish::Claim {
+                key,
+                value: n.to_be_bytes().to_vec(),
+                ttl: secs(20),
+            };
+            let tickets: Vec<_> = (0..n).map(|n| world.command(n, claim(n))).collect();
+            let answers = tickets.into_iter().map(|ticket| world.answer(ticket));
+            let granted = answers.filter(|answer| *answer == Answer::Granted).count();
+            assert_eq!(granted, 1, "seed {seed}, {key}");
+        }
+    }
+}
+
 #[test]
 fn a_tenth_of_all_pairs_may_be_broken() {
     let mut world = flat(4, 30);
