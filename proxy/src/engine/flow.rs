@@ -195,7 +195,8 @@ impl<B, F: Clone> Flow<B, F> {
     pub fn lookup(&mut self, now: Moment, ask: Ask<'_>, fill: impl FnOnce() -> F) -> Lookup<B, F> {
         let heat = self.heat.count(now, ask.key.host());
         let directives = RequestDirectives::of(ask.headers);
-        let found = self.store.find(ask.key, ask.headers);
+        let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
+        let found = self.store.find(ask.key, ask.headers, is_fresh);
         let verdict = found
             .as_ref()
             .map(|o| verdict::judge(&o.standing(now, heat), &directives));
@@ -243,6 +244,7 @@ impl<B, F: Clone> Flow<B, F> {
         fill: impl FnOnce() -> F,
     ) -> Lookup<B, F> {
         if ask.method != Method::GET {
+            // What is here may stand in for a failing origin, or be confirmed by what it says.
             return self.alone_beside(stale, Miss::Method, fill);
         }
         if let Some(reason) = self.unshareable.at(ask.key, now) {
@@ -349,7 +351,8 @@ impl<B, F: Clone> Flow<B, F> {
     /// What a peer's request gets: a fresh copy, a stale one if it says so, a fill under way.
     pub fn lookup_for_peer(&mut self, now: Moment, ask: Ask<'_>, stale: bool) -> PeerLookup<B, F> {
         let heat = self.heat.of(now, ask.key.host());
-        if let Some(object) = self.store.find(ask.key, ask.headers) {
+        let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
+        if let Some(object) = self.store.find(ask.key, ask.headers, is_fresh) {
             let standing = object.standing(now, heat);
             let defaults = RequestDirectives::default();
             let good = verdict::judge(&standing, &defaults) == Verdict::Fresh;

@@ -182,8 +182,8 @@ pub enum FailReason {
     BodyTimeout,
     /// The body is not what its sender said it is.
     Digest,
-    /// The origin answered with a server error (5xx) while a stale copy is held.
-    ServerError,
+    /// The origin answered with this server error (5xx) while a stale copy is held.
+    ServerError(StatusCode),
     /// The peer refused: it has no copy, or must not give it.
     PeerRefused,
     /// Nobody waited for it any more.
@@ -228,7 +228,7 @@ impl FailReason {
             Self::Truncated => "truncated",
             Self::BodyTimeout => "body_timeout",
             Self::Digest => "digest",
-            Self::ServerError => "server_error",
+            Self::ServerError(_) => "server_error",
             Self::PeerRefused => "peer_refused",
             Self::Abandoned => "abandoned",
             Self::ReaderTooSlow => "reader_too_slow",
@@ -252,7 +252,7 @@ impl FailReason {
             Self::Malformed | Self::Unclear(_) => ProxyError::HttpProtocolError,
             Self::NoSockets | Self::NoMemory => ProxyError::ConnectionLimitReached,
             Self::Truncated => ProxyError::HttpResponseIncomplete,
-            Self::ServerError => ProxyError::DestinationUnavailable,
+            Self::ServerError(_) => ProxyError::DestinationUnavailable,
             Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
                 ProxyError::ProxyInternalError
             }
@@ -302,7 +302,7 @@ impl FailReason {
                         do."
                 .to_owned();
             }
-            Self::ServerError => "has an error of its own",
+            Self::ServerError(_) => "has an error of its own",
             Self::Truncated | Self::BodyTimeout => "sent only a part of the page",
             Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
                 "could not be fetched"

@@ -120,6 +120,11 @@ impl SharedBody {
         self.lock().end
     }
 
+    /// Whether every byte is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.end(), End::Whole(_))
+    }
+
     /// Its whole length: as announced, or as it turned out.
     pub(crate) fn length(&self) -> Option<u64> {
         let inner = self.lock();

@@ -14,6 +14,7 @@ use super::body::Cut;
 use super::context::Context;
 use super::fill::{Asker, Fill, Headed, Response as Object, Seat, Source};
 use super::metrics::Outcome;
+use super::multipart::Parts;
 use super::task::Task;
 use crate::engine::flow::{Ask, Lookup, Miss, Plan};
 use crate::engine::http::cache_status::{ForwardReason, Handling};
@@ -92,6 +93,15 @@ enum Looked {
     Answered(Response<Outgoing>),
     /// A fetch to wait for.
     Waiting(Waiting),
+}
+
+/// What an answer says of where it came from.
+struct Told<'a> {
+    handling: Handling,
+    detail: Option<&'a str>,
+    before: &'a [HeaderValue],
+    /// Whether the origin made or confirmed it for this very request.
+    validated: bool,
 }
 
 /// A fetch that a client waits for.
@@ -227,7 +237,13 @@ impl Client {
             Outcome::Hit
         };
         self.ctx.metrics.request(outcome);
-        self.deliver(object, port, Handling::Hit, detail, &[], None)
+        let told = Told {
+            handling: Handling::Hit,
+            detail,
+            before: &[],
+            validated: false,
+        };
+        self.deliver(object, port, &told, None)
     }
 
     fn fetched(&self, headed: Headed, waiting: Waiting, port: u16) -> Response<Outgoing> {
@@ -250,20 +266,25 @@ impl Client {
         });
         let handling = Handling::Forwarded {
             why: forward_reason(miss),
-            status: None,
+            status: forward_status(&headed.source),
             stored: is_kept(&headed, miss),
             collapsed,
         };
-        self.deliver(&headed.object, port, handling, Some(detail), before, seat)
+        let by_origin = matches!(headed.source, Source::Origin | Source::Revalidated);
+        let told = Told {
+            handling,
+            detail: Some(detail),
+            before,
+            validated: by_origin && !collapsed,
+        };
+        self.deliver(&headed.object, port, &told, seat)
     }
 
     fn deliver(
         &self,
         object: &Arc<Object>,
         port: u16,
-        handling: Handling,
-        detail: Option<&str>,
-        before: &[HeaderValue],
+        told: &Told<'_>,
         seat: Option<Seat>,
     ) -> Response<Outgoing> {
         let ctx = &self.ctx;
@@ -274,9 +295,11 @@ impl Client {
             method: &self.method,
             request: &self.headers,
             length: object.body.length(),
-            handling,
-            detail,
-            before,
+            whole: object.body.is_whole(),
+            validated: told.validated,
+            handling: told.handling,
+            detail: told.detail,
+            before: told.before,
             identity: &ctx.identity,
             zone: &ctx.zone,
             port,
@@ -289,6 +312,7 @@ impl Client {
                 .body
                 .reader(part.start, Some(part.end), seat)
                 .boxed_unsync(),
+            Content::Parts(parts) => Parts::new(&object.body, parts).boxed_unsync(),
         };
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
@@ -420,6 +444,15 @@ impl Client {
 const fn is_kept(headed: &Headed, miss: Miss) -> bool {
     let alone = matches!(miss, Miss::Method | Miss::Unshareable(_));
     headed.shared.is_ok() && !alone && !matches!(headed.source, Source::Stale(_))
+}
+
+/// The status that came from the next hop, where it is not the one that is passed on (RFC 9211 §2.3).
+const fn forward_status(source: &Source) -> Option<StatusCode> {
+    match source {
+        Source::Revalidated => Some(StatusCode::NOT_MODIFIED),
+        Source::Stale(FailReason::ServerError(status)) => Some(*status),
+        Source::Stale(_) | Source::Origin | Source::Peer(..) => None,
+    }
 }
 
 const fn forward_reason(miss: Miss) -> ForwardReason {

@@ -9,6 +9,7 @@
 //! | `downstream` | a client's request from head to answer |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
 //! | `body`, `spill` | a body while it grows: memory, disk, readers |
+//! | `multipart` | several parts of a body in one answer |
 //! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
 //! | `peer` | requests of other proxies |
 //! | `index` | the index daemon: claims, pointers, registration |
@@ -24,6 +25,7 @@ mod inspect;
 mod line;
 mod listen;
 mod metrics;
+mod multipart;
 mod peer;
 mod resolve;
 pub mod run;

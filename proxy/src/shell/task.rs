@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
 use tokio::time::sleep;
 
 use super::body::SharedBody;
@@ -63,7 +63,7 @@ impl Task {
         plan: Plan<Arc<SharedBody>>,
         asker: Asker,
     ) -> Self {
-        // The answer to a HEAD confirms no copy; what was not asked with a condition is shown as it is.
+        // The answer to a HEAD tells of a copy here without being asked for a comparison.
         let conditional = plan.shared;
         Self {
             ctx,
@@ -180,7 +180,7 @@ impl Task {
             StatusCode::NOT_MODIFIED if self.transfer.is_none() => self.not_modified(upstream),
             status if status.is_server_error() && self.may_stand_in() => {
                 tokio::spawn(upstream.body.discard());
-                Step::News(News::OriginFailed(FailReason::ServerError))
+                Step::News(News::OriginFailed(FailReason::ServerError(status)))
             }
             StatusCode::PARTIAL_CONTENT if self.transfer.is_none() => {
                 let head = &mut upstream.head;
@@ -189,7 +189,10 @@ impl Task {
                     Err(why) => self.origin_failed(FailReason::Unclear(why)),
                 }
             }
-            _ => {
+            status => {
+                if self.asker.method == Method::HEAD && status == StatusCode::OK {
+                    self.freshen_by_head(&upstream);
+                }
                 let announced = content_length(&upstream.head.headers);
                 self.take_from_origin(upstream, announced).await
             }

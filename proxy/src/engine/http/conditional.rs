@@ -8,6 +8,8 @@
 //! An entity tag without quotes is no entity tag, but servers send such and clients echo them: it
 //! is compared as an opaque weak one. Ranges are parsed in [`range`](super::range).
 
+mod head;
+
 use std::time::Duration;
 
 use common::clock::WallTime;
@@ -17,6 +19,8 @@ use http::header::{
     IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
 use http::{Method, StatusCode};
+
+pub use head::head_confirms;
 
 use super::control::Directives;
 use super::date;

@@ -1,4 +1,5 @@
 //! Cache-Control, of responses and of requests (RFC 9111 §5.2, RFC 5861, RFC 8246), and Pragma.
+//! A field [`targeted`](super::targeted) at CDNs takes the place of a response's Cache-Control.
 //!
 //! All lines count as one list; names match in any case; arguments may be quoted or not. Choices
 //! for what the standard leaves open or calls invalid:
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, PRAGMA};
 
 use super::field::{self, Members};
+use super::targeted;
 
 /// Longest directive name that means something here, in bytes: `stale-while-revalidate` has 22.
 const NAME_MAX: usize = 24;
@@ -48,7 +50,7 @@ impl Scope {
     }
 
     /// Adds one occurrence of the directive.
-    fn widen(&mut self, argument: &Argument<'_>) {
+    pub(super) fn widen(&mut self, argument: &Argument<'_>) {
         let listed = match argument {
             Argument::Absent => None,
             Argument::Malformed => return *self = Self::Whole,
@@ -69,9 +71,12 @@ fn field_names(argument: &[u8]) -> Option<Vec<HeaderName>> {
     names.ok().filter(|names| !names.is_empty())
 }
 
-/// What a response's Cache-Control says (RFC 9111 §5.2.2). Absent directives are `false` or `None`.
+/// What a response's Cache-Control says (RFC 9111 §5.2.2), or the field that is targeted at us
+/// instead (RFC 9213). Absent directives are `false` or `None`.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Directives {
+    /// They come from a targeted field, which puts Expires out of force (RFC 9213 §2.2).
+    pub targeted: bool,
     /// Keep nothing of the exchange (§5.2.2.5).
     pub no_store: bool,
     /// Do not reuse without validation (§5.2.2.4).
@@ -101,9 +106,12 @@ pub struct Directives {
 }
 
 impl Directives {
-    /// Reads the Cache-Control lines of a response.
+    /// Reads the targeted field of a response, or else its Cache-Control lines.
     #[must_use]
     pub fn of(response: &HeaderMap) -> Self {
+        if let Some(directives) = targeted::directives(response) {
+            return directives;
+        }
         let mut directives = Self::default();
         for member in field::members(response, &CACHE_CONTROL) {
             with_directive(member, |name, argument| directives.add(name, &argument));
@@ -201,7 +209,7 @@ impl RequestDirectives {
 }
 
 /// What follows the name of a directive.
-enum Argument<'a> {
+pub(super) enum Argument<'a> {
     Absent,
     /// Its bytes, out of their quotes.
     Given(Cow<'a, [u8]>),

@@ -1,8 +1,8 @@
 //! HTTP dates to and from [`WallTime`] (RFC 9110 §5.6.7).
 //!
-//! All three forms are read; a wrong day of the week is forgiven, because the rest of the date
-//! says which day is meant. Anything else that is off makes the date unreadable, and a field that
-//! carries it counts as invalid. No clock is read here.
+//! All three forms are read, in any case (RFC 9111 §4.2); a wrong day of the week is forgiven,
+//! because the rest of the date says which day is meant. Anything else that is off makes the date
+//! unreadable, and a field that carries it counts as invalid. No clock is read here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,17 +12,40 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 /// Last second of the year 9999, the latest an HTTP date can say.
 const LATEST: u64 = 253_402_300_799;
 
+/// Longest date of any form, in bytes: `Wednesday, 06-Nov-94 08:49:37 GMT` has 33.
+const LENGTH_MAX: usize = 40;
+
 const WEEKDAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 
 /// Reads one date. `None` for anything that is none of the three forms, or before 1970.
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<WallTime> {
     let text = str::from_utf8(value.trim_ascii()).ok()?;
-    let time = httpdate::parse_http_date(text)
-        .ok()
-        .or_else(|| parse_any_weekday(text))?;
+    let exact = |text: &str| {
+        let plain = httpdate::parse_http_date(text).ok();
+        plain.or_else(|| parse_any_weekday(text))
+    };
+    let time = exact(text).or_else(|| exact(&in_usual_case(text)?))?;
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     i64::try_from(seconds).ok().map(WallTime::from_unix)
+}
+
+/// The date in the case that the grammar asks for: words begin with a capital, except GMT. `None` if
+/// it is too long to be a date.
+fn in_usual_case(text: &str) -> Option<String> {
+    if text.len() > LENGTH_MAX {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for byte in text.chars() {
+        let within = out.ends_with(|c: char| c.is_ascii_alphabetic());
+        out.push(if within {
+            byte.to_ascii_lowercase()
+        } else {
+            byte.to_ascii_uppercase()
+        });
+    }
+    Some(out.replace("Gmt", "GMT"))
 }
 
 /// The preferred form with a day of the week that does not fit the date.
@@ -88,6 +111,16 @@ mod tests {
             (
                 "wrong day",
                 "Mon, 06 Nov 1994 08:49:37 GMT",
+                Some(784_111_777),
+            ),
+            (
+                "9111 4.2 case",
+                "sun, 06 NOV 1994 08:49:37 gmt",
+                Some(784_111_777),
+            ),
+            (
+                "9111 4.2 case",
+                "SUNDAY, 06-nov-94 08:49:37 GMT",
                 Some(784_111_777),
             ),
             ("no day", "Xxx, 06 Nov 1994 08:49:37 GMT", None),

@@ -144,7 +144,8 @@ pub fn lifetime(
         return of(duration, LifetimeSource::MaxAge);
     }
     let date = date::field(headers, &DATE).unwrap_or(received);
-    if headers.contains_key(EXPIRES) {
+    // RFC 9213 §2.2: a targeted field puts Expires out of force.
+    if headers.contains_key(EXPIRES) && !directives.targeted {
         let expires = date::field(headers, &EXPIRES).unwrap_or(date);
         let cap = Duration::from_secs(field::DELTA_SECONDS_MAX);
         return of(expires.since(date).min(cap), LifetimeSource::Expires);
@@ -178,10 +179,19 @@ pub fn lifetime(
 /// number is ignored; one that is too large counts as 2^31 seconds.
 #[must_use]
 pub fn age_value(headers: &HeaderMap) -> Duration {
+    stated_age(headers).unwrap_or_default()
+}
+
+/// Whether a response says with a valid Age that it was not made for this request (RFC 9111 §5.1).
+#[must_use]
+pub fn is_aged(headers: &HeaderMap) -> bool {
+    stated_age(headers).is_some()
+}
+
+fn stated_age(headers: &HeaderMap) -> Option<Duration> {
     field::members(headers, &AGE)
         .next()
         .and_then(field::delta_seconds)
-        .unwrap_or_default()
 }
 
 /// The age of a response at the moment it arrived: Age plus the time from sending the request to

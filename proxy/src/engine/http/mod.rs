@@ -4,12 +4,14 @@
 //! |---|---|---|
 //! | [`key`] | which resource is asked for? | RFC 9111 §2, §4 |
 //! | [`control`] | what do the directives say? | RFC 9111 §5.2, RFC 5861, RFC 8246 |
+//! | [`targeted`] | and those that are meant for us alone? | RFC 9213 |
 //! | [`fresh`] | how long is a response fresh, how old is it? | RFC 9111 §4.2 |
 //! | [`verdict`] | may this copy answer this request? | RFC 9111 §4, §4.2.4, §5.2.1 |
 //! | [`store`] | may this response be kept, and which of its fields? | RFC 9111 §3 |
 //! | [`vary`] | which variant is asked for? | RFC 9111 §4.1 |
 //! | [`conditional`] | is it the same representation? | RFC 9110 §8.8, §13, RFC 9111 §4.3 |
 //! | [`range`] | which bytes of it? | RFC 9110 §14 |
+//! | [`multipart`] | how do several parts of it go in one answer? | RFC 9110 §14.6 |
 //! | [`hop`] | which fields cross, in which direction? | RFC 9110 §7.6, RFC 8586 |
 //! | [`rewrite`] | where does a redirect lead? | RFC 9110 §10.2.2 |
 //! | [`cache_status`], [`proxy_status`] | what do we say we did? | RFC 9211, RFC 9209 |
@@ -59,11 +61,13 @@ mod field;
 pub mod fresh;
 pub mod hop;
 pub mod key;
+pub mod multipart;
 pub mod proxy_status;
 pub mod range;
 pub mod rewrite;
 pub mod store;
 mod structured;
+pub mod targeted;
 pub mod vary;
 pub mod verdict;
 

@@ -2,7 +2,7 @@
 //!
 //! Ranges here are half-open, `start..end` in bytes. What cannot be understood, or costs more than
 //! it is worth, is answered with the whole, as §14.2 allows, and the reason is kept. How parts are
-//! delivered, singly or as multipart, is not decided here.
+//! delivered is [`multipart`](super::multipart)'s business.
 
 use std::ops::Range;
 

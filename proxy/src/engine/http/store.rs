@@ -178,7 +178,7 @@ fn is_cacheable(exchange: &Exchange<'_>, directives: &Directives) -> bool {
     directives.public
         || directives.max_age.is_some()
         || directives.s_maxage.is_some()
-        || exchange.response.contains_key(EXPIRES)
+        || (exchange.response.contains_key(EXPIRES) && !directives.targeted)
         || is_heuristically_cacheable(exchange.status)
 }
 

@@ -1,11 +1,13 @@
-//! The part of structured fields that Cache-Status and Proxy-Status need (RFC 9651): writing items
-//! and parameters, and telling whether a received list is one.
+//! The part of structured fields that is needed here (RFC 9651): writing items and parameters for
+//! Cache-Status and Proxy-Status, telling whether a received list is one, and reading dictionaries
+//! of cache directives.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use http::header::HeaderValue;
 
-use super::field::is_token_byte;
+use super::field::{is_token_byte, unquote};
 
 /// The greatest integer a structured field can state, either way (RFC 9651 §3.3.1).
 const INTEGER_MAX: i64 = 999_999_999_999_999;
@@ -71,10 +73,52 @@ pub(super) fn is_list(value: &[u8]) -> bool {
     }
 }
 
+/// A value in a dictionary, as far as cache directives tell values apart (RFC 9213 §2.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Bare<'a> {
+    /// Nothing, or `?1`.
+    True,
+    /// An integer.
+    Integer(i64),
+    /// A string, out of its quotes.
+    Text(Cow<'a, [u8]>),
+    /// Anything else: a token, a decimal, `?0`, bytes, an inner list.
+    Other,
+}
+
+/// The members of a dictionary, in order and with repetitions; parameters are checked and dropped.
+/// `None` if it is no dictionary (RFC 9651 §4.2.2).
+pub(super) fn dictionary(value: &[u8]) -> Option<Vec<(&[u8], Bare<'_>)>> {
+    let mut cursor = Cursor(value.trim_ascii());
+    let mut members = Vec::new();
+    while !cursor.0.is_empty() {
+        let key = cursor.key()?;
+        let bare = if cursor.eat(b'=') {
+            cursor.value()?
+        } else {
+            Bare::True
+        };
+        cursor.parameters()?;
+        members.push((key, bare));
+        cursor.0 = cursor.0.trim_ascii_start();
+        if cursor.0.is_empty() {
+            break;
+        }
+        if !cursor.eat(b',') {
+            return None;
+        }
+        cursor.0 = cursor.0.trim_ascii_start();
+        if cursor.0.is_empty() {
+            return None;
+        }
+    }
+    Some(members)
+}
+
 /// What remains to be read. Every step returns `None` if the input is not what it should be.
 struct Cursor<'a>(&'a [u8]);
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     fn eat(&mut self, byte: u8) -> bool {
         match self.0.split_first() {
             Some((first, rest)) if *first == byte => {
@@ -94,21 +138,63 @@ impl Cursor<'_> {
 
     fn item(&mut self) -> Option<()> {
         self.bare_item()?;
+        self.parameters()
+    }
+
+    fn parameters(&mut self) -> Option<()> {
         while self.eat(b';') {
             self.skip(|byte| byte == b' ');
-            let first = self.0.first()?;
-            if !(first.is_ascii_lowercase() || *first == b'*') {
-                return None;
-            }
-            let in_key = |byte: u8| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte)
-            };
-            self.skip(in_key);
+            self.key()?;
             if self.eat(b'=') {
                 self.bare_item()?;
             }
         }
         Some(())
+    }
+
+    fn key(&mut self) -> Option<&'a [u8]> {
+        let all = self.0;
+        let first = all.first()?;
+        if !(first.is_ascii_lowercase() || *first == b'*') {
+            return None;
+        }
+        let in_key = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte)
+        };
+        let length = self.skip(in_key);
+        all.get(..length)
+    }
+
+    /// The value of a dictionary's member: an item or an inner list, without its parameters.
+    fn value(&mut self) -> Option<Bare<'a>> {
+        if self.eat(b'(') {
+            return self.inner_list().map(|()| Bare::Other);
+        }
+        let all = self.0;
+        self.bare_item()?;
+        let text = all.get(..all.len() - self.0.len())?;
+        Some(match text {
+            b"?1" => Bare::True,
+            [b'"', ..] => unquote(text).map_or(Bare::Other, Bare::Text),
+            [b'-' | b'0'..=b'9', ..] => {
+                let number = str::from_utf8(text).ok()?.parse();
+                number.map_or(Bare::Other, Bare::Integer)
+            }
+            _ => Bare::Other,
+        })
+    }
+
+    fn inner_list(&mut self) -> Option<()> {
+        loop {
+            self.skip(|byte| byte == b' ');
+            if self.eat(b')') {
+                return Some(());
+            }
+            self.item()?;
+            if !matches!(self.0.first()?, b' ' | b')') {
+                return None;
+            }
+        }
     }
 
     fn bare_item(&mut self) -> Option<()> {
@@ -226,10 +312,53 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dictionaries_are_told_from_junk() {
+        let keys = |value: &'static str| {
+            let members = dictionary(value.as_bytes())?;
+            let keys = members.iter().map(|(key, _)| str::from_utf8(key).unwrap());
+            Some(keys.collect::<Vec<_>>().join(" "))
+        };
+        for (value, expected) in [
+            ("", Some("")),
+            ("a", Some("a")),
+            (
+                "a=1, b=\"x, y\";p ,\tc=(x \"y\" 1);q=2, *d-e.f_1=?0",
+                Some("a b c *d-e.f_1"),
+            ),
+            ("a=()", Some("a")),
+            ("a,", None),
+            (",a", None),
+            ("a b", None),
+            ("A=1", None),
+            ("a =1", None),
+            ("a= 1", None),
+            ("a=(x", None),
+            ("a=(x,y)", None),
+            ("a=\"x", None),
+        ] {
+            assert_eq!(keys(value).as_deref(), expected, "9651 4.2.2: {value}");
+        }
+        let typed = dictionary(b"a, b=?1, c=-5, d=\"x\\\"\", e=x, f=1.5, g=?0").unwrap();
+        let values: Vec<_> = typed.into_iter().map(|(_, value)| value).collect();
+        let text = Bare::Text(Cow::Borrowed(&b"x\""[..]));
+        let (other, number) = (Bare::Other, Bare::Integer(-5));
+        let expected = [
+            Bare::True,
+            Bare::True,
+            number,
+            text,
+            other.clone(),
+            other.clone(),
+            other,
+        ];
+        assert_eq!(values, expected);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = is_list(&bytes);
+            let _ = (is_list(&bytes), dictionary(&bytes));
         }
 
         #[test]

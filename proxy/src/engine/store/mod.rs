@@ -13,6 +13,7 @@ use http::HeaderMap;
 use lru::LruCache;
 
 use super::http::key::PrimaryKey;
+use super::http::vary::Vary;
 use object::Object;
 
 /// Variants kept of one URL; the one stored longest ago goes first. More mean that Vary names
@@ -74,17 +75,25 @@ impl<B> Store<B> {
         }
     }
 
-    /// The variant of `key` that `request` selects, marked as used (RFC 9111 §4.1: of several, the
-    /// one received last).
-    pub fn find(&mut self, key: &PrimaryKey, request: &HeaderMap) -> Option<Arc<Object<B>>> {
+    /// The variant of `key` that `request` selects, marked as used. Of several it is the one
+    /// received last; but a site that forgets Vary on its default answer does not mean that answer
+    /// for everybody, so a fresh one with Vary comes before it (RFC 9111 §4.1).
+    pub fn find(
+        &mut self,
+        key: &PrimaryKey,
+        request: &HeaderMap,
+        is_fresh: impl Fn(&Object<B>) -> bool,
+    ) -> Option<Arc<Object<B>>> {
         let entry = self.entries.get(key)?;
-        entry
-            .variants
-            .iter()
-            .rev()
-            .map(|(object, _)| object)
-            .find(|o| o.answers(request))
-            .cloned()
+        let newest_first = entry.variants.iter().rev().map(|(object, _)| object);
+        let mut fitting = newest_first.filter(|object| object.answers(request));
+        let newest = fitting.next()?;
+        let chosen = if newest.vary == Vary::None {
+            fitting.find(|object| object.vary != Vary::None && is_fresh(object))
+        } else {
+            None
+        };
+        Some(Arc::clone(chosen.unwrap_or(newest)))
     }
 
     /// Whether any variant of `key` is kept. Does not count as use.
@@ -223,7 +232,9 @@ mod tests {
         let wanted = object(path, &[], &[], 0);
         let mut request = HeaderMap::new();
         request.insert("accept-encoding", encoding.parse().unwrap());
-        store.find(&wanted.key, &request).map(|object| object.body)
+        store
+            .find(&wanted.key, &request, |_| true)
+            .map(|object| object.body)
     }
 
     #[test]
@@ -247,6 +258,17 @@ mod tests {
         );
         assert_eq!(found(&mut store, "/b", ""), None);
         assert_eq!(store.evictions(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_forgot_vary_is_the_last_choice() {
+        let mut store = Store::new(BUDGET);
+        let vary = [("vary", "accept-encoding")];
+        let gzip = [("accept-encoding", "gzip")];
+        store.insert(object("/v", &vary, &gzip, 1), weight(10, 0));
+        store.insert(object("/v", &[], &[], 2), weight(10, 0));
+        assert_eq!(found(&mut store, "/v", "gzip"), Some(1), "9111 4.1");
+        assert_eq!(found(&mut store, "/v", "br"), Some(2));
     }
 
     #[test]

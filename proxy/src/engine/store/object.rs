@@ -8,7 +8,7 @@ use common::clock::{Moment, WallTime};
 use http::{HeaderMap, StatusCode};
 
 use crate::engine::http::control::Directives;
-use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime};
+use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::vary::{Vary, VaryKey};
 use crate::engine::http::verdict::Standing;
@@ -43,6 +43,8 @@ pub struct Object<B> {
     pub vary: Vary,
     /// The values of those fields in the request it answered.
     pub vary_key: VaryKey,
+    /// Whether it came with an Age, that is, out of some cache (RFC 9111 §5.1).
+    pub aged: bool,
     received: Moment,
     initial_age: Duration,
     quiet: Lifetime,
@@ -75,6 +77,7 @@ impl<B> Object<B> {
             status: received.status,
             vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
             vary,
+            aged: fresh::is_aged(received.headers),
             received: received.at,
             initial_age: fresh::initial_age(received.headers, received.delay),
             quiet,
@@ -134,13 +137,14 @@ impl<B> Object<B> {
 }
 
 impl<B: Clone> Object<B> {
-    /// The object after a 304 confirmed it: `headers` merged, age and lifetime those of `received`
-    /// with the merged fields, the same body (RFC 9111 §4.3.4).
+    /// The object after a 304 to `request` confirmed it: `headers` merged, age and lifetime those of
+    /// `received` with the merged fields, the same body (RFC 9111 §4.3.4).
     #[must_use]
     pub fn confirmed(
         &self,
         received: &Received<'_>,
         headers: HeaderMap,
+        request: &HeaderMap,
         policy: &FreshPolicy,
     ) -> Arc<Self> {
         // Age tells of the message it came in: an Age kept from before would age twice.
@@ -160,11 +164,14 @@ impl<B: Clone> Object<B> {
                 heat,
             )
         };
+        // The new Vary is what the next request is to be judged by.
+        let vary = Vary::of(&headers);
         Arc::new(Self {
             key: self.key.clone(),
             status: self.status,
-            vary: self.vary.clone(),
-            vary_key: self.vary_key,
+            vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
+            vary,
+            aged: fresh::is_aged(received.headers),
             received: received.at,
             initial_age: fresh::initial_age(received.headers, received.delay),
             quiet: lifetime(Heat::Quiet),
@@ -172,6 +179,30 @@ impl<B: Clone> Object<B> {
             directives,
             body: self.body.clone(),
             headers,
+        })
+    }
+
+    /// The object as one whose lifetime is over: something newer is known to exist (RFC 9111
+    /// §4.3.5).
+    #[must_use]
+    pub fn outdated(&self) -> Arc<Self> {
+        let over = Lifetime {
+            duration: Duration::ZERO,
+            source: LifetimeSource::None,
+        };
+        Arc::new(Self {
+            key: self.key.clone(),
+            status: self.status,
+            headers: self.headers.clone(),
+            directives: self.directives.clone(),
+            vary: self.vary.clone(),
+            vary_key: self.vary_key,
+            aged: self.aged,
+            received: self.received,
+            initial_age: self.initial_age,
+            quiet: over,
+            hot: over,
+            body: self.body.clone(),
         })
     }
 }
@@ -261,7 +292,8 @@ pub(crate) mod tests {
             wall,
             delay: Duration::ZERO,
         };
-        let confirmed = stored.confirmed(&received, fields.clone(), &FreshPolicy::default());
+        let (request, policy) = (HeaderMap::new(), FreshPolicy::default());
+        let confirmed = stored.confirmed(&received, fields.clone(), &request, &policy);
         assert_eq!((confirmed.body, confirmed.status), (7, StatusCode::OK));
         assert_eq!(confirmed.remaining(at, Heat::Quiet), Duration::from_secs(5));
     }

@@ -144,24 +144,14 @@ impl Task {
         let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
             return self.origin_failed(FailReason::Unclear(Unclear::NotModified));
         };
-        tokio::spawn(upstream.body.discard());
         if conditional::confirms(&upstream.head.headers, &stale.headers).is_err() {
+            tokio::spawn(upstream.body.discard());
             // It confirms something else: ask again for the thing itself.
             self.conditional = false;
             return Step::News(News::Unconfirmed);
         }
-        let mut headers = stale.headers.clone();
-        conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
-        detach(&mut headers);
-        let received = Received {
-            status: upstream.head.status,
-            headers: &upstream.head.headers,
-            at: upstream.at,
-            wall: upstream.wall,
-            delay: upstream.delay,
-        };
-        let policy = self.ctx.flow().policy().clone();
-        let object = stale.confirmed(&received, headers, &policy);
+        let object = self.confirm(&stale, &upstream);
+        tokio::spawn(upstream.body.discard());
         let shared = self.may_go_on_sharing(&object);
         if shared.is_ok() {
             self.keep(&object);
@@ -177,13 +167,41 @@ impl Task {
         Step::Over
     }
 
+    /// What is here after `upstream` said that it is still right.
+    fn confirm(&self, stored: &Response, upstream: &Upstream) -> Arc<Response> {
+        let mut headers = stored.headers.clone();
+        conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
+        detach(&mut headers);
+        let policy = self.ctx.flow().policy().clone();
+        stored.confirmed(&received(upstream), headers, &self.asker.headers, &policy)
+    }
+
+    /// What the answer to a HEAD says of the copy here: still right, or to be validated before it is
+    /// used again (RFC 9111 §4.3.5).
+    pub(super) fn freshen_by_head(&self, upstream: &Upstream) {
+        let Some(stored) = &self.plan.stale else {
+            return;
+        };
+        let (head, length) = (&upstream.head.headers, stored.body.length());
+        let object = if conditional::head_confirms(head, &stored.headers, length) {
+            self.confirm(stored, upstream)
+        } else {
+            stored.outdated()
+        };
+        if self.may_go_on_sharing(&object).is_ok() {
+            self.keep(&object);
+        } else {
+            self.ctx.flow().forget(&self.asker.key);
+        }
+    }
+
     /// Whether what a 304 says still allows to keep what it confirms. How this client asked does not
     /// matter: the copy was there before.
     fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
         let ctx = &self.ctx;
         let heat = ctx.flow().heat(ctx.now(), &self.asker.key);
         let exchange = Exchange {
-            method: &self.asker.method,
+            method: &Method::GET,
             request: &self.asker.headers,
             status: object.status,
             response: &object.headers,
