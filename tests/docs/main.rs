@@ -1,5 +1,11 @@
 //! The generated documents say what the programs say. `ATOLL_BLESS=1` writes them anew.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as the tests do"
+)]
+
+mod conformance;
 
 use std::path::{Path, PathBuf};
 

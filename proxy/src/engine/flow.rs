@@ -409,6 +409,12 @@ impl<B, F: Clone> Flow<B, F> {
         (life.filter(|_| kept), gone)
     }
 
+    /// `object` was asked about at its origin, and what came instead of it is about to be kept: it
+    /// goes, also where the new one is for other requests because Vary has changed.
+    pub fn superseded(&mut self, object: &Arc<Object<B>>) {
+        self.store.remove_variant(object);
+    }
+
     /// What is kept of `key` may not be any more.
     pub fn forget(&mut self, key: &PrimaryKey) {
         self.store.remove(key);

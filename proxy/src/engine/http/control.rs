@@ -129,7 +129,8 @@ impl Directives {
             b"no-transform" => self.no_transform = true,
             b"public" => self.public |= argument.is_absent(),
             b"must-understand" => self.must_understand |= argument.is_absent(),
-            b"immutable" => self.immutable |= argument.is_absent(),
+            // RFC 8246 §2: an argument has no meaning.
+            b"immutable" => self.immutable = true,
             b"max-age" => argument.first_seconds(&mut self.max_age),
             b"s-maxage" => argument.first_seconds(&mut self.s_maxage),
             b"stale-while-revalidate" => argument.first_seconds(&mut self.stale_while_revalidate),

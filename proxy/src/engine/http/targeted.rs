@@ -68,7 +68,8 @@ fn add(directives: &mut Directives, key: &[u8], value: &Bare<'_>) -> Result<bool
         b"no-transform" => directives.no_transform = flag(value)?,
         b"public" => directives.public = flag(value)?,
         b"must-understand" => directives.must_understand = flag(value)?,
-        b"immutable" => directives.immutable = flag(value)?,
+        // RFC 8246 §2: an argument has no meaning.
+        b"immutable" => directives.immutable = true,
         b"no-cache" => directives.no_cache = scope(value)?,
         b"private" => directives.private = scope(value)?,
         b"max-age" => directives.max_age = Some(seconds(value)?),

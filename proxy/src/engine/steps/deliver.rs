@@ -172,6 +172,10 @@ impl Delivery<'_> {
         if !self.validated || object.aged {
             headers.insert(AGE, object.age(self.now).as_secs().into());
         }
+        if self.validated {
+            // RFC 9211 §2, RFC 9209 §2: what others said on the way here is kept.
+            headers.extend(object.told.clone());
+        }
         for member in self.before {
             headers.append(cache_status::CACHE_STATUS, member.clone());
         }

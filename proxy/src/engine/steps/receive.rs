@@ -124,9 +124,11 @@ fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Refuse
     }
 }
 
-/// Host and port of an authority; user information has no business here.
+/// Host and port of an authority; user information has no business here, nor has what can stand in
+/// no name at all (RFC 3986 §3.2.2, RFC 9112 §3.2).
 fn split_authority(authority: &str, local_port: u16) -> Result<(&str, u16), RefuseReason> {
-    if authority.contains(['@', '/', '[', ',']) {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:".contains(&byte);
+    if !authority.bytes().all(allowed) {
         return Err(RefuseReason::BadHost);
     }
     match authority.rsplit_once(':') {
@@ -219,6 +221,7 @@ mod tests {
                 RefuseReason::ManyHosts,
             ),
             (get("a@example.com.nyud.net", "/"), RefuseReason::BadHost),
+            (get("a b.example.com", "/"), RefuseReason::BadHost),
             (get("example.com.nyud.net:http", "/"), RefuseReason::BadHost),
             (get("example.com", "/"), RefuseReason::NotOurs),
             (get("127.0.0.1:8080", "/"), RefuseReason::NotOurs),

@@ -137,6 +137,22 @@ impl<B> Store<B> {
         self.evict()
     }
 
+    /// Takes this very variant out, if it is still there: something newer has taken its place.
+    pub fn remove_variant(&mut self, object: &Arc<Object<B>>) {
+        let Some(entry) = self.entries.peek_mut(&object.key) else {
+            return;
+        };
+        let same = |(old, _): &(Arc<Object<B>>, Weight)| Arc::ptr_eq(old, object);
+        if let Some(at) = entry.variants.iter().position(same) {
+            let (_, weight) = entry.variants.remove(at);
+            let empty = entry.variants.is_empty();
+            self.subtract(weight);
+            if empty {
+                self.entries.pop(&object.key);
+            }
+        }
+    }
+
     /// Takes every variant of `key` out.
     pub fn remove(&mut self, key: &PrimaryKey) -> bool {
         match self.entries.pop(key) {
@@ -258,6 +274,22 @@ mod tests {
         );
         assert_eq!(found(&mut store, "/b", ""), None);
         assert_eq!(store.evictions(), 1);
+    }
+
+    #[test]
+    fn one_variant_goes_without_the_others() {
+        let mut store = Store::new(BUDGET);
+        let vary = [("vary", "accept-encoding")];
+        let gzip = object("/v", &vary, &[("accept-encoding", "gzip")], 1);
+        let br = object("/v", &vary, &[("accept-encoding", "br")], 2);
+        store.insert(Arc::clone(&gzip), weight(10, 0));
+        store.insert(Arc::clone(&br), weight(10, 0));
+        store.remove_variant(&gzip);
+        assert_eq!(found(&mut store, "/v", "gzip"), None);
+        assert_eq!(found(&mut store, "/v", "br"), Some(2));
+        store.remove_variant(&gzip);
+        store.remove_variant(&br);
+        assert!(store.is_empty() && store.used() == Weight::default());
     }
 
     #[test]

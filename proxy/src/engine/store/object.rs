@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::{Moment, WallTime};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::engine::http::cache_status::{CACHE_STATUS, RECEIVED_MAX};
 use crate::engine::http::control::Directives;
 use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::proxy_status::PROXY_STATUS;
 use crate::engine::http::vary::{Vary, VaryKey};
 use crate::engine::http::verdict::Standing;
 
@@ -43,6 +45,9 @@ pub struct Object<B> {
     pub vary: Vary,
     /// The values of those fields in the request it answered.
     pub vary_key: VaryKey,
+    /// What caches and proxies before this one said they did, of the message that came last: for who
+    /// asked for that message, and nobody later.
+    pub told: HeaderMap,
     /// Whether it came with an Age, that is, out of some cache (RFC 9111 §5.1).
     pub aged: bool,
     received: Moment,
@@ -77,6 +82,7 @@ impl<B> Object<B> {
             status: received.status,
             vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
             vary,
+            told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
             initial_age: fresh::initial_age(received.headers, received.delay),
@@ -171,6 +177,7 @@ impl<B: Clone> Object<B> {
             status: self.status,
             vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
             vary,
+            told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
             initial_age: fresh::initial_age(received.headers, received.delay),
@@ -197,6 +204,7 @@ impl<B: Clone> Object<B> {
             directives: self.directives.clone(),
             vary: self.vary.clone(),
             vary_key: self.vary_key,
+            told: HeaderMap::new(),
             aged: self.aged,
             received: self.received,
             initial_age: self.initial_age,
@@ -207,9 +215,27 @@ impl<B: Clone> Object<B> {
     }
 }
 
+/// The members of Cache-Status and Proxy-Status; too many are none.
+fn told(received: &HeaderMap) -> HeaderMap {
+    let mut told = HeaderMap::new();
+    for name in [CACHE_STATUS, PROXY_STATUS] {
+        let lines = received.get_all(&name);
+        if lines.iter().map(HeaderValue::len).sum::<usize>() > RECEIVED_MAX {
+            continue;
+        }
+        for line in lines {
+            // A copy: the value is a view of the connection's buffer.
+            if let Ok(line) = HeaderValue::from_bytes(line.as_bytes()) {
+                told.append(&name, line);
+            }
+        }
+    }
+    told
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use http::header::{HeaderName, HeaderValue};
+    use http::header::HeaderName;
 
     use super::*;
     use crate::engine::http::key::Scheme;

@@ -253,7 +253,13 @@ impl Task {
             return;
         };
         let key = &self.asker.key;
-        let (life, gone) = ctx.flow().keep(ctx.now(), Arc::clone(object), weight);
+        let (life, gone) = {
+            let mut flow = ctx.flow();
+            if let Some(stale) = &self.plan.stale {
+                flow.superseded(stale);
+            }
+            flow.keep(ctx.now(), Arc::clone(object), weight)
+        };
         match (life, index::progress_of(&object.body)) {
             (Some(life), Some(progress)) => index::announce(ctx, key.clone(), progress, life),
             _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),

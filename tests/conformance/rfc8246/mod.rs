@@ -1,0 +1,3 @@
+//! RFC 8246, immutable responses.
+
+mod section_2;

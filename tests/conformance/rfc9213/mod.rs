@@ -1,0 +1,3 @@
+//! RFC 9213, targeted HTTP cache control.
+
+mod section_2;
