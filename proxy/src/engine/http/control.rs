@@ -1,5 +1,5 @@
 //! Cache-Control, of responses and of requests (RFC 9111 §5.2, RFC 5861, RFC 8246), and Pragma.
-//! A field [`targeted`](super::targeted) at CDNs takes the place of a response's Cache-Control.
+//! A field [`targeted`] at CDNs takes the place of a response's Cache-Control.
 //!
 //! All lines count as one list; names match in any case; arguments may be quoted or not. Choices
 //! for what the standard leaves open or calls invalid:
