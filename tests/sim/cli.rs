@@ -1,8 +1,10 @@
 //! The command line, and what a run does with it.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
+use dht::engine::IndexKind;
 
 use crate::net::{Ppm, Sins, WHOLE};
 
@@ -18,6 +20,9 @@ pub(crate) struct Options {
     /// List the scenarios and matrices.
     #[arg(long)]
     pub(crate) list: bool,
+    /// How nodes find one another: sloppy or full.
+    #[arg(long, default_value = "sloppy", value_parser = IndexKind::from_str)]
+    pub(crate) index: IndexKind,
     /// Nodes; each scenario has its own default.
     #[arg(long)]
     pub(crate) nodes: Option<usize>,

@@ -16,7 +16,7 @@ use common::clock::Moment;
 use common::ids::NodeId;
 use common::rng::Generator;
 use common::wire::secret::{Network, NetworkSecret};
-use dht::engine::{Command, Config, Index, Node, Output, Ticket, Wish};
+use dht::engine::{Command, Config, Index, Output, Ticket, Wish, open};
 
 use crate::checkers::{Checker, Seen};
 use crate::clock::NodeClock;
@@ -258,7 +258,7 @@ impl World {
         place.boots += 1;
         let own = place.clock.shows(now);
         let network = Arc::clone(&place.network);
-        let node = Box::new(Node::new(place.config.clone(), network, addr, rng, own));
+        let node = open(place.config.clone(), network, addr, rng, own);
         if place.member {
             self.model.born(host, id);
         }

@@ -196,6 +196,7 @@ pub struct Wish {
     nodes: u8,
     servers: u8,
     proxy_sets: Vec<String>,
+    index_sets: Vec<String>,
 }
 
 /// A whole CDN.
@@ -224,6 +225,13 @@ impl Wish {
         self
     }
 
+    /// A setting for every index.
+    #[must_use]
+    pub fn indexes_with(mut self, set: String) -> Self {
+        self.index_sets.push(set);
+        self
+    }
+
     /// Starts all of it and waits until it works.
     pub async fn start(self, place: &Place) -> Cluster {
         let at = |n| place.at(host::NODE + n, Port::Index);
@@ -232,7 +240,7 @@ impl Wish {
             others.map(at).collect()
         };
         let indexes: Vec<Index> = (0..self.nodes)
-            .map(|n| Index::start(place, n, &seeds(n), &[]))
+            .map(|n| Index::start(place, n, &seeds(n), &self.index_sets))
             .collect();
         let proxies = indexes.iter().zip(0..).map(|(index, n)| {
             let mut sets = vec![

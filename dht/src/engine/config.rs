@@ -4,11 +4,60 @@
 //! relations between knobs are checked where the settings are read.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
+
+/// How the nodes of a network find one another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum IndexKind {
+    /// Everyone knows a few, in clusters; a key is found in a few hops.
+    #[default]
+    Sloppy,
+    /// Everyone knows everyone; a key is found in one hop.
+    Full,
+}
+
+impl IndexKind {
+    /// The word in settings, on the state page and on the simulator's command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sloppy => "sloppy",
+            Self::Full => "full",
+        }
+    }
+
+    /// The wire generation of a network of this kind: the kinds never exchange a byte that either
+    /// accepts.
+    #[must_use]
+    pub const fn generation(self, generation: u32) -> u32 {
+        match self {
+            Self::Sloppy => generation,
+            Self::Full => generation | 1 << 31,
+        }
+    }
+}
+
+/// The word names no kind of index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be sloppy or full")]
+pub struct UnknownIndexKind;
+
+impl FromStr for IndexKind {
+    type Err = UnknownIndexKind;
+
+    fn from_str(word: &str) -> Result<Self, UnknownIndexKind> {
+        let known = [Self::Sloppy, Self::Full].into_iter();
+        let named = known.into_iter().find(|kind| kind.as_str() == word);
+        named.ok_or(UnknownIndexKind)
+    }
+}
 
 /// How an engine behaves. `Config::default()` suits a node of a planet-wide network.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Config {
+    /// How the nodes of the network find one another.
+    pub kind: IndexKind,
     /// Nodes to join through. Empty: this node waits to be joined, and alone it is complete.
     pub seeds: Vec<SocketAddr>,
     /// Nodes known before a restart, tried beside the seeds.
@@ -25,6 +74,8 @@ pub struct Config {
     pub contacts: ContactConfig,
     /// The clusters inside the world.
     pub levels: LevelConfig,
+    /// How everyone comes to know everyone; without effect in a sloppy index.
+    pub full: FullConfig,
 }
 
 /// The clusters inside the world.
@@ -207,6 +258,37 @@ impl Default for ContactConfig {
             self_test_every: Duration::from_secs(20),
             services: 16,
             kept: 50_000,
+        }
+    }
+}
+
+/// How everyone comes to know everyone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FullConfig {
+    /// Nodes that store a value. Fewer lose values when nodes die together; each more is one more
+    /// request per put and per miss.
+    pub replicas: usize,
+    /// Time between two probes of members in turn. Shorter notices deaths sooner and costs about
+    /// 350 bytes each time; news travel with it.
+    pub probe_every: Duration,
+    /// Time between two comparisons with a random member of who is there. It repairs what gossip
+    /// missed; 300 bytes when there is nothing to repair.
+    pub sync_every: Duration,
+    /// A suspect may object for this many probe intervals, times the decimal logarithm of the
+    /// number of members. Fewer buries nodes that are only slow.
+    pub suspicion: u32,
+    /// Members known at most, about 200 bytes each; more are refused and counted.
+    pub members: usize,
+}
+
+impl Default for FullConfig {
+    fn default() -> Self {
+        Self {
+            replicas: 3,
+            probe_every: Duration::from_secs(1),
+            sync_every: Duration::from_secs(30),
+            suspicion: 4,
+            members: 20_000,
         }
     }
 }

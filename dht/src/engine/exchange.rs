@@ -188,7 +188,7 @@ impl Node {
                 None,
                 Ask::Put { .. } | Ask::Claim { .. } | Ask::Withdraw { .. } | Ask::Hand { .. },
             )
-            | (None, Ask::Relay { .. })
+            | (None, Ask::Relay { .. } | Ask::Probe { .. } | Ask::Sync { .. })
             | (Some(_), _) => 0,
         };
         let body = encode_request(request, body_room(levels.len()), pad_to).ok()?;

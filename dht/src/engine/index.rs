@@ -12,6 +12,7 @@ use common::ids::NodeId;
 
 use super::cluster::Membership;
 use super::command::Command;
+use super::config::IndexKind;
 use super::health::Health;
 use super::message::Service;
 use super::node::Node;
@@ -21,6 +22,9 @@ use super::view::{ContactView, Sizes};
 
 /// One engine. See the module above for the loop its caller runs.
 pub trait Index: fmt::Debug + Send {
+    /// Which kind of index it is part of.
+    fn kind(&self) -> IndexKind;
+
     /// This node's id.
     fn id(&self) -> NodeId;
 
@@ -71,6 +75,10 @@ pub trait Index: fmt::Debug + Send {
 }
 
 impl Index for Node {
+    fn kind(&self) -> IndexKind {
+        IndexKind::Sloppy
+    }
+
     fn id(&self) -> NodeId {
         self.id()
     }

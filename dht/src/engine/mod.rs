@@ -10,7 +10,8 @@
 //! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
 //! proved its address, [`keep`] what this node's clients have put, [`health`] whether the node does
 //! its work.
-//! [`message`] is the language.
+//! [`message`] is the language. [`full`] is another index over the same rooms, in which everybody
+//! knows everybody; [`open`] makes either.
 //!
 //! # Absent on purpose
 //!
@@ -81,6 +82,7 @@ pub mod command;
 pub mod config;
 mod desk;
 mod exchange;
+pub mod full;
 mod hand;
 pub mod health;
 pub mod index;
@@ -110,7 +112,30 @@ mod work;
 mod tests;
 
 pub use command::{Answer, Command, LevelInfo, NodeInfo, Ticket, Wish};
-pub use config::Config;
+pub use config::{Config, IndexKind};
 pub use index::Index;
 pub use node::Node;
 pub use output::{Event, Output};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use common::clock::Moment;
+use common::rng::Generator;
+use common::wire::secret::Network;
+
+/// An engine of the kind that `config` names, that others reach at `addr`, in `network`; see
+/// [`IndexKind::generation`] for how networks of the two kinds are kept apart.
+#[must_use]
+pub fn open(
+    config: Config,
+    network: Arc<Network>,
+    addr: SocketAddr,
+    rng: Generator,
+    now: Moment,
+) -> Box<dyn Index> {
+    match config.kind {
+        IndexKind::Sloppy => Box::new(Node::new(config, network, addr, rng, now)),
+        IndexKind::Full => Box::new(full::Member::new(config, network, addr, rng, now)),
+    }
+}

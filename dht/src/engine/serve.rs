@@ -245,7 +245,12 @@ impl Node {
                 value,
                 ttl,
             } => self.take_over(now, *key, *publisher, (value, *ttl)),
-            Ask::Ping { .. } | Ask::Find { .. } | Ask::Relay { .. } => Say::Refused(Refusal::Other),
+            // The last two belong to the index in which everybody knows everybody.
+            Ask::Ping { .. }
+            | Ask::Find { .. }
+            | Ask::Relay { .. }
+            | Ask::Probe { .. }
+            | Ask::Sync { .. } => Say::Refused(Refusal::Other),
         }
     }
 

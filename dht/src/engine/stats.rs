@@ -117,6 +117,8 @@ pub struct Stats {
     pub detours: u64,
     /// Requests relayed for others.
     pub relayed: u64,
+    /// Members that were not taken in because as many are known as may be.
+    pub members_refused: u64,
     /// Walks whose next step was asked beside a late one.
     pub hedged: u64,
 }

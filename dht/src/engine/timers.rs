@@ -30,6 +30,10 @@ pub enum Timer {
     Look,
     /// The value that ends first. Armed by the store.
     Expire,
+    /// Who is a member is compared with somebody. Armed while there are members.
+    Sync,
+    /// A suspect has had its time to object. Armed by the suspicion.
+    Suspicion,
 }
 
 impl Timer {
@@ -49,6 +53,8 @@ impl Timer {
             Self::Hand => "hand",
             Self::Look => "look",
             Self::Expire => "expire",
+            Self::Sync => "sync",
+            Self::Suspicion => "suspicion",
         }
     }
 }

@@ -102,6 +102,11 @@ fn level_counters(stats: &Stats) -> Vec<Metric> {
             "Steps of walks whose answer was late, so that another node was asked beside",
             stats.hedged,
         ),
+        counter(
+            "atoll_dht_members_refused",
+            "Members not taken in because full.members are known; only where index.kind is full",
+            stats.members_refused,
+        ),
     ]
 }
 

@@ -30,7 +30,7 @@ use super::settings::DaemonConfig;
 use super::state::Shared;
 use super::udp::Udp;
 use super::{metrics, peers};
-use crate::engine::{Answer, Command, Event, Node, Output, Ticket};
+use crate::engine::{self, Answer, Command, Event, Output, Ticket};
 use crate::refusal::Refusal;
 
 /// Datagrams read and commands taken per turn. At about 10 microseconds each a turn stays under a
@@ -80,7 +80,7 @@ impl Daemon {
     pub async fn bind(mut config: DaemonConfig) -> Result<Self, StartError> {
         let runtime = |error: &dyn std::fmt::Display| StartError::Runtime(error.to_string());
         let secret = secret::load(&config.secret_file).map_err(|error| runtime(&error))?;
-        let network = Arc::new(secret.network(GENERATION));
+        let network = Arc::new(secret.network(config.engine.kind.generation(GENERATION)));
         let listen = config.udp_listen;
         let udp = Udp::bind(listen).map_err(|error| bind_error("udp.listen", listen, &error))?;
         let bound = udp
@@ -103,7 +103,7 @@ impl Daemon {
         let rng = Generator::from_system().map_err(|error| runtime(&error))?;
         let clock = SystemClock::new();
         let addr = config.udp_advertise.unwrap_or(bound);
-        let node = Box::new(Node::new(config.engine, network, addr, rng, clock.moment()));
+        let node = engine::open(config.engine, network, addr, rng, clock.moment());
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
         let shared = Arc::new(Shared::new(node, clock, config.node_name));
         Ok(Self {

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use common::config::{ByteSize, KeySpec, Settings, Span};
+use common::config::{ByteSize, FromSetting, KeySpec, Settings, Span};
 use common::limits::LEVELS_MAX;
 use common::shell::log::{Filter, Format};
 
 use crate::engine::config::{
-    AdmitConfig, Config, ContactConfig, LevelConfig, LookupConfig, RpcConfig, StoreConfig,
+    AdmitConfig, Config, ContactConfig, FullConfig, IndexKind, LevelConfig, LookupConfig,
+    RpcConfig, StoreConfig,
 };
 
 /// Every key of the index daemon.
@@ -27,6 +28,37 @@ pub static KEYS: &[KeySpec] = &[
         what: "address and port; empty: udp.listen",
         why: "The address other nodes reach this one at. The node's id is derived from it, so a \
               wrong one makes every other node drop what this one sends.",
+    },
+    KeySpec {
+        path: "index.kind",
+        default: Some("sloppy"),
+        example: "full",
+        what: "sloppy or full",
+        why: "How nodes find one another. sloppy: each knows a few, near ones first, for any number \
+              of nodes. full: each knows all, one hop to a key, for up to about a thousand nodes. \
+              All nodes of a network must agree; docs/design/full-membership.md compares them.",
+    },
+    KeySpec {
+        path: "full.replicas",
+        default: Some("3"),
+        example: "3",
+        what: "number of nodes, 1 to 8; index.kind full only",
+        why: "Nodes that store a value, in place of lookup.replicas. All nodes should agree.",
+    },
+    KeySpec {
+        path: "full.probe_every",
+        default: Some("1s"),
+        example: "1s",
+        what: "duration, 100ms to 1m; index.kind full only",
+        why: "How often a node probes the next of the others and passes news on. Shorter notices \
+              deaths sooner and costs about 350 bytes each time.",
+    },
+    KeySpec {
+        path: "full.members",
+        default: Some("20000"),
+        example: "20000",
+        what: "number of nodes, about 0.2 KiB each; index.kind full only",
+        why: "Most nodes known, the dead of the last hour included. More are refused and counted.",
     },
     KeySpec {
         path: "join.seeds",
@@ -284,6 +316,13 @@ impl DaemonConfig {
         if !(1..=3_600).contains(&levels.reconsider.as_secs()) {
             settings.reject("levels.reconsider", "must be 1s to 1h");
         }
+        let full = &self.engine.full;
+        if !(1..=8).contains(&full.replicas) {
+            settings.reject("full.replicas", "must be 1 to 8");
+        }
+        if !(100..=60_000).contains(&full.probe_every.as_millis()) {
+            settings.reject("full.probe_every", "must be 100ms to 1m");
+        }
         if !(1..=300).contains(&self.engine.contacts.ping_idle.as_secs()) {
             settings.reject("ping.idle", "must be 1s to 5m");
         }
@@ -300,6 +339,12 @@ impl DaemonConfig {
             }
             _ => {}
         }
+    }
+}
+
+impl FromSetting for IndexKind {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{error}"))
     }
 }
 
@@ -329,6 +374,12 @@ fn engine(settings: &mut Settings) -> Config {
         members_per_second: settings.value("admit.members"),
         ..AdmitConfig::default()
     };
+    let full = FullConfig {
+        replicas: settings.value("full.replicas"),
+        probe_every: settings.value::<Span>("full.probe_every").0,
+        members: settings.value("full.members"),
+        ..FullConfig::default()
+    };
     let contacts = ContactConfig {
         ping_idle: settings.value::<Span>("ping.idle").0,
         ..ContactConfig::default()
@@ -343,6 +394,8 @@ fn engine(settings: &mut Settings) -> Config {
         reconsider: settings.value::<Span>("levels.reconsider").0,
     };
     Config {
+        kind: settings.value("index.kind"),
+        full,
         levels,
         seeds: settings
             .optional::<Vec<SocketAddr>>("join.seeds")
@@ -417,6 +470,9 @@ mod tests {
             "levels.reconsider=2h",
             "lookup.bits_per_hop=0",
             "store.full=0",
+            "full.replicas=0",
+            "full.probe_every=1ms",
+            "index.kind=round",
         ]);
         for key in [
             "lookup.window",
@@ -427,6 +483,9 @@ mod tests {
             "levels.reconsider",
             "lookup.bits_per_hop",
             "store.full",
+            "full.replicas",
+            "full.probe_every",
+            "index.kind",
         ] {
             assert!(said.contains(key), "{key} in {said}");
         }

@@ -63,6 +63,7 @@ impl Inspect for Shared {
             "schema": 1,
             "name": self.name,
             "version": env!("CARGO_PKG_VERSION"),
+            "index": node.kind().as_str(),
             "id": node.id(),
             "addr": node.addr(),
             "seen_elsewhere": node.seen_elsewhere(),

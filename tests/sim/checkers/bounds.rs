@@ -2,7 +2,7 @@
 
 use common::clock::Moment;
 use common::limits::DATAGRAM_MAX;
-use dht::engine::Config;
+use dht::engine::{Config, IndexKind};
 
 use super::{Checker, Seen};
 use crate::model::Model;
@@ -51,10 +51,15 @@ impl Bounds {
             lookup,
             admit,
             contacts,
+            full,
             ..
         } = &self.config;
+        let known = match node.kind() {
+            IndexKind::Sloppy => contacts.bucket * BUCKETS,
+            IndexKind::Full => full.members,
+        };
         let all = [
-            (sizes.contacts, contacts.bucket * BUCKETS, "contacts"),
+            (sizes.contacts, known, "contacts"),
             (sizes.peers, contacts.peers, "peers"),
             (sizes.keys, store.values, "keys"),
             (sizes.values, store.values, "values"),

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use common::clock::Moment;
 use common::ids::{Key, TxId};
-use dht::engine::Answer;
 use dht::engine::message::{Ask, Contact, Message, Say};
+use dht::engine::{Answer, IndexKind};
 
 use super::{Checker, Seen, index, is_reply, read};
 use crate::model::{End, Model, What};
@@ -73,7 +73,11 @@ impl Walks {
             | Ask::Claim { key, .. }
             | Ask::Withdraw { key } => (Sort::Place, key),
             // A detour asks on behalf of a walk that has been counted when it was first asked.
-            Ask::Ping { .. } | Ask::Relay { .. } | Ask::Hand { .. } => return,
+            Ask::Ping { .. }
+            | Ask::Relay { .. }
+            | Ask::Hand { .. }
+            | Ask::Probe { .. }
+            | Ask::Sync { .. } => return,
         };
         let gets = sort == Sort::Get && self.active.contains_key(&(host, sort, key));
         let sort = if gets { Sort::Get } else { Sort::Place };
@@ -234,6 +238,14 @@ impl Checker for Walks {
             report
                 .figure(format!("hops per {name}, most"), hops.most(), "")
                 .at_most(digits + 2.0);
+        }
+        if world
+            .hosts
+            .iter()
+            .any(|host| host.config.kind == IndexKind::Full)
+        {
+            // Its keys are not at the closest node.
+            return;
         }
         // A get that found something may stop before the closest node, and should.
         let walked = model.ops.iter().filter(|op| {

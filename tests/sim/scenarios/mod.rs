@@ -15,6 +15,7 @@ mod stage;
 mod steady;
 
 use common::clock::{Clock, SystemClock};
+use dht::engine::IndexKind;
 
 use crate::cli::Options;
 use crate::matrix::Matrix;
@@ -173,8 +174,17 @@ fn count(world: &World, report: &mut Report) {
 fn command(options: &Options, plan: &Plan) -> String {
     let name = options.scenario.as_deref().unwrap_or_default();
     let mut text = format!(
-        "cargo run --release -p atoll-tests --bin sim -- {name} --nodes {} --seed {} --matrix {} --seconds {} --settle {} --ops {}",
-        plan.nodes, options.seed, options.matrix, plan.seconds, plan.settle, plan.ops
+        "cargo run --release -p atoll-tests --bin sim -- {name}{} --nodes {} --seed {} --matrix {} --seconds {} --settle {} --ops {}",
+        match options.index {
+            IndexKind::Sloppy => "",
+            IndexKind::Full => " --index full",
+        },
+        plan.nodes,
+        options.seed,
+        options.matrix,
+        plan.seconds,
+        plan.settle,
+        plan.ops
     );
     let faults = &options.faults;
     let numbers = [

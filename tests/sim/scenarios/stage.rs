@@ -50,7 +50,8 @@ impl Stage {
             settled_kib: None,
             values: 0,
         };
-        let network = World::network(NETWORK.0, NETWORK.1);
+        let generation = stage.plan.options.index.generation(NETWORK.1);
+        let network = World::network(NETWORK.0, generation);
         for node in 0..stage.plan.nodes {
             let config = stage.config(node);
             stage
@@ -63,6 +64,7 @@ impl Stage {
     /// How a node is configured.
     pub(crate) fn config(&self, node: usize) -> Config {
         let mut config = Config {
+            kind: self.plan.options.index,
             seeds: self.seeds(node),
             ..Config::default()
         };

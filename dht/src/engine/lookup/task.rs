@@ -194,7 +194,12 @@ impl Task {
                 Say::Values { values, .. } if !copying => self.found(values),
                 // The key is taken inside a cluster, by somebody who will find this claim outside.
                 // Or not a reply to what was asked: as good as none.
-                Say::Values { .. } | Say::Pong { .. } | Say::Nodes { .. } | Say::Relayed(_) => {
+                Say::Values { .. }
+                | Say::Pong { .. }
+                | Say::Nodes { .. }
+                | Say::Relayed(_)
+                | Say::Ack { .. }
+                | Say::Differ { .. } => {
                     placement.failed(from);
                 }
             },

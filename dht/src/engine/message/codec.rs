@@ -17,6 +17,7 @@ use std::time::Duration;
 use common::limits::VALUE_MAX;
 use common::wire::codec::{DecodeError, Reader, TooLong, Writer, addr_len};
 
+use super::rumour::{self, rumour_len, write_rumours};
 use super::{
     Ask, CONTACTS_MAX, Contact, Kind, Message, Reply, Request, SERVICES_MAX, Say, Service,
     TOKEN_LEN, Token,
@@ -107,6 +108,8 @@ fn write_ask(w: &mut Writer, ask: &Ask) {
             w.addr(*to).u8(ask.kind().code());
             write_inner(w, inner);
         }
+        Ask::Probe { rumours } => write_rumours(w, rumours),
+        Ask::Sync { path, sums } => rumour::write_sync(w, *path, sums),
     }
 }
 
@@ -177,6 +180,16 @@ pub fn encode_reply(reply: &Reply, room: usize) -> Option<Vec<u8>> {
             };
             w.u8(kind).bytes16(&encode_reply(&inner, left)?);
         }
+        Say::Ack { seen, rumours } => {
+            w.addr(*seen);
+            let most = rumour::RUMOURS_MAX;
+            write_rumours(&mut w, fitting(rumours, &mut left, rumour_len, most));
+        }
+        Say::Differ {
+            differing,
+            listed,
+            rumours,
+        } => rumour::write_differ(&mut w, (*differing, *listed), rumours, left),
     }
     write_token(&mut w, token);
     w.finish().ok()
@@ -207,6 +220,8 @@ fn fixed_len(say: &Say) -> usize {
         Say::Nodes { .. } | Say::Refused(_) => 1,
         Say::Values { .. } => 4,
         Say::Relayed(_) => 3,
+        Say::Ack { seen, .. } => addr_len(*seen) + 1,
+        Say::Differ { .. } => 5,
         Say::Stored | Say::Granted | Say::Withdrawn => 0,
     }
 }
@@ -219,7 +234,7 @@ fn value_len(value: &Value) -> usize {
     20 + 4 + 2 + value.bytes.len()
 }
 
-fn service_len((name, addr): &Service) -> usize {
+pub(super) fn service_len((name, addr): &Service) -> usize {
     1 + name.len() + addr_len(*addr)
 }
 
@@ -255,16 +270,21 @@ fn write_values(w: &mut Writer, values: &[Value]) {
     }
 }
 
+/// Count and services.
+pub(super) fn write_service_list(w: &mut Writer, services: &[Service]) {
+    write_count(w, services.len());
+    for (name, addr) in services {
+        write_count(w, name.len());
+        w.put(name.as_bytes()).addr(*addr);
+    }
+}
+
 fn write_services(w: &mut Writer, services: &[Service]) {
     if services.is_empty() {
         return;
     }
     let mut inner = Writer::new(w.room());
-    write_count(&mut inner, services.len());
-    for (name, addr) in services {
-        write_count(&mut inner, name.len());
-        inner.put(name.as_bytes()).addr(*addr);
-    }
+    write_service_list(&mut inner, services);
     w.u8(extension::SERVICES);
     write_inner(w, inner);
 }
@@ -286,7 +306,9 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
         | Kind::Withdraw
         | Kind::Offer
         | Kind::Hand
-        | Kind::Relay => {
+        | Kind::Relay
+        | Kind::Probe
+        | Kind::Sync => {
             let mut ask = read_ask(kind, &mut r)?;
             let tail = read_extensions(&mut r)?;
             if let Ask::Ping { services } = &mut ask {
@@ -306,7 +328,9 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
         | Kind::Granted
         | Kind::Withdrawn
         | Kind::Refused
-        | Kind::Relayed => {
+        | Kind::Relayed
+        | Kind::Ack
+        | Kind::Differ => {
             let mut say = read_say(kind, level, &mut r)?;
             let tail = read_extensions(&mut r)?;
             if let Say::Pong { services, .. } = &mut say {
@@ -336,6 +360,14 @@ fn read_ask(kind: Kind, r: &mut Reader<'_>) -> Result<Ask, DecodeError> {
         let ask = Box::new(read_ask(inner, &mut body)?);
         body.finish("end of relayed request")?;
         return Ok(Ask::Relay { to, ask });
+    }
+    if kind == Kind::Probe {
+        let rumours = rumour::read_rumours(r)?;
+        return Ok(Ask::Probe { rumours });
+    }
+    if kind == Kind::Sync {
+        let (path, sums) = rumour::read_sync(r)?;
+        return Ok(Ask::Sync { path, sums });
     }
     let key = r.key("key")?;
     Ok(match kind {
@@ -390,6 +422,15 @@ fn read_say(kind: Kind, level: u8, r: &mut Reader<'_>) -> Result<Say, DecodeErro
                 contacts: read_contacts(r)?,
             }
         }
+        Kind::Ack => Say::Ack {
+            seen: r.addr("seen")?,
+            rumours: rumour::read_rumours(r)?,
+        },
+        Kind::Differ => Say::Differ {
+            differing: r.u16("differing")?,
+            listed: r.u16("listed")?,
+            rumours: rumour::read_rumours(r)?,
+        },
         Kind::Stored => Say::Stored,
         Kind::Granted => Say::Granted,
         Kind::Withdrawn => Say::Withdrawn,
@@ -479,6 +520,13 @@ fn read_extensions(r: &mut Reader<'_>) -> Result<Tail, DecodeError> {
 }
 
 fn read_services(r: &mut Reader<'_>) -> Result<Vec<Service>, DecodeError> {
+    let services = read_service_list(r)?;
+    r.finish("end of services")?;
+    Ok(services)
+}
+
+/// Count and services.
+pub(super) fn read_service_list(r: &mut Reader<'_>) -> Result<Vec<Service>, DecodeError> {
     let count = read_count(r, SERVICES_MAX, "services")?;
     let mut services = Vec::new();
     for _ in 0..count {
@@ -488,6 +536,5 @@ fn read_services(r: &mut Reader<'_>) -> Result<Vec<Service>, DecodeError> {
         let addr: SocketAddr = r.addr("service address")?;
         services.push((name, addr));
     }
-    r.finish("end of services")?;
     Ok(services)
 }

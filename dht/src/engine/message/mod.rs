@@ -1,9 +1,13 @@
-//! What nodes say to each other: nine requests and their replies, at a level.
+//! What nodes say to each other: requests and their replies, at a level.
+//!
+//! `Probe` and `Sync` with their replies belong to the full-membership index, `Find`, `Offer` and
+//! what they carry to the sloppy one; the rest is common.
 //!
 //! Data only. `codec` turns it into the body of a datagram and back; the header around it belongs
 //! to `common::wire`. Times are durations, never dates, because clocks differ.
 
 mod codec;
+pub mod rumour;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +17,7 @@ use std::time::Duration;
 use common::ids::{Key, NodeId};
 
 pub use codec::{decode, encode_reply, encode_request};
+pub use rumour::{FANOUT, Path, Rumour, Standing};
 
 use crate::refusal::Refusal;
 use crate::value::Value;
@@ -127,6 +132,18 @@ pub enum Ask {
         /// What it is asked; never a relay.
         ask: Box<Self>,
     },
+    /// Are you there? And this is what I know of members, the sender first.
+    Probe {
+        /// What is known.
+        rumours: Vec<Rumour>,
+    },
+    /// Do you know the same members under this prefix of ids?
+    Sync {
+        /// The prefix.
+        path: Path,
+        /// The sum over the members under each of its continuations; see `full::roster`.
+        sums: Box<[u64; FANOUT]>,
+    },
 }
 
 /// A reply.
@@ -182,6 +199,22 @@ pub enum Say {
     Refused(Refusal),
     /// To a relay: what the other node said; never relayed itself.
     Relayed(Box<Self>),
+    /// To a probe.
+    Ack {
+        /// Where the requester's datagram came from, so that it learns its public address.
+        seen: SocketAddr,
+        /// What is known of members, the sender first.
+        rumours: Vec<Rumour>,
+    },
+    /// To a sync: where knowledge differs, one bit per continuation of the prefix.
+    Differ {
+        /// It differs there, by too many members to list.
+        differing: u16,
+        /// It differs there, and all members under it are listed.
+        listed: u16,
+        /// The members listed.
+        rumours: Vec<Rumour>,
+    },
 }
 
 /// Either.
@@ -230,11 +263,19 @@ pub enum Kind {
     Refused,
     /// See [`Say::Relayed`].
     Relayed,
+    /// See [`Ask::Probe`].
+    Probe,
+    /// See [`Ask::Sync`].
+    Sync,
+    /// See [`Say::Ack`].
+    Ack,
+    /// See [`Say::Differ`].
+    Differ,
 }
 
 impl Kind {
     /// Every kind, in the order of the codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Ping,
         Self::Find,
         Self::Get,
@@ -252,6 +293,10 @@ impl Kind {
         Self::Withdrawn,
         Self::Refused,
         Self::Relayed,
+        Self::Probe,
+        Self::Sync,
+        Self::Ack,
+        Self::Differ,
     ];
 
     /// The byte in the header.
@@ -275,6 +320,10 @@ impl Kind {
             Self::Withdrawn => 0x86,
             Self::Refused => 0x87,
             Self::Relayed => 0x88,
+            Self::Probe => 0x10,
+            Self::Sync => 0x11,
+            Self::Ack => 0x90,
+            Self::Differ => 0x91,
         }
     }
 
@@ -305,6 +354,10 @@ impl Kind {
             Self::Withdrawn => "withdrawn",
             Self::Refused => "refused",
             Self::Relayed => "relayed",
+            Self::Probe => "probe",
+            Self::Sync => "sync",
+            Self::Ack => "ack",
+            Self::Differ => "differ",
         }
     }
 }
@@ -323,6 +376,8 @@ impl Ask {
             Self::Offer { .. } => Kind::Offer,
             Self::Relay { .. } => Kind::Relay,
             Self::Hand { .. } => Kind::Hand,
+            Self::Probe { .. } => Kind::Probe,
+            Self::Sync { .. } => Kind::Sync,
         }
     }
 }
@@ -340,6 +395,8 @@ impl Say {
             Self::Withdrawn => Kind::Withdrawn,
             Self::Refused(_) => Kind::Refused,
             Self::Relayed(_) => Kind::Relayed,
+            Self::Ack { .. } => Kind::Ack,
+            Self::Differ { .. } => Kind::Differ,
         }
     }
 }

@@ -49,6 +49,31 @@ fn values() -> impl Strategy<Value = Vec<Value>> {
     vec(value, 0..5)
 }
 
+fn rumours() -> impl Strategy<Value = Vec<Rumour>> {
+    let standing = prop_oneof![
+        Just(Standing::Alive),
+        Just(Standing::Suspect),
+        Just(Standing::Dead)
+    ];
+    let rumour = (addr(), any::<u32>(), any::<u32>(), standing, services());
+    let rumour = rumour.prop_map(|(addr, incarnation, run, standing, services)| Rumour {
+        addr,
+        incarnation,
+        run,
+        standing,
+        services,
+    });
+    vec(rumour, 0..6)
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    let root = Just(Path::ROOT);
+    root.prop_flat_map(|root| {
+        let down = |path: Path, digit: usize| path.child(digit).unwrap_or(path);
+        vec(0..FANOUT, 0..=8).prop_map(move |digits| digits.into_iter().fold(root, down))
+    })
+}
+
 fn ask() -> impl Strategy<Value = Ask> {
     let relay = (addr(), plain_ask()).prop_map(|(to, ask)| Ask::Relay {
         to,
@@ -65,6 +90,11 @@ fn plain_ask() -> impl Strategy<Value = Ask> {
         (key(), any::<u8>()).prop_map(|(key, want)| Ask::Get { key, want }),
         (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Put { key, value, ttl }),
         (key(), bytes(), millis()).prop_map(|(key, value, ttl)| Ask::Claim { key, value, ttl }),
+        rumours().prop_map(|rumours| Ask::Probe { rumours }),
+        (path(), any::<[u64; FANOUT]>()).prop_map(|(path, sums)| Ask::Sync {
+            path,
+            sums: Box::new(sums)
+        }),
         key().prop_map(|key| Ask::Withdraw { key }),
         (key(), millis()).prop_map(|(key, ttl)| Ask::Offer { key, ttl }),
         (key(), any::<[u8; 20]>(), bytes(), millis()).prop_map(|(key, id, value, ttl)| Ask::Hand {
@@ -100,6 +130,14 @@ fn plain_say() -> impl Strategy<Value = Say> {
                 contacts
             }
         ),
+        (addr(), rumours()).prop_map(|(seen, rumours)| Say::Ack { seen, rumours }),
+        (any::<u16>(), any::<u16>(), rumours()).prop_map(|(differing, listed, rumours)| {
+            Say::Differ {
+                differing,
+                listed,
+                rumours,
+            }
+        }),
         Just(Say::Stored),
         Just(Say::Granted),
         Just(Say::Withdrawn),
@@ -225,7 +263,18 @@ fn specimens() -> Vec<Message> {
     asks.chain(says).collect()
 }
 
-fn asks() -> [Ask; 9] {
+fn rumour() -> Rumour {
+    let addr = "192.0.2.1:7400".parse().unwrap();
+    Rumour {
+        addr,
+        incarnation: 3,
+        run: 7,
+        standing: Standing::Suspect,
+        services: vec![("http".to_owned(), addr)],
+    }
+}
+
+fn asks() -> [Ask; 11] {
     let (key, value) = (Key::from_bytes([0xaa; 20]), b"value".to_vec());
     let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
     let to = "[2001:db8::1]:7401".parse().unwrap();
@@ -256,10 +305,17 @@ fn asks() -> [Ask; 9] {
             value,
             ttl,
         },
+        Ask::Probe {
+            rumours: vec![rumour()],
+        },
+        Ask::Sync {
+            path: Path::ROOT.child(10).unwrap(),
+            sums: Box::new([9; FANOUT]),
+        },
     ]
 }
 
-fn says() -> [Say; 8] {
+fn says() -> [Say; 10] {
     let (addr, ttl) = ("192.0.2.1:7400".parse().unwrap(), Duration::from_secs(20));
     let v6 = "[2001:db8::1]:7401".parse().unwrap();
     let services = vec![("http".to_owned(), addr)];
@@ -293,6 +349,15 @@ fn says() -> [Say; 8] {
         Say::Withdrawn,
         Say::Refused(Refusal::Token),
         Say::Relayed(Box::new(Say::Granted)),
+        Say::Ack {
+            seen: addr,
+            rumours: vec![rumour()],
+        },
+        Say::Differ {
+            differing: 1,
+            listed: 0x8000,
+            rumours: vec![rumour()],
+        },
     ]
 }
 
