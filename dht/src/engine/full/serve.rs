@@ -115,6 +115,10 @@ impl Member {
     /// A probe: takes its news in, answers with own ones; what the sender has wrong comes first.
     fn probed(&mut self, now: Moment, by: Entry, rumours: &[Rumour], room: usize) -> Say {
         let corrections = self.hear_all(now, by, rumours, true);
+        if self.schedule.probe.is_none() {
+            // Found before it has found anybody: its answer will be the first.
+            self.probe(now, by);
+        }
         let mut told = vec![self.own_rumour()];
         let mut left = room.saturating_sub(addr_len(by.addr) + rumour_len(&told[0]));
         for rumour in corrections {

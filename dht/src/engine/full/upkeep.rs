@@ -99,7 +99,7 @@ impl Member {
     }
 
     fn join(&mut self, now: Moment) {
-        let alone = self.roster.living() == 0;
+        let alone = self.schedule.probe.is_none();
         let wait = if alone {
             self.schedule.backoff.fail(&mut self.rng)
         } else {
@@ -120,7 +120,7 @@ impl Member {
         );
         for addr in candidates {
             let id = NodeId::of(addr);
-            if !self.roster.lives(id) {
+            if alone || !self.roster.lives(id) {
                 self.probe(now, Entry { id, addr });
             }
         }

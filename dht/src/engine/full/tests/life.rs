@@ -227,6 +227,23 @@ fn levels_are_those_near_by_measured_round_trips() {
 }
 
 #[test]
+fn who_is_found_before_it_finds_anybody_joins_all_the_same() {
+    let mut world = World::of(2);
+    // What the first node could hear of the second at the start is lost, and it has no seeds.
+    world.run(seconds(3));
+    world.cut = [(0, 1), (1, 0)].into();
+    world.start(0);
+    world.start(1);
+    world.run(seconds(1));
+    world.cut.clear();
+    world.run(seconds(12));
+    let now = world.now;
+    for n in 0..2 {
+        assert_eq!(world.node(n).health(now), Health::Healthy, "node {n}");
+    }
+}
+
+#[test]
 fn commands_wait_until_the_members_are_known() {
     let mut world = World::of(20);
     world.run(seconds(8));
