@@ -170,6 +170,12 @@ pub static KEYS: &[KeySpec] = &[
         "bytes",
         "Disk for large bodies, and for what slow readers have not read yet.",
     ),
+    key(
+        "store.under_way",
+        "128MiB",
+        "bytes",
+        "Memory for bodies on their way, beside what is kept. Beyond it they go to disk at once, and pages that may not be kept are refused for a while.",
+    ),
     KeySpec {
         path: "store.dir",
         default: Some(""),
@@ -272,6 +278,8 @@ pub struct StoreConfig {
     pub dir: Option<PathBuf>,
     /// Bodies larger than this are spilled.
     pub spill_over: u64,
+    /// Memory for bodies on their way, beside what is kept.
+    pub under_way: u64,
 }
 
 impl Config {
@@ -339,6 +347,7 @@ fn store(settings: &mut Settings) -> StoreConfig {
         },
         dir: settings.optional("store.dir"),
         spill_over: settings.value::<ByteSize>("store.spill_over").0,
+        under_way: settings.value::<ByteSize>("store.under_way").0,
     }
 }
 

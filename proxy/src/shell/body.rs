@@ -10,6 +10,9 @@
 //! without it. So memory per body is bounded whatever its size, and a slow reader delays others by
 //! at most [`READER_STALL`] in the worst case and not at all in the usual one.
 //!
+//! All bodies share one [`Room`]: when it is short, bodies go to disk whatever their size and windows
+//! hold one piece.
+//!
 //! Locks are held for pointer work only, never across an await or a file operation.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +27,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::room::Room;
 use super::spill::{Spill, SpillSpace};
 use crate::engine::pointer::Digest;
 use crate::engine::reason::FailReason;
@@ -51,6 +55,8 @@ pub(crate) enum End {
 
 #[derive(Debug)]
 struct Inner {
+    /// Where the bytes from `base` to `len` are counted.
+    room: Arc<Room>,
     /// Bytes from `base` to `len`.
     chunks: VecDeque<Bytes>,
     base: u64,
@@ -90,8 +96,13 @@ enum Next {
 
 impl SharedBody {
     /// A new body and its writer. `announced` is the length that the sender gave.
-    pub(crate) fn new(announced: Option<u64>, spill: Option<SpillRule>) -> (Arc<Self>, Writer) {
-        let body = Arc::new(Self::with(Inner::empty(), announced));
+    pub(crate) fn new(
+        announced: Option<u64>,
+        spill: Option<SpillRule>,
+        room: &Arc<Room>,
+    ) -> (Arc<Self>, Writer) {
+        let inner = Inner::empty(Arc::clone(room));
+        let body = Arc::new(Self::with(inner, announced));
         (
             Arc::clone(&body),
             Writer {
@@ -184,8 +195,9 @@ impl SharedBody {
 }
 
 impl Inner {
-    const fn empty() -> Self {
+    const fn empty(room: Arc<Room>) -> Self {
         Self {
+            room,
             chunks: VecDeque::new(),
             base: 0,
             len: 0,
@@ -194,6 +206,11 @@ impl Inner {
             readers: BTreeMap::new(),
             next_reader: 0,
         }
+    }
+
+    /// The most that a window, or the end of a body on disk, holds at the moment.
+    fn most_held(&self) -> u64 {
+        if self.room.is_short() { 0 } else { TAIL }
     }
 
     fn covered_by_file(&self) -> u64 {
@@ -251,9 +268,22 @@ impl Inner {
             if self.len - next < keep || next > limit {
                 break;
             }
+            self.room.let_go(next - self.base);
             self.base = next;
             self.chunks.pop_front();
         }
+    }
+
+    fn append(&mut self, bytes: Bytes) {
+        self.room.hold(bytes.len() as u64);
+        self.len += bytes.len() as u64;
+        self.chunks.push_back(bytes);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.room.let_go(self.len - self.base);
     }
 }
 
@@ -280,24 +310,25 @@ impl Writer {
         if bytes.is_empty() {
             return;
         }
-        let total = self.len() + bytes.len() as u64;
-        if self.spill.as_ref().is_some_and(|rule| total > rule.over) {
+        let (len, short) = {
+            let inner = self.body.lock();
+            (inner.len, inner.room.is_short())
+        };
+        let total = len + bytes.len() as u64;
+        let spills = |rule: &SpillRule| short || total > rule.over;
+        if self.spill.as_ref().is_some_and(spills) {
             self.spill_up_to_now(&bytes).await;
         } else if self.spill.is_none() {
             self.make_room(bytes.len() as u64).await;
         }
         let mut inner = self.body.lock();
-        inner.len += bytes.len() as u64;
-        inner.chunks.push_back(bytes);
+        inner.append(bytes);
         let covered = inner.covered_by_file();
         if covered > 0 {
-            inner.trim(TAIL, covered);
+            let keep = inner.most_held();
+            inner.trim(keep, covered);
         }
         inner.wake_readers();
-    }
-
-    fn len(&self) -> u64 {
-        self.body.lock().len
     }
 
     /// Writes what is in memory and `next` to the file, or gives up on the file for good.
@@ -340,7 +371,8 @@ impl Writer {
     async fn make_room(&self, bytes: u64) {
         let fits = || {
             let mut inner = self.body.lock();
-            if inner.len - inner.base + bytes <= TAIL {
+            let most = inner.most_held();
+            if inner.len - inner.base + bytes <= most {
                 return true;
             }
             let (base, covered) = (inner.base, inner.covered_by_file());
@@ -351,7 +383,7 @@ impl Writer {
             let slowest = positions.filter(can_go_on).min().unwrap_or(u64::MAX);
             let slowest = if inner.next_reader == 0 { 0 } else { slowest };
             inner.trim(0, slowest);
-            inner.len - inner.base + bytes <= TAIL.max(bytes)
+            inner.len - inner.base + bytes <= most.max(bytes)
         };
         let wait = async {
             loop {
@@ -364,7 +396,7 @@ impl Writer {
         };
         if tokio::time::timeout(READER_STALL, wait).await.is_err() {
             let mut inner = self.body.lock();
-            let keep = TAIL / 2;
+            let keep = inner.most_held() / 2;
             inner.trim(keep, u64::MAX);
             // Whoever stands before what is left finds out at its next read.
             inner.wake_readers();

@@ -10,6 +10,7 @@ use super::body::{SharedBody, SpillRule};
 use super::fill::Fill;
 use super::index::IndexLink;
 use super::metrics::Metrics;
+use super::room::Room;
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     /// `None` for a proxy on its own.
     pub(crate) index: Option<IndexLink>,
     pub(crate) spill: SpillRule,
+    /// Memory for bodies.
+    pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
     flow: Mutex<SharedFlow>,
     rng: Mutex<Generator>,
@@ -52,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) client: Arc<Client>,
     pub(crate) index: Option<IndexLink>,
     pub(crate) spill: SpillRule,
+    pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
     pub(crate) flow: SharedFlow,
     pub(crate) rng: Generator,
@@ -67,6 +71,7 @@ impl Context {
             client: parts.client,
             index: parts.index,
             spill: parts.spill,
+            room: parts.room,
             metrics: parts.metrics,
             flow: Mutex::new(parts.flow),
             rng: Mutex::new(parts.rng),

@@ -67,6 +67,7 @@ impl Inspect for Window {
                 "evictions": evictions, "recent": recent,
             },
             "spill_bytes": ctx.spill.space.used(),
+            "body_memory_bytes": ctx.room.used(),
             "fills": filling,
             "pointers": pointers,
             "origins_shut": shut,
@@ -102,6 +103,11 @@ pub(crate) fn gauges(ctx: &Context) -> Vec<Metric> {
             "atoll_proxy_spill_bytes",
             "Disk used by bodies kept or under way",
             ctx.spill.space.used(),
+        ),
+        gauge(
+            "atoll_proxy_body_memory_bytes",
+            "Memory held by bodies kept or under way",
+            ctx.room.used(),
         ),
         gauge(
             "atoll_proxy_fills",

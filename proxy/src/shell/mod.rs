@@ -8,7 +8,7 @@
 //! | `listen`, `line` | accept loops, connection bounds, slow and cut connections |
 //! | `downstream` | a client's request from head to answer |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
-//! | `body`, `spill` | a body while it grows: memory, disk, readers |
+//! | `body`, `room`, `spill` | a body while it grows: memory, disk, readers |
 //! | `multipart` | several parts of a body in one answer |
 //! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
 //! | `peer` | requests of other proxies |
@@ -28,6 +28,7 @@ mod metrics;
 mod multipart;
 mod peer;
 mod resolve;
+mod room;
 pub mod run;
 mod spill;
 mod task;

@@ -27,6 +27,7 @@ use super::inspect::{Window, gauges};
 use super::listen::{self, Bounds, Door};
 use super::metrics::Metrics;
 use super::resolve::Resolver;
+use super::room::Room;
 use super::spill::SpillSpace;
 use super::upstream::{Client, Patience};
 use crate::engine::config::{Config, Index};
@@ -170,6 +171,13 @@ pub(super) fn context(
     };
     let ctx = Context::new(Parts {
         spill: spill(&config)?,
+        room: Arc::new(Room::new(
+            config
+                .store
+                .budget
+                .memory
+                .saturating_add(config.store.under_way),
+        )),
         index: config.index.as_ref().map(link).transpose()?,
         client: Client::new(connector, clock, patience),
         flow: Flow::new(config.store.budget, config.fresh),

@@ -300,6 +300,7 @@ mod tests {
     use crate::engine::http::key::{PrimaryKey, Scheme};
     use crate::engine::store::object::{Object, Received};
     use crate::shell::body::SharedBody;
+    use crate::shell::room::Room;
 
     fn tagged(tag: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static(tag))])
@@ -307,7 +308,7 @@ mod tests {
 
     /// A transfer of version "a", three of whose bytes are here.
     fn transfer(announced: Option<u64>) -> Transfer {
-        let (body, writer) = SharedBody::new(announced, None);
+        let (body, writer) = SharedBody::new(announced, None, &Arc::new(Room::new(1 << 20)));
         let headers = tagged("\"a\"");
         let received = Received {
             status: StatusCode::OK,

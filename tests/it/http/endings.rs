@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::cluster::{Proxy, set};
-use harness::origin::{Origin, Reply};
+use harness::origin::{Gate, Origin, Reply};
 use harness::place::Place;
 use harness::skip;
 use harness::wait::{self, EVENTUALLY, SOON};
@@ -145,4 +145,63 @@ async fn head_falls_back_to_a_stale_copy_as_get_does() {
     let answer = head.fetch().await;
     assert_eq!(answer.status, 200, "a dead site");
     assert_eq!(answer.field("content-length"), "4");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_under_way_share_one_bound_of_memory() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let sets = [
+        set("store.memory", "256KiB"),
+        set("store.under_way", "256KiB"),
+    ];
+    let proxy = Proxy::alone(&place, &sets).await;
+    let gate = Gate::new();
+    for n in 0..40 {
+        let (shared, private) = (gate.clone(), gate.clone());
+        let half = |held: &Gate| Reply::pattern(100_000).held_after(50_000, held);
+        origin.serves(&format!("/shared/{n}"), move |_| {
+            half(&shared).fresh_for(60)
+        });
+        origin.serves(&format!("/private/{n}"), move |_| {
+            half(&private).header("cache-control", "private")
+        });
+    }
+    // Two megabytes held back half-way, in a quarter of that and a piece for each.
+    let mut downloads = Vec::new();
+    for n in 0..40 {
+        let mut download = proxy
+            .ask(&origin.page(&format!("/shared/{n}")))
+            .open()
+            .await;
+        download.skip(50_000).await;
+        downloads.push(download);
+    }
+    let used = proxy.metric("atoll_proxy_body_memory_bytes").await;
+    assert!((200_000..700_000).contains(&used), "{used} bytes in memory");
+    // What may not go to disk is refused, in words, and the site is not blamed.
+    let mut refused = None;
+    let mut windows = Vec::new();
+    for n in 0..40 {
+        let download = proxy
+            .ask(&origin.page(&format!("/private/{n}")))
+            .open()
+            .await;
+        if download.status == 503 {
+            refused = Some(download.finish().await);
+            break;
+        }
+        windows.push(download);
+    }
+    let refused = refused.expect("a refusal");
+    assert!(refused.field("proxy-status").contains("no_memory"));
+    assert_eq!(refused.field("retry-after"), "1");
+    gate.open();
+    for mut download in downloads.into_iter().chain(windows) {
+        assert_eq!(download.finish_pattern().await, Ok(100_000));
+    }
+    wait::until("there is room again", SOON, async || {
+        proxy.get(&origin.page("/private/39")).await.status == 200
+    })
+    .await;
 }

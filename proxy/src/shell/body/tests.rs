@@ -11,6 +11,10 @@ fn rule(limit: u64, over: u64) -> SpillRule {
     SpillRule { space, over }
 }
 
+fn room() -> Arc<Room> {
+    Arc::new(Room::new(u64::MAX))
+}
+
 async fn all<S: Unpin>(reader: Reader<S>) -> Result<Vec<u8>, Cut> {
     reader
         .collect()
@@ -20,7 +24,7 @@ async fn all<S: Unpin>(reader: Reader<S>) -> Result<Vec<u8>, Cut> {
 
 #[tokio::test]
 async fn readers_follow_from_the_start_whenever_they_come() {
-    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)), &room());
     let early = tokio::spawn(all(body.reader(0, None, ())));
     writer.push("hello ".into()).await;
     let middle = tokio::spawn(all(body.reader(0, None, ())));
@@ -42,13 +46,13 @@ async fn readers_follow_from_the_start_whenever_they_come() {
 
 #[tokio::test]
 async fn a_break_is_an_error_and_never_an_end() {
-    let (body, mut writer) = SharedBody::new(Some(10), Some(rule(0, 100)));
+    let (body, mut writer) = SharedBody::new(Some(10), Some(rule(0, 100)), &room());
     writer.push("half".into()).await;
     writer.break_off(FailReason::Truncated);
     let read = all(body.reader(0, None, ())).await;
     assert_eq!(read, Err(Cut(FailReason::Truncated)));
 
-    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)), &room());
     writer.push("half".into()).await;
     drop(writer);
     assert_eq!(body.end(), End::Broken(FailReason::Abandoned));
@@ -57,7 +61,7 @@ async fn a_break_is_an_error_and_never_an_end() {
 
 #[tokio::test]
 async fn a_large_body_is_on_disk_and_little_of_it_in_memory() {
-    let (body, mut writer) = SharedBody::new(None, Some(rule(1 << 30, 1 << 20)));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(1 << 30, 1 << 20)), &room());
     let piece = Bytes::from(vec![42u8; 300_000]);
     for _ in 0..40 {
         writer.push(piece.clone()).await;
@@ -78,7 +82,7 @@ async fn a_large_body_is_on_disk_and_little_of_it_in_memory() {
 
 #[tokio::test]
 async fn without_disk_the_writer_waits_for_its_reader() {
-    let (body, mut writer) = SharedBody::new(None, None);
+    let (body, mut writer) = SharedBody::new(None, None, &room());
     let reader = body.reader(0, None, ());
     let writing = tokio::spawn(async move {
         for _ in 0..40 {
@@ -94,7 +98,7 @@ async fn without_disk_the_writer_waits_for_its_reader() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_does_not_read_is_cut_and_delays_others_a_bounded_time() {
-    let (body, mut writer) = SharedBody::new(None, None);
+    let (body, mut writer) = SharedBody::new(None, None, &room());
     let stuck = body.reader(0, None, ());
     let good = tokio::spawn(all(body.reader(0, None, ())));
     for _ in 0..20 {
@@ -107,7 +111,7 @@ async fn a_reader_that_does_not_read_is_cut_and_delays_others_a_bounded_time() {
 
 #[tokio::test]
 async fn a_full_disk_in_the_middle_loses_no_reader_that_keeps_up() {
-    let (body, mut writer) = SharedBody::new(None, Some(rule(2_000_000, 1 << 20)));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(2_000_000, 1 << 20)), &room());
     let reader = tokio::spawn(all(body.reader(0, None, ())));
     for _ in 0..20 {
         writer.push(Bytes::from(vec![1u8; 300_000])).await;
@@ -121,9 +125,43 @@ async fn a_full_disk_in_the_middle_loses_no_reader_that_keeps_up() {
 #[tokio::test]
 async fn a_small_body_does_not_hold_on_to_the_buffer_it_was_read_into() {
     let buffer = Bytes::from(vec![1u8; 65_536]);
-    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)), &room());
     writer.push(buffer.slice(..10)).await;
     writer.finish(DIGEST);
     assert!(buffer.is_unique(), "ten bytes keep 64 KiB");
     assert_eq!(all(body.reader(0, None, ())).await.unwrap(), [1; 10]);
+}
+
+#[tokio::test]
+async fn when_memory_is_short_bodies_go_to_disk_and_windows_hold_one_piece() {
+    const PIECE: usize = 10_000;
+    let room = Arc::new(Room::new(50_000));
+    let kept = || SharedBody::new(None, Some(rule(1 << 30, 1 << 20)), &room);
+    let mut bodies: Vec<_> = (0..10).map(|_| kept()).collect();
+    for _ in 0..20 {
+        for (_, writer) in &mut bodies {
+            writer.push(vec![7; PIECE].into()).await;
+        }
+    }
+    assert!(room.used() <= 60_000, "{} of 2,000,000 bytes", room.used());
+    for (body, writer) in bodies.drain(..) {
+        writer.finish(DIGEST);
+        assert_eq!(
+            all(body.reader(0, None, ())).await.unwrap().len(),
+            20 * PIECE
+        );
+    }
+    assert_eq!(room.used(), 0);
+
+    room.hold(50_000);
+    let (body, mut writer) = SharedBody::new(None, None, &room);
+    let reader = tokio::spawn(all(body.reader(0, None, ())));
+    for _ in 0..20 {
+        writer.push(vec![7; PIECE].into()).await;
+        assert!(room.used() <= 60_000, "a window beyond a piece");
+    }
+    writer.finish(DIGEST);
+    assert_eq!(reader.await.unwrap().unwrap().len(), 20 * PIECE);
+    drop(body);
+    assert_eq!(room.used(), 50_000);
 }

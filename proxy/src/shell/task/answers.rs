@@ -42,7 +42,7 @@ impl Task {
             }
             Some(known) => known.join_origin(head)?,
             None => {
-                self.show_head(&upstream, source, announced);
+                self.show_head(&upstream, source, announced)?;
                 Skip::nothing()
             }
         };
@@ -63,7 +63,12 @@ impl Task {
     }
 
     /// Publishes an answer's head: from here on readers follow its body.
-    fn show_head(&mut self, upstream: &Upstream, source: Source, announced: Option<u64>) {
+    fn show_head(
+        &mut self,
+        upstream: &Upstream,
+        source: Source,
+        announced: Option<u64>,
+    ) -> Result<(), FailReason> {
         let (ctx, key) = (&self.ctx, &self.asker.key);
         let received = received(upstream);
         let directives = Directives::of(&upstream.head.headers);
@@ -72,7 +77,11 @@ impl Task {
         let bodiless = self.asker.method == Method::HEAD;
         let announced = announced.filter(|_| !bodiless);
         let spill = keep.then(|| ctx.spill.clone());
-        let (body, writer) = SharedBody::new(announced, spill);
+        // What may not go to disk would have to be in memory, at its client's pace.
+        if spill.is_none() && !bodiless && announced != Some(0) && ctx.room.is_short() {
+            return Err(FailReason::NoMemory);
+        }
+        let (body, writer) = SharedBody::new(announced, spill, &ctx.room);
         let mut headers = store::stored_headers(received.headers, &directives, upstream.wall);
         peer::strip(&mut headers);
         detach(&mut headers);
@@ -89,6 +98,7 @@ impl Task {
             source,
             shared,
         }));
+        Ok(())
     }
 
     fn may_share(&self, upstream: &Upstream, directives: &Directives) -> Result<(), NoStoreReason> {
@@ -229,8 +239,12 @@ impl Task {
         if let Some(peer) = peer {
             ctx.flow().peer_failed(ctx.now(), peer, reason);
         }
-        if matches!(reason, FailReason::Abandoned | FailReason::Digest) {
-            // Nobody waits; or what readers have been given is not what it should be.
+        if matches!(
+            reason,
+            FailReason::Abandoned | FailReason::Digest | FailReason::NoMemory
+        ) {
+            // Nobody waits; what readers have been given is not what it should be; or it is not the
+            // source that lacks something.
             return self.fail(reason);
         }
         Step::News(News::BodyBroke(reason))
