@@ -31,6 +31,7 @@ use super::peers::Blame;
 use super::reason::FailReason;
 use super::store::object::Object;
 use super::store::{Budget, Store, Weight};
+use super::words::Words;
 
 /// Keys remembered as not shareable; the one that would be forgotten first makes room.
 pub const UNSHAREABLE_MAX: usize = 50_000;
@@ -158,6 +159,7 @@ pub struct Flow<B, F> {
     gates: Gates<FailReason>,
     blame: Blame,
     ledger: Ledger,
+    words: Words,
     policy: FreshPolicy,
 }
 
@@ -185,6 +187,7 @@ impl<B, F: Clone> Flow<B, F> {
             gates: Gates::default(),
             blame: Blame::default(),
             ledger: Ledger::default(),
+            words: Words::default(),
             policy,
         }
     }

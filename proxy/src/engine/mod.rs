@@ -23,3 +23,4 @@ pub mod reason;
 pub mod steps;
 pub mod store;
 pub mod uptake;
+pub mod words;

@@ -12,7 +12,6 @@ use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::wire::secret::Network;
 use dht::client::{Claim, Client, ClientError};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
@@ -23,9 +22,7 @@ use crate::engine::http::key::PrimaryKey;
 use crate::engine::peers;
 use crate::engine::pointer::{Pointer, Progress};
 use crate::engine::pursuit::News;
-
-/// Pointers on their way to the index at once; more are left out and put at their next renewal.
-const PUTS_MAX: usize = 256;
+use crate::engine::words::{Say, Word};
 
 /// For one put or withdrawal.
 const PUT_DEADLINE: Duration = Duration::from_secs(3);
@@ -47,7 +44,6 @@ pub(crate) struct IndexLink {
     /// Our peer port, as others are told.
     pub(crate) peer: SocketAddr,
     advertise: SocketAddr,
-    permits: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for IndexLink {
@@ -70,7 +66,6 @@ impl IndexLink {
             network,
             peer,
             advertise,
-            permits: Arc::new(Semaphore::new(PUTS_MAX)),
         }
     }
 
@@ -95,11 +90,18 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Level
     };
     let (client, point) = (link.client.clone(), key.index_key());
     let value = link.pointer(Progress::Fetching);
+    if !ctx.flow().words().claim(key) {
+        // What we said last is being taken back; what we do next will be said after that.
+        ctx.metrics.index(IndexOutcome::Dropped);
+        return (News::NoIndex, levels);
+    }
     // A task of its own: given up here, the claim still reaches the index and others find us.
+    let (told, about) = (Arc::clone(ctx), key.clone());
     let mut claim = tokio::spawn(async move {
-        client
-            .claim(point, value.as_bytes(), LEASE, PATIENCE_HOT)
-            .await
+        let claim = client.claim(point, value.as_bytes(), LEASE, PATIENCE_HOT);
+        let claimed = claim.await;
+        go_on(&told, &about, claimed.is_ok());
+        claimed
     });
     let asked = ctx.now();
     let outcome = loop {
@@ -152,46 +154,60 @@ const fn outcome_of(error: &ClientError) -> IndexOutcome {
 }
 
 /// Tells the index in the background that `key` is here, whole or on its way, for `life`.
-pub(crate) fn announce(ctx: &Arc<Context>, key: PrimaryKey, progress: Progress, life: Duration) {
-    let Some(link) = &ctx.index else { return };
-    ctx.flow().ledger().told(ctx.now(), key.clone(), life);
-    let (value, client) = (link.pointer(progress), link.client.clone());
-    in_background(ctx, async move {
-        client
-            .put(key.index_key(), value.as_bytes(), life, PUT_DEADLINE)
-            .await
-            .map(drop)
-    });
+pub(crate) fn announce(ctx: &Arc<Context>, key: &PrimaryKey, progress: Progress, life: Duration) {
+    if ctx.index.is_some() {
+        ctx.flow().ledger().told(ctx.now(), key.clone(), life);
+        tell(ctx, key, Word::Here(progress, life));
+    }
 }
 
 /// Tells the index in the background that `key` is no longer here.
 pub(crate) fn withdraw(ctx: &Arc<Context>, key: &PrimaryKey) {
-    let Some(link) = &ctx.index else { return };
-    let (point, client) = (key.index_key(), link.client.clone());
-    in_background(ctx, async move {
-        client.withdraw(point, PUT_DEADLINE).await.map(drop)
-    });
+    if ctx.index.is_some() {
+        tell(ctx, key, Word::Gone);
+    }
 }
 
-fn in_background(
-    ctx: &Arc<Context>,
-    call: impl Future<Output = Result<(), ClientError>> + Send + 'static,
-) {
+fn tell(ctx: &Arc<Context>, key: &PrimaryKey, word: Word) {
+    let say = ctx.flow().words().say(ctx.now(), key, word);
+    match say {
+        Say::Now => in_background(ctx, key.clone(), word),
+        Say::After => {}
+        Say::Dropped => ctx.metrics.index(IndexOutcome::Dropped),
+    }
+}
+
+/// After a word or a claim: says the next one about the same key, if there is one.
+fn go_on(ctx: &Arc<Context>, key: &PrimaryKey, arrived: bool) {
+    let next = ctx.flow().words().said(ctx.now(), key, arrived);
+    if let Some(word) = next {
+        in_background(ctx, key.clone(), word);
+    }
+}
+
+fn in_background(ctx: &Arc<Context>, key: PrimaryKey, word: Word) {
     let Some(link) = &ctx.index else { return };
-    let Ok(permit) = Arc::clone(&link.permits).try_acquire_owned() else {
-        ctx.metrics.index(IndexOutcome::Dropped);
-        return;
+    let (client, point, ctx) = (link.client.clone(), key.index_key(), Arc::clone(ctx));
+    let value = match word {
+        Word::Here(progress, life) => Some((link.pointer(progress), life)),
+        Word::Gone => None,
     };
-    let ctx = Arc::clone(ctx);
     tokio::spawn(async move {
-        match call.await {
+        let told = match value {
+            Some((value, life)) => {
+                let put = client.put(point, value.as_bytes(), life, PUT_DEADLINE);
+                put.await.map(drop)
+            }
+            None => client.withdraw(point, PUT_DEADLINE).await.map(drop),
+        };
+        match &told {
             Ok(()) => ctx.metrics.index(IndexOutcome::Told),
             Err(error) => {
-                tracing::debug!(%error, "a pointer did not reach the index");
-                ctx.metrics.index(outcome_of(&error));
+                tracing::debug!(%error, "a word did not reach the index");
+                ctx.metrics.index(outcome_of(error));
             }
         }
-        drop(permit);
+        go_on(&ctx, &key, told.is_ok());
     });
 }
 
@@ -206,19 +222,25 @@ pub(crate) async fn keep_pointers(ctx: Arc<Context>) {
             };
             let renewal = flow.renewal(now, &key);
             drop(flow);
-            renew(&ctx, key, renewal);
+            renew(&ctx, &key, renewal);
+        }
+        for _ in 0..RENEWALS_PER_TICK {
+            let Some(key) = ctx.flow().words().due(ctx.now()) else {
+                break;
+            };
+            in_background(&ctx, key, Word::Gone);
         }
     }
 }
 
-fn renew(ctx: &Arc<Context>, key: PrimaryKey, renewal: Renewal<Arc<super::body::SharedBody>>) {
+fn renew(ctx: &Arc<Context>, key: &PrimaryKey, renewal: Renewal<Arc<super::body::SharedBody>>) {
     match renewal {
         Renewal::Copy(object, life) => match progress_of(&object.body) {
             Some(progress) => announce(ctx, key, progress, life),
-            None => withdraw(ctx, &key),
+            None => withdraw(ctx, key),
         },
         Renewal::Fetching => announce(ctx, key, Progress::Fetching, LEASE),
-        Renewal::Withdraw => withdraw(ctx, &key),
+        Renewal::Withdraw => withdraw(ctx, key),
     }
 }
 

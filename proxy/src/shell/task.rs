@@ -210,7 +210,7 @@ impl Task {
     fn say_that_we_fetch(&self) {
         let (ctx, key) = (&self.ctx, &self.asker.key);
         if self.plan.shared && ctx.index.is_some() && !ctx.flow().ledger().has(key) {
-            index::announce(ctx, key.clone(), Progress::Fetching, LEASE);
+            index::announce(ctx, key, Progress::Fetching, LEASE);
         }
     }
 

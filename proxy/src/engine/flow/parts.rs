@@ -19,6 +19,7 @@ use crate::engine::peers::Blame;
 use crate::engine::reason::FailReason;
 use crate::engine::store::Store;
 use crate::engine::store::object::Object;
+use crate::engine::words::Words;
 
 impl<B, F> Flow<B, F> {
     /// How hot the site of `key` is.
@@ -80,6 +81,11 @@ impl<B, F> Flow<B, F> {
     /// The ledger of pointers.
     pub const fn ledger(&mut self) -> &mut Ledger {
         &mut self.ledger
+    }
+
+    /// What is being told to the index.
+    pub const fn words(&mut self) -> &mut Words {
+        &mut self.words
     }
 
     /// What the pointer to `key` should say now.

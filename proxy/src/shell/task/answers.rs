@@ -275,7 +275,7 @@ impl Task {
             flow.keep(ctx.now(), Arc::clone(object), weight)
         };
         match (life, index::progress_of(&object.body)) {
-            (Some(life), Some(progress)) => index::announce(ctx, key.clone(), progress, life),
+            (Some(life), Some(progress)) => index::announce(ctx, key, progress, life),
             _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
             _ => {}
         }
