@@ -98,10 +98,11 @@ mod tests {
 
     use super::*;
     use crate::engine::http::multipart::layout;
+    use crate::shell::room::Room;
 
     #[tokio::test]
     async fn parts_come_in_order_between_their_heads() {
-        let (body, mut writer) = SharedBody::new(Some(10), None);
+        let (body, mut writer) = SharedBody::new(Some(10), None, &Arc::new(Room::new(1 << 20)));
         writer.push(Bytes::from_static(b"0123456789")).await;
         writer.finish([0; 32]);
         let content = layout(&[8..10, 0..2], 10, &HeaderMap::new(), b"x");
