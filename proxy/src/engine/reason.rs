@@ -4,6 +4,7 @@
 use ::http::StatusCode;
 use common::name::NameError;
 
+use super::head::HeadFault;
 use super::http::proxy_status::ProxyError;
 use super::lenient::Unclear;
 use super::policy::AddressRefusal;
@@ -33,6 +34,12 @@ pub enum RefuseReason {
     UrlTooLong,
     /// The header fields are larger than 64 KiB.
     FieldsTooLarge,
+    /// The head can be read in two ways, or in none.
+    Head(HeadFault),
+    /// The head did not come in time.
+    HeadTimeout,
+    /// A body larger than is read and dropped.
+    BodyTooLarge,
     /// The origin's port is not one that sites use.
     Port,
     /// The request came back to where it had been.
@@ -49,9 +56,12 @@ impl RefuseReason {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Method | Self::Tunnel => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoHost | Self::ManyHosts | Self::BadHost | Self::BadName(_) => {
+            Self::Head(HeadFault::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::NoHost | Self::ManyHosts | Self::BadHost | Self::BadName(_) | Self::Head(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotOurs => StatusCode::MISDIRECTED_REQUEST,
             Self::HashedName | Self::NoService => StatusCode::NOT_FOUND,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
@@ -78,6 +88,9 @@ impl RefuseReason {
             Self::NoService => "no_service",
             Self::UrlTooLong => "url_too_long",
             Self::FieldsTooLarge => "fields_too_large",
+            Self::Head(fault) => fault.as_str(),
+            Self::HeadTimeout => "head_timeout",
+            Self::BodyTooLarge => "body_too_large",
             Self::Port => "port",
             Self::Loop => "loop",
             Self::OnlyIfCached => "only_if_cached",
@@ -94,7 +107,10 @@ impl RefuseReason {
             | Self::BadHost
             | Self::BadName(_)
             | Self::UrlTooLong
-            | Self::FieldsTooLarge => ProxyError::HttpRequestError,
+            | Self::FieldsTooLarge
+            | Self::Head(_)
+            | Self::HeadTimeout
+            | Self::BodyTooLarge => ProxyError::HttpRequestError,
             Self::Method | Self::Tunnel | Self::NotOurs | Self::Port => {
                 ProxyError::HttpRequestDenied
             }
@@ -131,6 +147,11 @@ impl RefuseReason {
             Self::NoService => format!("Nothing is served under this name of {zone}."),
             Self::UrlTooLong => "The address is longer than 8 KiB.".into(),
             Self::FieldsTooLarge => "The header fields are larger than 64 KiB.".into(),
+            Self::Head(fault) => format!("The request {}.", fault.what()),
+            Self::HeadTimeout => "The request's header did not come in time.".into(),
+            Self::BodyTooLarge => {
+                "Requests have no use for a body here, let alone a large one.".into()
+            }
             Self::Port => "Sites are fetched from ports 80, 443 and above 1023 only, and not from \
                            ports of other services."
                 .into(),

@@ -1,15 +1,17 @@
 //! A client's request from head to answer: receive, look up, wait for a fill, deliver or fail.
 
+mod own;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, Version};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
 
+use self::own::empty;
 use super::body::Cut;
 use super::context::Context;
 use super::fill::{Asker, Fill, Headed, Response as Object, Seat, Source};
@@ -20,9 +22,7 @@ use crate::engine::flow::{Ask, Lookup, Miss, Plan};
 use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::hop;
 use crate::engine::http::key::{PrimaryKey, Scheme};
-use crate::engine::http::proxy_status::{self, ProxyStatus};
 use crate::engine::http::verdict::RevalidateReason;
-use crate::engine::page::{self, Page};
 use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::steps::deliver::{Content, Delivery};
 use crate::engine::steps::receive::{self, Asked};
@@ -33,10 +33,23 @@ pub(crate) type Outgoing = UnsyncBoxBody<Bytes, Cut>;
 /// How often a waiter may find that what it waited for is not for it, before it fetches alone.
 const ROUNDS_MAX: usize = 4;
 
-/// Answers one client request. `local_port` is where it connected.
+/// One request's way here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    /// Where the client connected.
+    pub(crate) local_port: u16,
+    /// Its address.
+    pub(crate) client: IpAddr,
+    /// The connection ends with this request.
+    pub(crate) last: bool,
+    /// Its head was refused for this.
+    pub(crate) refused: Option<RefuseReason>,
+}
+
+/// Answers one client request.
 pub(crate) async fn serve<B>(
     ctx: Arc<Context>,
-    local_port: u16,
+    visit: Visit,
     request: Request<B>,
 ) -> Response<Outgoing> {
     let began = ctx.now();
@@ -48,12 +61,19 @@ pub(crate) async fn serve<B>(
             &head.uri,
             &head.headers,
             Scheme::Http,
-            local_port,
+            visit.local_port,
             zone,
             policy,
         )
     };
-    let judged = judge(&head.method);
+    let judged = match visit.refused {
+        Some(reason) => {
+            let client = visit.client;
+            tracing::debug!(%client, reason = reason.as_str(), "a request's head was refused");
+            Err(reason)
+        }
+        None => judge(&head.method),
+    };
     // Who may not post here is told where to: the page a GET would have meant.
     let meant = match judged {
         Err(RefuseReason::Method) => judge(&Method::GET).ok(),
@@ -65,7 +85,7 @@ pub(crate) async fn serve<B>(
         headers: head.headers,
         version: head.version,
     };
-    let response = match judged {
+    let mut response = match judged {
         Ok(Asked::Page { key, port }) => client.page(key, port).await,
         Ok(Asked::Service(name)) => client.service(&name, head.uri.path()),
         Ok(Asked::Home(key)) => client.home(&key),
@@ -75,6 +95,10 @@ pub(crate) async fn serve<B>(
             _ => client.refuse(reason, None),
         },
     };
+    if visit.last {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     client.ctx.metrics.first_byte(client.ctx.now().since(began));
     response
 }
@@ -319,129 +343,6 @@ impl Client {
         *response.headers_mut() = answer.headers;
         response
     }
-
-    // ---- answers of our own
-
-    /// A page of Atoll itself. The name servers' check goes through here like everybody's request.
-    fn service(&self, name: &str, path: &str) -> Response<Outgoing> {
-        let node = self.ctx.identity.name();
-        let text = match (name, path) {
-            ("check", "/atoll/check") => format!("ok {node}\n"),
-            ("" | "www", "/") => format!(
-                "This is {node}, a proxy of the cooperative CDN under {zone}.\n\
-                 For http://example.com/page ask for http://example.com.{zone}/page\n",
-                zone = self.ctx.zone
-            ),
-            ("" | "www", "/robots.txt") => "User-agent: *\nDisallow: /\n".to_owned(),
-            _ => return self.refuse(RefuseReason::NoService, None),
-        };
-        self.ctx.metrics.request(Outcome::Own);
-        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-        own(StatusCode::OK, kind, text)
-    }
-
-    /// Sends the client to the page at its own site.
-    fn home(&self, key: &PrimaryKey) -> Response<Outgoing> {
-        self.ctx.metrics.request(Outcome::Own);
-        let home = key.home();
-        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-        let mut response = own(StatusCode::FOUND, kind, format!("see {home}\n"));
-        if let Ok(location) = HeaderValue::try_from(home) {
-            response.headers_mut().insert(LOCATION, location);
-        }
-        response
-    }
-
-    fn options(&self) -> Response<Outgoing> {
-        self.ctx.metrics.request(Outcome::Own);
-        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-        let mut response = own(StatusCode::OK, kind, String::new());
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-        response
-    }
-
-    // ---- failures
-
-    fn refuse(&self, reason: RefuseReason, key: Option<&PrimaryKey>) -> Response<Outgoing> {
-        self.ctx.metrics.refused(reason);
-        let home = key.map(PrimaryKey::as_str);
-        let advice = reason.advice(self.ctx.zone.as_str());
-        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
-        let headers = response.headers_mut();
-        match reason {
-            RefuseReason::Method | RefuseReason::Tunnel => {
-                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-            }
-            RefuseReason::Busy => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
-        let error = reason.proxy_error();
-        self.say_status(&mut response, error, None, reason.as_str());
-        response
-    }
-
-    fn fail(&self, reason: FailReason, key: &PrimaryKey) -> Response<Outgoing> {
-        self.ctx.metrics.failed(reason);
-        tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
-        let advice = reason.advice(key.authority());
-        let home = Some(key.as_str());
-        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
-        let details = match reason {
-            FailReason::Address(why) => why.as_str(),
-            other => other.as_str(),
-        };
-        if reason.status() == StatusCode::SERVICE_UNAVAILABLE {
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, soon);
-        }
-        self.say_status(
-            &mut response,
-            reason.proxy_error(),
-            Some(key.authority()),
-            details,
-        );
-        response
-    }
-
-    fn say_status(
-        &self,
-        response: &mut Response<Outgoing>,
-        error: proxy_status::ProxyError,
-        next_hop: Option<&str>,
-        details: &str,
-    ) {
-        let status = ProxyStatus {
-            proxy: self.ctx.identity.name(),
-            error: Some(error),
-            next_hop,
-            received_status: None,
-            details: Some(details),
-        };
-        proxy_status::append(response.headers_mut(), &status);
-    }
-
-    fn error(
-        &self,
-        status: StatusCode,
-        reason: &str,
-        advice: &str,
-        home: Option<&str>,
-    ) -> Response<Outgoing> {
-        let node = self.ctx.identity.name();
-        let page = Page {
-            status,
-            reason,
-            advice,
-            home,
-            node,
-        };
-        let rendered = page::render(&page, page::wants_html(&self.headers));
-        own(status, rendered.kind, rendered.body)
-    }
 }
 
 /// Whether the answer is kept here: not one fetched for a single client, nor an old copy.
@@ -468,23 +369,4 @@ const fn forward_reason(miss: Miss) -> ForwardReason {
         Miss::Method => ForwardReason::Method,
         Miss::Unshareable(_) => ForwardReason::Bypass,
     }
-}
-
-fn empty() -> Outgoing {
-    Full::new(Bytes::new())
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
-
-/// A short answer of our own, which nobody keeps.
-fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
-    let body = Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, kind);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

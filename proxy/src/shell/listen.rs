@@ -1,18 +1,20 @@
 //! Accept loops: connections with a bound, a deadline for every header, and a polite end.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::netaddr::Prefix;
 use common::shell::signals::Shutdown;
 use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -20,18 +22,20 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::context::Context;
-use super::downstream::{self, Outgoing};
+use super::downstream::{self, Outgoing, Visit};
+use super::guard::{Deadlines, Guard, Link};
 use super::line::Line;
+use super::metered::Metered;
 use super::peer;
+use crate::engine::head::{FIELDS_MAX, HEAD_MAX};
+use crate::engine::net::Net;
+use crate::engine::share::connections::Connections;
 
 /// Connections waiting to be accepted: a crowd arrives at once.
 const BACKLOG: i32 = 1_024;
 
-/// Largest request head in bytes (64 KiB); hyper answers 431 beyond it.
-const HEAD_MAX: usize = 64 << 10;
-
-/// Most header fields; hyper answers 431 beyond it.
-const FIELDS_MAX: usize = 100;
+/// What hyper reads at most at once: a head that [`guard`](super::guard) let through fits.
+const BUFFER_MAX: usize = 2 * HEAD_MAX;
 
 /// Which door a connection came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,10 +47,15 @@ pub(crate) enum Door {
 }
 
 /// Bounds of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     pub(crate) connections: usize,
+    /// Of one client neighbourhood.
+    pub(crate) per_client: usize,
+    /// To whom that does not apply.
+    pub(crate) exempt: Vec<Net>,
     pub(crate) header: Duration,
+    pub(crate) idle: Duration,
     /// The window over which a client has to take enough of what it asked for; without it a few
     /// thousand slow readers are all that a node can serve.
     pub(crate) send: Duration,
@@ -64,6 +73,49 @@ pub(crate) fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Connections of each client, shared by the tasks that hold them.
+type Crowd = Arc<Mutex<Connections>>;
+
+/// A connection's place among those of its client; given up with it.
+struct Place {
+    crowd: Crowd,
+    client: Prefix,
+}
+
+impl Place {
+    /// A place for one more connection of `client`, if it may have one.
+    fn take(crowd: &Crowd, client: IpAddr, bounds: &Bounds) -> Option<Self> {
+        let exempt = bounds.exempt.iter().any(|net| net.contains(client));
+        let most = if exempt {
+            usize::MAX
+        } else {
+            bounds.per_client
+        };
+        let place = Self {
+            crowd: Arc::clone(crowd),
+            client: Prefix::of(client),
+        };
+        let came = place.lock().came(place.client, most);
+        if came {
+            Some(place)
+        } else {
+            // It has no place that it could give up.
+            std::mem::forget(place);
+            None
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lock().left(self.client);
+    }
+}
+
 /// Serves `listener` until the process drains, then finishes what is under way.
 pub(crate) async fn serve(
     ctx: Arc<Context>,
@@ -72,7 +124,9 @@ pub(crate) async fn serve(
     bounds: Bounds,
     mut shutdown: Shutdown,
 ) {
+    let bounds = Arc::new(bounds);
     let permits = Arc::new(Semaphore::new(bounds.connections));
+    let crowd = Crowd::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -80,8 +134,8 @@ pub(crate) async fn serve(
             () = shutdown.draining() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 // Out of descriptors, most likely: give others a moment to return some.
@@ -90,15 +144,21 @@ pub(crate) async fn serve(
             }
         };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            ctx.metrics.connection_refused();
+            ctx.metrics.connection_refused("full");
+            continue;
+        };
+        let Some(place) = Place::take(&crowd, from.ip(), &bounds) else {
+            ctx.metrics.connection_refused("client");
             continue;
         };
         let (ctx, shutdown) = (Arc::clone(&ctx), shutdown.clone());
+        let bounds = Arc::clone(&bounds);
         connections.spawn(async move {
             ctx.metrics.connection_opened();
-            connection(Arc::clone(&ctx), stream, door, bounds, shutdown).await;
+            let line = (stream, from.ip());
+            connection(Arc::clone(&ctx), line, door, bounds, shutdown).await;
             ctx.metrics.connection_closed();
-            drop(permit);
+            drop((permit, place));
         });
     }
     drop(listener);
@@ -112,31 +172,42 @@ pub(crate) async fn serve(
 
 async fn connection(
     ctx: Arc<Context>,
-    stream: TcpStream,
+    (stream, client): (TcpStream, IpAddr),
     door: Door,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
     mut shutdown: Shutdown,
 ) {
     let local_port = stream.local_addr().map_or(80, |addr| addr.port());
     let line = Line::new(stream, ctx.clock, bounds.send);
     let (reset, ends_with_body) = (line.reset_mark(), Arc::new(AtomicBool::new(false)));
-    let open_ended = Arc::clone(&ends_with_body);
+    let deadlines = Deadlines {
+        idle: bounds.idle,
+        head: bounds.header,
+    };
+    let link = Arc::new(Link::default());
+    let guarded = Guard::new(line, Arc::clone(&link), ctx.clock, deadlines);
+    let (open_ended, metrics) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
     let service = service_fn(move |request: Request<Incoming>| {
+        let (word, link) = (link.next(), Arc::clone(&link));
+        let visit = Visit {
+            local_port,
+            client: client.to_canonical(),
+            last: word.last,
+            refused: word.refused,
+        };
         let (ctx, open_ended) = (Arc::clone(&ctx), Arc::clone(&open_ended));
         async move {
             let old = request.version() < Version::HTTP_11;
-            let response = answer(ctx, door, local_port, request).await;
+            let response = answer(ctx, door, visit, request).await;
             let no_length = response.body().size_hint().exact().is_none();
             open_ended.store(old && no_length, Ordering::Relaxed);
-            Ok::<Response<Outgoing>, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| Metered::new(body, link)))
         }
     });
     let server = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header)
         .max_headers(FIELDS_MAX)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(line), service);
+        .max_buf_size(BUFFER_MAX)
+        .serve_connection(TokioIo::new(guarded), service);
     let mut server = std::pin::pin!(server);
     let ended = tokio::select! {
         ended = &mut server => ended,
@@ -148,18 +219,28 @@ async fn connection(
     if let Err(error) = ended {
         // Where the connection's end is the body's, only a reset tells that it is not whole.
         reset.set(ends_with_body.load(Ordering::Relaxed));
+        if was_too_slow(&error) {
+            metrics.metrics.connection_cut();
+        }
         tracing::debug!(%error, ?door, "a connection ended early");
     }
+}
+
+/// Whether a client was cut off because it took its answer too slowly.
+fn was_too_slow(error: &hyper::Error) -> bool {
+    let cause = error.source();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 async fn answer(
     ctx: Arc<Context>,
     door: Door,
-    local_port: u16,
+    visit: Visit,
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     match door {
-        Door::Client => downstream::serve(ctx, local_port, request).await,
+        Door::Client => downstream::serve(ctx, visit, request).await,
         Door::Peer => peer::serve(ctx, request).await,
     }
 }

@@ -124,7 +124,8 @@ pub(crate) struct Metrics {
     index: Family<Label, Counter>,
     peer_requests: Family<Label, Counter>,
     connections: Gauge,
-    connections_refused: Counter,
+    connections_refused: Family<Label, Counter>,
+    connections_cut: Counter,
     first_byte: Option<Histogram>,
     registered: AtomicBool,
 }
@@ -181,8 +182,13 @@ impl Metrics {
         );
         registry.register(
             "atoll_proxy_connections_refused",
-            "Client connections closed at once for lack of room",
+            "Connections closed at once: no room at all, or none for this client",
             m.connections_refused.clone(),
+        );
+        registry.register(
+            "atoll_proxy_connections_cut",
+            "Connections cut because the client took its answer too slowly",
+            m.connections_cut.clone(),
         );
         if let Some(histogram) = &m.first_byte {
             registry.register(
@@ -250,8 +256,14 @@ impl Metrics {
         self.connections.dec();
     }
 
-    pub(crate) fn connection_refused(&self) {
-        self.connections_refused.inc();
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused
+            .get_or_create(&[("reason", reason)])
+            .inc();
+    }
+
+    pub(crate) fn connection_cut(&self) {
+        self.connections_cut.inc();
     }
 
     pub(crate) fn first_byte(&self, after: std::time::Duration) {

@@ -6,7 +6,9 @@
 //! | [`run`] | the order of starting and stopping |
 //! | `context` | what all tasks share: the one lock around the engine, the clients, the counters |
 //! | `listen`, `line` | accept loops, connection bounds, slow and cut connections |
+//! | `guard` | the raw bytes of request heads, and the deadlines for them |
 //! | `downstream` | a client's request from head to answer |
+//! | `metered` | an answer on its way out |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
 //! | `body`, `room`, `spill` | a body while it grows: memory, disk, readers |
 //! | `multipart` | several parts of a body in one answer |
@@ -20,10 +22,12 @@ mod connect;
 mod context;
 mod downstream;
 mod fill;
+mod guard;
 mod index;
 mod inspect;
 mod line;
 mod listen;
+mod metered;
 mod metrics;
 mod multipart;
 mod peer;

@@ -81,8 +81,11 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let listeners = bind(&config).await?;
     let bounds = Bounds {
         connections: config.listen.connections_max,
+        per_client: config.listen.connections_per_client,
+        exempt: config.listen.exempt.clone(),
         header: config.listen.header_timeout,
         send: config.listen.send_timeout,
+        idle: config.listen.idle_timeout,
         drain: DRAIN,
     };
     let (ctx, registry, rng) = context(config)?;
@@ -103,7 +106,8 @@ async fn serve(config: Config) -> Result<(), StartError> {
     if let Some(listener) = listeners.peer {
         let bounds = Bounds {
             connections: PEER_CONNECTIONS_MAX,
-            ..bounds
+            per_client: PEER_CONNECTIONS_MAX,
+            ..bounds.clone()
         };
         let serving = listen::serve(
             Arc::clone(&ctx),

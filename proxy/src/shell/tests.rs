@@ -4,6 +4,7 @@
 mod crowd;
 mod wholeness;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ impl Got {
     }
 }
 
+const VISIT: downstream::Visit = downstream::Visit {
+    local_port: 8080,
+    client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    last: false,
+    refused: None,
+};
+
 async fn get(ctx: &Arc<Context>, origin: &Origin, fields: &[(&str, &str)]) -> Got {
     ask(ctx, origin, "GET", fields).await
 }
@@ -108,7 +116,7 @@ async fn ask(ctx: &Arc<Context>, origin: &Origin, method: &str, fields: &[(&str,
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let response: Response<Outgoing> =
-        timeout(DEADLINE, downstream::serve(Arc::clone(ctx), 8080, request))
+        timeout(DEADLINE, downstream::serve(Arc::clone(ctx), VISIT, request))
             .await
             .unwrap();
     let (head, body) = response.into_parts();

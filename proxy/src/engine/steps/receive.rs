@@ -133,6 +133,7 @@ fn split_authority(authority: &str, local_port: u16) -> Result<(&str, u16), Refu
     }
     match authority.rsplit_once(':') {
         None => Ok((authority, local_port)),
+        Some((host, _)) if host.contains(':') => Err(RefuseReason::BadHost),
         Some((host, "")) => Ok((host, local_port)),
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
             Ok((host, port.parse().map_err(|_| RefuseReason::BadHost)?))

@@ -1,0 +1,155 @@
+//! Answers that are the proxy's own: pages of Atoll itself, the way home, refusals, failures.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+
+use super::{Client, Outgoing};
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::proxy_status::{self, ProxyStatus};
+use crate::engine::page::{self, Page};
+use crate::engine::reason::{FailReason, RefuseReason};
+use crate::shell::metrics::Outcome;
+
+impl Client {
+    /// A page of Atoll itself. The name servers' check goes through here like everybody's request.
+    pub(super) fn service(&self, name: &str, path: &str) -> Response<Outgoing> {
+        let node = self.ctx.identity.name();
+        let text = match (name, path) {
+            ("check", "/atoll/check") => format!("ok {node}\n"),
+            ("" | "www", "/") => format!(
+                "This is {node}, a proxy of the cooperative CDN under {zone}.\n\
+                 For http://example.com/page ask for http://example.com.{zone}/page\n",
+                zone = self.ctx.zone
+            ),
+            ("" | "www", "/robots.txt") => "User-agent: *\nDisallow: /\n".to_owned(),
+            _ => return self.refuse(RefuseReason::NoService, None),
+        };
+        self.ctx.metrics.request(Outcome::Own);
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        own(StatusCode::OK, kind, text)
+    }
+
+    /// Sends the client to the page at its own site.
+    pub(super) fn home(&self, key: &PrimaryKey) -> Response<Outgoing> {
+        self.ctx.metrics.request(Outcome::Own);
+        let home = key.home();
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = own(StatusCode::FOUND, kind, format!("see {home}\n"));
+        if let Ok(location) = HeaderValue::try_from(home) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    pub(super) fn options(&self) -> Response<Outgoing> {
+        self.ctx.metrics.request(Outcome::Own);
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = own(StatusCode::OK, kind, String::new());
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        response
+    }
+
+    // ---- failures
+
+    pub(super) fn refuse(
+        &self,
+        reason: RefuseReason,
+        key: Option<&PrimaryKey>,
+    ) -> Response<Outgoing> {
+        self.ctx.metrics.refused(reason);
+        let home = key.map(PrimaryKey::as_str);
+        let advice = reason.advice(self.ctx.zone.as_str());
+        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let headers = response.headers_mut();
+        match reason {
+            RefuseReason::Method | RefuseReason::Tunnel => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            }
+            RefuseReason::Busy => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        let error = reason.proxy_error();
+        self.say_status(&mut response, error, None, reason.as_str());
+        response
+    }
+
+    pub(super) fn fail(&self, reason: FailReason, key: &PrimaryKey) -> Response<Outgoing> {
+        self.ctx.metrics.failed(reason);
+        tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
+        let advice = reason.advice(key.authority());
+        let home = Some(key.as_str());
+        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let details = match reason {
+            FailReason::Address(why) => why.as_str(),
+            other => other.as_str(),
+        };
+        self.say_status(
+            &mut response,
+            reason.proxy_error(),
+            Some(key.authority()),
+            details,
+        );
+        response
+    }
+
+    fn say_status(
+        &self,
+        response: &mut Response<Outgoing>,
+        error: proxy_status::ProxyError,
+        next_hop: Option<&str>,
+        details: &str,
+    ) {
+        let status = ProxyStatus {
+            proxy: self.ctx.identity.name(),
+            error: Some(error),
+            next_hop,
+            received_status: None,
+            details: Some(details),
+        };
+        proxy_status::append(response.headers_mut(), &status);
+    }
+
+    fn error(
+        &self,
+        status: StatusCode,
+        reason: &str,
+        advice: &str,
+        home: Option<&str>,
+    ) -> Response<Outgoing> {
+        let node = self.ctx.identity.name();
+        let page = Page {
+            status,
+            reason,
+            advice,
+            home,
+            node,
+        };
+        let rendered = page::render(&page, page::wants_html(&self.headers));
+        own(status, rendered.kind, rendered.body)
+    }
+}
+
+pub(super) fn empty() -> Outgoing {
+    Full::new(Bytes::new())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// A short answer of our own, which nobody keeps.
+fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
+    let body = Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
