@@ -91,11 +91,10 @@ impl Clients {
         let bucket = self.buckets.get_or_insert(client, || {
             Box::new(Bucket::direct_with_clock(quota, clock.clone()))
         });
-        let told = bucket.check().map_err(|not_until| {
+        bucket.check().map_err(|not_until| {
             let at = not_until.earliest_possible();
             Duration::from(at.duration_since(self.clock.now()))
-        });
-        told
+        })
     }
 
     /// Neighbourhoods remembered.

@@ -89,6 +89,10 @@ impl Client {
             FailReason::Address(why) => why.as_str(),
             other => other.as_str(),
         };
+        if reason.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, soon);
+        }
         self.say_status(
             &mut response,
             reason.proxy_error(),

@@ -113,7 +113,8 @@ fn many_greedy_sites_leave_room_for_a_newcomer() {
     assert_eq!(outcome["mild"].0, outcome["mild"].1);
     let served = names.map(|name| outcome[name].0);
     let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
-    assert!(most - least <= most / 5, "{served:?}");
+    // Two slots or three each: they are not divisible.
+    assert!(least * 3 >= most * 2 - most / 10, "{served:?}");
 }
 
 #[test]
