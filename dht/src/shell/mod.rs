@@ -1,13 +1,14 @@
 //! The daemon around one engine. Decides nothing: it moves datagrams, requests and time in, and
 //! what the engine wants done out.
 //!
-//! Tasks, all in one thread:
+//! `address` says at start where others reach this node. Then tasks, all in one thread:
 //! - `run`: owns the engine's turn: reads the UDP socket and the command queue, wakes it in time;
 //! - `local`: accepts on the Unix socket, one task per connection; `routes` turns a request into a
 //!   command and its answers into a response, `stream` into one that lasts;
 //! - the admin listener of `common`, shown by `state` and `metrics`;
 //! - a writer of `peers` every half minute and at the end.
 
+mod address;
 mod local;
 mod metrics;
 mod peers;

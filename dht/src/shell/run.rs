@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::address::advertised;
 use super::local::Local;
 use super::routes::{Engine, Order};
 use super::settings::DaemonConfig;
@@ -102,7 +103,10 @@ impl Daemon {
         }
         let rng = Generator::from_system().map_err(|error| runtime(&error))?;
         let clock = SystemClock::new();
-        let addr = config.udp_advertise.unwrap_or(bound);
+        let addr = match config.udp_advertise {
+            Some(addr) => addr,
+            None => advertised(bound, &config.engine.seeds)?,
+        };
         let node = engine::open(config.engine, network, addr, rng, clock.moment());
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
         let shared = Arc::new(Shared::new(node, clock, config.node_name));
@@ -215,11 +219,15 @@ impl Turns {
 
     fn read_datagrams(&mut self, clock: &SystemClock) {
         let mut node = self.shared.node();
-        for _ in 0..BUDGET {
-            let Some((from, bytes)) = self.udp.receive() else {
-                return;
-            };
-            node.handle_datagram(clock.moment(), from, bytes);
+        let mut read = 0;
+        let mut more = true;
+        while more && read < BUDGET {
+            // What is read at once arrived at once.
+            let now = clock.moment();
+            more = self.udp.receive(|from, bytes| {
+                read += 1;
+                node.handle_datagram(now, from, bytes);
+            });
         }
     }
 
@@ -247,7 +255,7 @@ impl Turns {
         let mut node = self.shared.node();
         while let Some(output) = node.poll_output() {
             match output {
-                Output::Transmit { to, bytes } => self.udp.send(to, &bytes),
+                Output::Transmit { to, bytes } => self.udp.send(to, bytes),
                 Output::Answer { ticket, answer } => answer_to(&mut self.waiting, ticket, answer),
                 Output::Event(event) => tell(event),
                 Output::Wake(at, timer) => {
@@ -256,6 +264,7 @@ impl Turns {
                 }
             }
         }
+        self.udp.flush();
     }
 
     fn remember(&self) {

@@ -1,0 +1,51 @@
+//! Measures the daemons on this machine's loopback: how much CPU a request costs, and how many a
+//! second that makes.
+//!
+//! `cargo run --release -p atoll-tests --bin bench -- index`. The daemon under test has one core
+//! and the load another, where there are two. CPU per request is the figure to compare: it hardly
+//! depends on what else the machine does; the rate on the clock does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a measurement that cannot go on ends with what happened"
+)]
+
+mod cpu;
+mod gets;
+mod index;
+mod load;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use common::config::{FromSetting as _, Span};
+
+#[derive(Debug, Parser)]
+#[command(name = "bench", about = "Measures the daemons on loopback")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The index: authenticated requests and garbage over UDP, gets through the local API
+    Index(index::IndexArgs),
+}
+
+/// Reads `200ms`, `5s` for clap.
+fn span(text: &str) -> Result<Duration, String> {
+    Span::from_text(text).map(|span| span.0)
+}
+
+/// Writes a part of the result.
+fn say(text: &str) {
+    drop(std::io::stdout().write_all(text.as_bytes()));
+}
+
+fn main() {
+    match Cli::parse().what {
+        What::Index(args) => index::run(&args),
+    }
+}
