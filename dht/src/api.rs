@@ -12,6 +12,7 @@ use common::ids::{ClusterId, Key, NodeId};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use crate::hints;
 use crate::refusal::Refusal;
 use crate::value::Value;
 
@@ -33,6 +34,10 @@ const DEADLINE_MAX_MS: u64 = 60_000;
 
 const fn deadline_default() -> u64 {
     DEADLINE_DEFAULT_MS
+}
+
+const fn hint_ttl_default() -> u64 {
+    hints::TTL.as_secs() * 1_000
 }
 
 const fn want_default() -> u8 {
@@ -69,6 +74,9 @@ pub enum ShapeError {
     /// `value_base64` is not base64.
     #[error("\"value_base64\" is not base64")]
     Base64,
+    /// A round trip of more than two seconds.
+    #[error("\"rtt_us\" is at most 2000000: farther is not near")]
+    Rtt,
     /// The name of a service is empty, too long or has bytes outside `[a-z0-9-]`.
     #[error("a service name has 1 to 16 bytes of a-z, 0-9 and -")]
     ServiceName,
@@ -272,6 +280,21 @@ pub struct WithdrawResponse {
     pub copies: u32,
 }
 
+/// `POST /v1/hint`: this node has measured the round trip to clients. Answered as a put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HintRequest {
+    /// The address of one such client; its prefix (IPv4 /24, IPv6 /56) counts.
+    pub client: IpAddr,
+    /// The round trip in microseconds; at most two seconds, or it is no hint of nearness.
+    pub rtt_us: u64,
+    /// Milliseconds the hint shall hold (default one hour).
+    #[serde(default = "hint_ttl_default")]
+    pub ttl_ms: u64,
+    /// Milliseconds allowed.
+    #[serde(default = "deadline_default")]
+    pub deadline_ms: u64,
+}
+
 /// `POST /v1/nodes`
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodesRequest {
@@ -280,7 +303,7 @@ pub struct NodesRequest {
     pub level: u8,
     /// How many at most.
     pub count: u16,
-    /// Near whom; a hint.
+    /// Near whom: members of the clusters that hints about this address's prefix name come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near: Option<IpAddr>,
     /// Only nodes that run this service.

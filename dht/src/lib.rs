@@ -12,6 +12,8 @@
 //! of the local API. [`api`] holds the documents of that API, shared by both ends so that they
 //! cannot differ.
 //!
+//! [`hints`] says where clients are near, in the form of ordinary values.
+//!
 //! The index stores pointers of at most 256 bytes, never content, and promises no more than *some*
 //! of the values put under a key: it is soft state, renewed by whoever put it.
 
@@ -19,6 +21,7 @@ pub mod api;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod engine;
+pub mod hints;
 pub mod refusal;
 #[cfg(feature = "shell")]
 pub mod shell;

@@ -24,6 +24,8 @@ pub enum Refusal {
     Level,
     /// The key has its values and is asked for more often than its node serves.
     Loaded,
+    /// The key is asked for, or put, more often than a node lets any one key be.
+    KeyRate,
     /// The other node gave a reason that this version does not know.
     Other,
     /// As many commands are under way here as this node carries.
@@ -51,7 +53,7 @@ impl Refusal {
     pub(crate) const OTHER_CODE: u8 = 255;
 
     /// Every refusal, for metrics.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Token,
         Self::ValueTooLong,
         Self::TtlZero,
@@ -60,6 +62,7 @@ impl Refusal {
         Self::PublisherFull,
         Self::Level,
         Self::Loaded,
+        Self::KeyRate,
         Self::Other,
         Self::Busy,
         Self::Deadline,
@@ -84,6 +87,7 @@ impl Refusal {
             Self::PublisherFull => "publisher_full",
             Self::Level => "level",
             Self::Loaded => "loaded",
+            Self::KeyRate => "key_rate",
             Self::Other => "other",
             Self::Busy => "busy",
             Self::Deadline => "deadline",
@@ -109,6 +113,7 @@ impl Refusal {
             Self::PublisherFull => "this publisher has as many values as one may have",
             Self::Level => "the node is in no common cluster at that level",
             Self::Loaded => "the key has enough values, and its nodes shed more of them",
+            Self::KeyRate => "the key is asked for or put too often; try again shortly",
             Self::Other => "the storing node refused for a reason this version does not know",
             Self::Busy => "too many commands under way; try again shortly",
             Self::Deadline => "no answer within deadline_ms",
@@ -136,6 +141,7 @@ impl Refusal {
             Self::Unreachable => Some(8),
             Self::Busy => Some(9),
             Self::Loaded => Some(10),
+            Self::KeyRate => Some(11),
             Self::Other => Some(Self::OTHER_CODE),
             Self::Deadline
             | Self::ServicesFull

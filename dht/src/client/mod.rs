@@ -19,9 +19,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    BytesDoc, ClaimResponse, ErrorDoc, GetRequest, KeyDoc, LevelDoc, LevelsResponse, NodesRequest,
-    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc, ValueDoc,
-    ValuesDoc, WithdrawRequest, WithdrawResponse, millis,
+    BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc, LevelsResponse,
+    NodesRequest, NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc,
+    ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse, micros, millis,
 };
 use conn::Pool;
 
@@ -198,8 +198,43 @@ impl Client {
         Ok(doc.copies)
     }
 
+    /// Tells the index that this node measured `rtt` to a client at `client`, for `ttl`: a hint
+    /// that clients of its prefix are near. Returns how many nodes stored it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hint(
+        &self,
+        client: IpAddr,
+        rtt: Duration,
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<u32, ClientError> {
+        let request = HintRequest {
+            client,
+            rtt_us: micros(rtt),
+            ttl_ms: millis(ttl),
+            deadline_ms: millis(deadline),
+        };
+        let doc: PutResponse = self.post("/v1/hint", &request, deadline).await?;
+        Ok(doc.copies)
+    }
+
+    /// The daemon's state page, for people and tools; its fields are no promise.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn state(&self, deadline: Duration) -> Result<serde_json::Value, ClientError> {
+        let answer = self
+            .pool
+            .exchange("GET", "/v1/state", Vec::new(), deadline)
+            .await?;
+        read(answer.status, &answer.body)
+    }
+
     /// Up to `count` live nodes of `level` in random order, filled up from the levels around it,
     /// nearest first, where the cluster has fewer; only those that run `service` if one is named.
+    /// With `near`, those that hints place near that client come first.
     ///
     /// # Errors
     /// See [`ClientError`].

@@ -78,7 +78,7 @@ pub enum Wish {
         level: u8,
         /// So many at most.
         count: usize,
-        /// Near this address: a hint, without effect where nothing is known of it.
+        /// Those near clients at this address first, where a hint says where that is.
         near: Option<IpAddr>,
         /// Only those that run this service.
         service: Option<String>,

@@ -212,6 +212,11 @@ pub struct AdmitConfig {
     pub strangers_total_per_second: u32,
     /// Datagrams per second from one address that has proven itself.
     pub members_per_second: u32,
+    /// Gets and claims per second under one key, with a burst of as many; more are refused as
+    /// `key_rate`. Far above what the sloppy storage lets through to one node.
+    pub key_gets_per_second: u32,
+    /// Puts per second under one key, likewise.
+    pub key_puts_per_second: u32,
     /// Limiters kept, at most; addresses that hash alike share one.
     pub limiters: usize,
     /// Requests remembered per generation of the replay filter; 24 bytes each. When a generation
@@ -225,6 +230,8 @@ impl Default for AdmitConfig {
             strangers_per_second: 2_000,
             strangers_total_per_second: 20_000,
             members_per_second: 20_000,
+            key_gets_per_second: 20_000,
+            key_puts_per_second: 500,
             limiters: 1_024,
             replays: 1 << 18,
         }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::{Key, NodeId};
+use common::netaddr::Prefix;
 
 use super::command::{Answer, Command, Ticket, Wish};
 use super::exchange::Purpose;
 use super::lookup::{Goal, Span, Task};
 use super::message::{Ask, Service};
+use super::near::Wanted;
 use super::node::Node;
 use super::routing::Entry;
 use super::work::{Owner, START};
@@ -63,10 +65,19 @@ impl Node {
             Wish::Nodes {
                 level,
                 count,
-                near: _,
+                near,
                 service,
             } => {
-                self.nodes_wanted(now, (ticket, deadline), level, count, service);
+                let wanted = Wanted {
+                    level,
+                    count,
+                    service,
+                };
+                let client = (ticket, deadline);
+                match near {
+                    Some(ip) => self.nodes_near(now, client, Prefix::of(ip), wanted),
+                    None => self.nodes_wanted(now, client, wanted),
+                }
             }
             Wish::Levels => {
                 let levels = self.levels(now);
@@ -114,14 +125,17 @@ impl Node {
         }
     }
 
-    fn nodes_wanted(
+    pub(super) fn nodes_wanted(
         &mut self,
         now: Moment,
         (ticket, deadline): (Ticket, Moment),
-        level: u8,
-        count: usize,
-        service: Option<String>,
+        wanted: Wanted,
     ) {
+        let Wanted {
+            level,
+            count,
+            service,
+        } = wanted;
         let Some(table) = self.table_at(level) else {
             self.refuse(ticket, Refusal::Level);
             return;

@@ -56,6 +56,8 @@ pub(super) enum Purpose {
     Ping(Ticket, Moment),
     /// A step of a task towards this node, asked through who named it.
     Detour(TaskId, NodeId),
+    /// A client's search for nodes near somebody.
+    Near(Ticket),
     /// Another node's request.
     Relay(Asker),
     /// Whether an own value is there.
@@ -72,7 +74,7 @@ impl Node {
     pub(super) fn ask(&mut self, now: Moment, to: Entry, level: u8, ask: Ask, purpose: Purpose) {
         self.peers.meet(to.id, to.addr);
         let attempts = match purpose {
-            Purpose::Ping(..) | Purpose::Relay(_) | Purpose::Detour(..) => 2,
+            Purpose::Ping(..) | Purpose::Near(_) | Purpose::Relay(_) | Purpose::Detour(..) => 2,
             Purpose::Task(_) | Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
                 self.config.rpc.attempts.max(1)
             }
@@ -140,7 +142,7 @@ impl Node {
                 timeout = timeout.max(verdict.since(now));
             }
             // The asker waits: the answer is worth no more than the link's own patience.
-            Purpose::Task(_) | Purpose::Relay(_) => {}
+            Purpose::Task(_) | Purpose::Near(_) | Purpose::Relay(_) => {}
             // Two links and their patience.
             Purpose::Detour(..) => timeout = timeout.saturating_mul(3).max(DETOUR_PATIENCE),
         }
@@ -243,6 +245,7 @@ impl Node {
             Purpose::Task(task) => self.task_answered(now, task, id, &reply.say),
             Purpose::Probe => {}
             Purpose::Ping(ticket, _) => self.pinged(ticket, rtt, reply.say),
+            Purpose::Near(ticket) => self.near_answered(now, ticket, id, Some(&reply.say)),
             Purpose::Relay(asker) => {
                 self.relay_answered(now, (call.to, call.level, call.ask), asker, reply.say);
             }
@@ -413,6 +416,7 @@ impl Node {
                 }
             }
             Purpose::Ping(ticket, _) => self.refuse(ticket, Refusal::Unreachable),
+            Purpose::Near(ticket) => self.near_answered(now, ticket, id, None),
         }
     }
 

@@ -4,7 +4,8 @@
 //!
 //! [`index`] is what an engine is to its caller. [`node`] is the façade; `serve` answers others, `exchange` asks them, `desk` takes commands,
 //! `work` runs their walks ([`lookup`]), `levels` keeps the memberships and `moves` changes them
-//! ([`cluster`]), `relay` goes around broken links, `upkeep` does what timers ask, `hand` gives values
+//! ([`cluster`]), `relay` goes around broken links,
+//! `near` finds nodes near a client, `upkeep` does what timers ask, `hand` gives values
 //! to new neighbours, `tend` looks after own ones, `view` shows. The
 //! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
 //! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
@@ -92,6 +93,7 @@ pub mod liveness;
 pub mod lookup;
 pub mod message;
 mod moves;
+mod near;
 pub mod node;
 pub mod output;
 mod relay;

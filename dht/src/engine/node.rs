@@ -18,7 +18,7 @@ use common::wire::secret::Network;
 
 use super::admit::{DropReason, Limits, ReplayFilter};
 use super::cluster::Membership;
-use super::command::Command;
+use super::command::{Command, Ticket};
 use super::config::Config;
 use super::exchange::Purpose;
 use super::hand::Hands;
@@ -26,6 +26,7 @@ use super::health::{Health, SelfTest};
 use super::keep::Keep;
 use super::liveness::Peers;
 use super::message::{self, Message, Service};
+use super::near::Search;
 use super::output::{Event, Output};
 use super::routing::{Entry, Table};
 use super::rpc::Calls;
@@ -69,6 +70,7 @@ pub struct Node {
     pub(super) tasks: BTreeMap<TaskId, Running>,
     pub(super) deadlines: BTreeSet<(Moment, TaskId)>,
     pub(super) next_task: u64,
+    pub(super) near: BTreeMap<Ticket, Search>,
     pub(super) walked: Option<Moment>,
     pub(super) keep: Keep,
     pub(super) hands: Hands,
@@ -130,6 +132,10 @@ impl Node {
                 config.store.beta,
                 config.store.leak_every,
                 config.store.rates,
+            )
+            .limited(
+                config.admit.key_gets_per_second,
+                config.admit.key_puts_per_second,
             ),
             tokens,
             replays: ReplayFilter::new(config.admit.replays, now),
@@ -139,6 +145,7 @@ impl Node {
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_task: 0,
+            near: BTreeMap::new(),
             walked: None,
             keep: Keep::new(config.contacts.kept),
             hands: Hands::default(),
@@ -188,6 +195,7 @@ impl Node {
         self.wake = None;
         self.handle_due_calls(now);
         self.handle_due_tasks(now);
+        self.handle_due_searches(now);
         self.handle_schedule(now);
     }
 
@@ -249,6 +257,7 @@ impl Node {
         let timers = [
             (self.calls.next_due(), Timer::Rpc),
             (self.deadlines.first().map(|(at, _)| *at), Timer::Deadline),
+            (self.next_search(), Timer::Deadline),
             (schedule.ping, Timer::Ping),
             (Some(schedule.join), Timer::Join),
             (schedule.refresh, Timer::Refresh),

@@ -151,6 +151,7 @@ impl Node {
             Purpose::Task(_)
             | Purpose::Probe
             | Purpose::Ping(..)
+            | Purpose::Near(_)
             | Purpose::Detour(..)
             | Purpose::Check(_)
             | Purpose::Hand { .. } => None,

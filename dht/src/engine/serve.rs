@@ -200,7 +200,10 @@ impl Node {
     fn perform_on_key(&mut self, now: Moment, (who, level): (NodeId, u8), ask: &Ask) -> Say {
         match ask {
             Ask::Get { key, want } => {
-                let loaded = self.spill.asked(now, *key);
+                let loaded = match self.spill.asked(now, *key) {
+                    Ok(loaded) => loaded,
+                    Err(refusal) => return Say::Refused(refusal),
+                };
                 let mut values = self.store.values(now, *key, None);
                 let want = usize::from(*want).clamp(1, self.config.lookup.returned);
                 let held = values.len();
@@ -219,7 +222,13 @@ impl Node {
                 self.found_of(now, who, (*key, level), Vec::new(), flags, held)
             }
             Ask::Put { key, value, ttl } => {
-                let crowded = who != self.own.id && self.spill.stores(now, *key);
+                let crowded = match who {
+                    who if who == self.own.id => false,
+                    _ => match self.spill.stores(now, *key) {
+                        Ok(crowded) => crowded,
+                        Err(refusal) => return Say::Refused(refusal),
+                    },
+                };
                 if crowded && self.is_full(now, *key, *ttl, who, crowded) {
                     return Say::Refused(Refusal::Loaded);
                 }
@@ -227,7 +236,10 @@ impl Node {
             }
             Ask::Claim { key, value, ttl } => {
                 // One step: no other message comes between the look and the write.
-                let loaded = self.spill.asked(now, *key);
+                let loaded = match self.spill.asked(now, *key) {
+                    Ok(loaded) => loaded,
+                    Err(refusal) => return Say::Refused(refusal),
+                };
                 let values = self.store.values(now, *key, Some(who));
                 if values.is_empty() {
                     self.hold(now, who, *key, (value, *ttl), Say::Granted)

@@ -32,6 +32,8 @@ pub(super) enum Owner {
     Client(Ticket),
     /// A local client that wants nodes, once the walk has found more.
     Nodes(Ticket, u8, usize, Option<String>),
+    /// The lookup of hints for a search for nodes near a client.
+    Hints(Ticket),
     /// The put of the self-test.
     TestPut,
     /// The get of the self-test, with what it found so far.
@@ -301,6 +303,10 @@ impl Node {
                 let nodes = self.live_nodes(now, level, count, service.as_deref());
                 self.answer(ticket, Answer::Nodes(nodes));
             }
+            (Owner::Hints(ticket), Report::Values { values, last }) => {
+                self.hints_found(now, ticket, &values, last);
+            }
+            (Owner::Hints(ticket), _) => self.hints_found(now, ticket, &[], true),
             (Owner::TestPut, report) => {
                 let next = self.test.put_done(now, report == Report::Stored);
                 match next {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::netaddr::Prefix;
 use common::shell::admin::Inspect as _;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -18,12 +19,14 @@ use tokio::time::timeout;
 use super::state::Shared;
 use super::stream::{Lines, Session};
 use crate::api::{
-    BODY_MAX, ClaimResponse, ErrorDoc, GetRequest, LevelDoc, LevelsResponse, NodeDoc, NodesRequest,
-    NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc, ShapeError,
-    ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse, deadline, micros, millis,
+    BODY_MAX, BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc,
+    LevelsResponse, NodeDoc, NodesRequest, NodesResponse, PingRequest, PingResponse, PutRequest,
+    PutResponse, ServiceDoc, ShapeError, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
+    deadline, micros, millis,
 };
 use crate::engine::message::Service;
 use crate::engine::{Answer, LevelInfo, NodeInfo, Wish};
+use crate::hints::{self, Hint};
 use crate::refusal::Refusal;
 
 /// Answers queued per command. A get has at most one per value of a key, and one more.
@@ -90,8 +93,8 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Result<ApiRespons
     let path = request.uri().path().to_owned();
     let wanted = match path.as_str() {
         "/v1/levels" | "/v1/state" => Method::GET,
-        "/v1/get" | "/v1/put" | "/v1/claim" | "/v1/withdraw" | "/v1/nodes" | "/v1/ping"
-        | "/v1/service" => Method::POST,
+        "/v1/get" | "/v1/put" | "/v1/claim" | "/v1/withdraw" | "/v1/hint" | "/v1/nodes"
+        | "/v1/ping" | "/v1/service" => Method::POST,
         _ => return Err(Refusal::NotFound.into()),
     };
     if *request.method() != wanted {
@@ -104,6 +107,7 @@ async fn route(engine: &Engine, request: Request<Incoming>) -> Result<ApiRespons
         "/v1/put" => put(engine, read(request).await?).await,
         "/v1/claim" => claim(engine, read(request).await?).await,
         "/v1/withdraw" => withdraw(engine, read(request).await?).await,
+        "/v1/hint" => hint(engine, read(request).await?).await,
         "/v1/nodes" => nodes(engine, read(request).await?).await,
         "/v1/ping" => ping(engine, read(request).await?).await,
         _ => service(engine, read(request).await?).await,
@@ -248,6 +252,22 @@ async fn withdraw(engine: &Engine, request: WithdrawRequest) -> Result<ApiRespon
     }
 }
 
+/// A hint is an ordinary put under the key of the client's prefix.
+async fn hint(engine: &Engine, request: HintRequest) -> Result<ApiResponse, No> {
+    let rtt = Duration::from_micros(request.rtt_us);
+    if rtt > hints::RTT_MAX {
+        return Err(ShapeError::Rtt.into());
+    }
+    let addr = engine.shared.node().addr();
+    let put = PutRequest {
+        key: KeyDoc::of(hints::key(Prefix::of(request.client))),
+        bytes: BytesDoc::of(&Hint { addr, rtt }.encode()),
+        ttl_ms: request.ttl_ms,
+        deadline_ms: request.deadline_ms,
+    };
+    self::put(engine, put).await
+}
+
 async fn nodes(engine: &Engine, request: NodesRequest) -> Result<ApiResponse, No> {
     let allowed = deadline(request.deadline_ms);
     let NodesRequest {
@@ -366,7 +386,7 @@ const fn status(refusal: Refusal) -> StatusCode {
         Refusal::BodyTooLarge | Refusal::ValueTooLong => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-        Refusal::Busy | Refusal::ServicesFull => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Busy | Refusal::KeyRate | Refusal::ServicesFull => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Deadline => StatusCode::GATEWAY_TIMEOUT,
         Refusal::StoreFull | Refusal::KeyFull | Refusal::PublisherFull | Refusal::Loaded => {
             StatusCode::INSUFFICIENT_STORAGE

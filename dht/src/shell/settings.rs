@@ -19,15 +19,16 @@ pub static KEYS: &[KeySpec] = &[
         default: Some("127.0.0.1:7400"),
         example: "0.0.0.0:7400",
         what: "address and port",
-        why: "Where datagrams of other nodes arrive.",
+        why: "Where datagrams of other nodes arrive. [::] hears both address families.",
     },
     KeySpec {
         path: "udp.advertise",
         default: Some(""),
         example: "192.0.2.1:7400",
-        what: "address and port; empty: udp.listen",
+        what: "address and port; empty: udp.listen, or the address facing join.seeds",
         why: "The address other nodes reach this one at. The node's id is derived from it, so a \
-              wrong one makes every other node drop what this one sends.",
+              wrong one makes every other node drop what this one sends. Must be set behind \
+              address translation. The nodes of a network use one address family.",
     },
     KeySpec {
         path: "index.kind",
@@ -202,6 +203,21 @@ pub static KEYS: &[KeySpec] = &[
         why: "What a proven address may send.",
     },
     KeySpec {
+        path: "admit.key_gets",
+        default: Some("20000"),
+        example: "20000",
+        what: "gets and claims per second and key",
+        why: "What one key may cost a node; more is refused as key_rate. Too low, and a crowd's \
+              proxies are sent to nodes further out, or to the origin.",
+    },
+    KeySpec {
+        path: "admit.key_puts",
+        default: Some("500"),
+        example: "500",
+        what: "puts per second and key",
+        why: "Likewise for puts: many times what the sloppy storage lets through to one node.",
+    },
+    KeySpec {
         path: "ping.idle",
         default: Some("5s"),
         example: "5s",
@@ -323,6 +339,15 @@ impl DaemonConfig {
         if !(100..=60_000).contains(&full.probe_every.as_millis()) {
             settings.reject("full.probe_every", "must be 100ms to 1m");
         }
+        let admit = &self.engine.admit;
+        if admit.key_gets_per_second == 0 || admit.key_puts_per_second == 0 {
+            let key = if admit.key_gets_per_second == 0 {
+                "admit.key_gets"
+            } else {
+                "admit.key_puts"
+            };
+            settings.reject(key, "must be at least 1");
+        }
         if !(1..=300).contains(&self.engine.contacts.ping_idle.as_secs()) {
             settings.reject("ping.idle", "must be 1s to 5m");
         }
@@ -333,8 +358,9 @@ impl DaemonConfig {
                     format!("{addr} is nowhere others can send to"),
                 );
             }
-            None if self.udp_listen.ip().is_unspecified() => {
-                let advice = "must be set when udp.listen is every address of the machine";
+            None if self.udp_listen.ip().is_unspecified() && self.engine.seeds.is_empty() => {
+                let advice = "must be set when udp.listen is every address of the machine and \
+                              join.seeds names nobody from whose direction it could be learnt";
                 settings.reject("udp.advertise", advice);
             }
             _ => {}
@@ -372,6 +398,8 @@ fn engine(settings: &mut Settings) -> Config {
     let admit = AdmitConfig {
         strangers_per_second: settings.value("admit.strangers"),
         members_per_second: settings.value("admit.members"),
+        key_gets_per_second: settings.value("admit.key_gets"),
+        key_puts_per_second: settings.value("admit.key_puts"),
         ..AdmitConfig::default()
     };
     let full = FullConfig {

@@ -10,6 +10,8 @@ use common::clock::Moment;
 use common::expiring::ExpiringMap;
 use common::ids::Key;
 
+use crate::refusal::Refusal;
+
 /// The window that `beta` is about.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -69,6 +71,26 @@ struct Load {
     stores: Rate,
     leaked: Option<Moment>,
     let_in: Option<Moment>,
+    gets: Budget,
+    puts: Budget,
+}
+
+/// A token bucket as one moment: when it will be full again (the generic cell rate algorithm of
+/// ITU-T I.371). It holds a second's worth.
+#[derive(Clone, Copy, Debug, Default)]
+struct Budget(Option<Moment>);
+
+impl Budget {
+    /// Takes one token of a bucket that fills at `per_second`. Says whether there was one.
+    fn take(&mut self, now: Moment, per_second: u32) -> bool {
+        let each = Duration::from_secs(1) / per_second.max(1);
+        let full = self.0.map_or(now, |full| full.max(now)) + each;
+        let admitted = full.since(now) <= Duration::from_secs(1);
+        if admitted {
+            self.0 = Some(full);
+        }
+        admitted
+    }
 }
 
 /// The load of every key lately asked for, at most so many; of too many, the one asked for longest
@@ -77,6 +99,8 @@ struct Load {
 pub struct Spill {
     beta: u32,
     leak_every: Duration,
+    gets_per_second: u32,
+    puts_per_second: u32,
     loads: ExpiringMap<Key, Load>,
 }
 
@@ -88,8 +112,19 @@ impl Spill {
         Self {
             beta,
             leak_every,
+            gets_per_second: u32::MAX,
+            puts_per_second: u32::MAX,
             loads: ExpiringMap::new(keys),
         }
+    }
+
+    /// The same with at most so many gets and puts a second under one key. Without it there is no
+    /// bound to speak of.
+    #[must_use]
+    pub const fn limited(mut self, gets_per_second: u32, puts_per_second: u32) -> Self {
+        self.gets_per_second = gets_per_second;
+        self.puts_per_second = puts_per_second;
+        self
     }
 
     /// Keys remembered.
@@ -105,11 +140,18 @@ impl Spill {
     }
 
     /// One more request for `key`. Says whether the node is loaded for it.
-    pub fn asked(&mut self, now: Moment, key: Key) -> bool {
-        let beta = self.beta;
+    ///
+    /// # Errors
+    /// [`Refusal::KeyRate`]: the key's budget of gets is used up.
+    pub fn asked(&mut self, now: Moment, key: Key) -> Result<bool, Refusal> {
+        let (beta, per_second) = (self.beta, self.gets_per_second);
         self.change(now, key, |load| {
             load.requests.count(now);
-            load.requests.within_a_minute(now) > beta
+            if load.gets.take(now, per_second) {
+                Ok(load.requests.within_a_minute(now) > beta)
+            } else {
+                Err(Refusal::KeyRate)
+            }
         })
     }
 
@@ -132,11 +174,18 @@ impl Spill {
 
     /// A value is about to be stored under `key`. Says whether that is one too many in a minute
     /// for a node that is full: others got in first.
-    pub fn stores(&mut self, now: Moment, key: Key) -> bool {
-        let beta = self.beta;
+    ///
+    /// # Errors
+    /// [`Refusal::KeyRate`]: the key's budget of puts is used up.
+    pub fn stores(&mut self, now: Moment, key: Key) -> Result<bool, Refusal> {
+        let (beta, per_second) = (self.beta, self.puts_per_second);
         self.change(now, key, |load| {
             load.stores.count(now);
-            load.stores.within_a_minute(now) > beta
+            if load.puts.take(now, per_second) {
+                Ok(load.stores.within_a_minute(now) > beta)
+            } else {
+                Err(Refusal::KeyRate)
+            }
         })
     }
 
@@ -166,6 +215,8 @@ impl Spill {
             stores: Rate::new(now),
             leaked: None,
             let_in: None,
+            gets: Budget::default(),
+            puts: Budget::default(),
         });
         let said = change(&mut load);
         self.loads.insert(key, load, now + 2 * MINUTE);
@@ -191,18 +242,18 @@ mod tests {
     fn is_loaded_by_the_thirteenth_request_of_a_minute_and_recovers() {
         let mut spill = spill();
         for _ in 0..12 {
-            assert!(!spill.asked(at(10), KEY));
+            assert_eq!(spill.asked(at(10), KEY), Ok(false));
         }
-        assert!(spill.asked(at(11), KEY));
-        assert!(!spill.asked(at(200), KEY));
+        assert_eq!(spill.asked(at(11), KEY), Ok(true));
+        assert_eq!(spill.asked(at(200), KEY), Ok(false));
     }
 
     #[test]
     fn a_steady_stream_at_the_limit_never_loads_and_just_above_it_does() {
         let mut spill = spill();
-        assert!((0..200).all(|n| !spill.asked(at(n * 6), KEY)));
+        assert!((0..200).all(|n| spill.asked(at(n * 6), KEY) == Ok(false)));
         let mut faster = Spill::new(12, Duration::from_secs(5), 3);
-        assert!((0..200).any(|n| faster.asked(at(n * 4), KEY)));
+        assert!((0..200).any(|n| faster.asked(at(n * 4), KEY) == Ok(true)));
     }
 
     #[test]
@@ -216,13 +267,31 @@ mod tests {
     }
 
     #[test]
+    fn a_key_over_its_budget_is_refused_and_no_other_key_feels_it() {
+        let mut spill = spill().limited(100, 10);
+        let admitted = |spill: &mut Spill, second: u64| {
+            let gets = (0..500).filter(|_| spill.asked(at(second), KEY).is_ok());
+            let gets = gets.count();
+            let puts = (0..500).filter(|_| spill.stores(at(second), KEY).is_ok());
+            (gets, puts.count())
+        };
+        assert_eq!(admitted(&mut spill, 10), (100, 10));
+        assert_eq!(admitted(&mut spill, 10), (0, 0));
+        assert_eq!(spill.asked(at(10), KEY), Err(Refusal::KeyRate));
+        let other = Key::from_bytes([2; 20]);
+        assert!(spill.asked(at(10), other).is_ok() && spill.stores(at(10), other).is_ok());
+        assert_eq!(admitted(&mut spill, 11), (100, 10));
+    }
+
+    #[test]
     fn keeps_count_of_so_many_keys_only() {
         let mut spill = spill();
         for n in 0..9u8 {
-            spill.asked(at(u64::from(n)), Key::from_bytes([n; 20]));
+            let asked = spill.asked(at(u64::from(n)), Key::from_bytes([n; 20]));
+            assert!(asked.is_ok());
         }
         assert_eq!(spill.len(), 3);
-        spill.asked(at(500), KEY);
+        assert!(spill.asked(at(500), KEY).is_ok());
         assert_eq!(spill.len(), 1);
     }
 }

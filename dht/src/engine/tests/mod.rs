@@ -5,5 +5,6 @@ mod heal;
 mod index;
 mod levels;
 mod life;
+mod near;
 mod spread;
 mod world;
