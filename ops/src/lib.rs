@@ -17,6 +17,7 @@ pub mod demo;
 pub mod figures;
 pub mod outcome;
 pub mod render;
+pub mod ring;
 pub mod say;
 
 pub use cmd::run;

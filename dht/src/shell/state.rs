@@ -73,10 +73,11 @@ impl Inspect for Shared {
             "network_size": sizes.network,
             "store": {
                 "keys": sizes.keys, "values": sizes.values, "bytes": sizes.value_bytes,
-                "kept": sizes.kept,
+                "kept": sizes.kept, "rated_keys": sizes.rates,
             },
             "under_way": { "calls": sizes.calls, "tasks": sizes.tasks },
             "levels": levels(&**node, now),
+            "rtt_ms": round_trips(&node.contacts(now)),
             "contacts": node.contacts(now).iter().map(contact).collect::<Vec<_>>(),
         })
     }
@@ -100,6 +101,27 @@ fn levels(node: &dyn Index, now: Moment) -> Vec<Value> {
         })
     };
     shown.map(level).collect()
+}
+
+/// Upper bounds of the bars of the histogram, in milliseconds; those of `atoll ring`.
+const RTT_BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 20, 60, 100, 200, 400];
+
+/// Live contacts by smoothed round trip: `at_most` milliseconds (null for the rest), how many.
+fn round_trips(contacts: &[ContactView]) -> Vec<Value> {
+    let mut counts = [0_u32; RTT_BOUNDS_MS.len() + 1];
+    for rtt in contacts
+        .iter()
+        .filter(|view| !view.failed)
+        .filter_map(|view| view.rtt)
+    {
+        let bar = RTT_BOUNDS_MS.partition_point(|bound| Duration::from_millis(*bound) < rtt);
+        counts[bar] += 1;
+    }
+    let bounds = RTT_BOUNDS_MS.into_iter().map(Some).chain([None]);
+    bounds
+        .zip(counts)
+        .map(|(at_most, nodes)| json!({ "at_most": at_most, "nodes": nodes }))
+        .collect()
 }
 
 fn contact(view: &ContactView) -> Value {

@@ -2,8 +2,10 @@
 
 pub mod crowd;
 pub mod dev;
+pub mod index;
 pub mod launch;
 pub mod origin;
+pub mod ring;
 pub mod secret;
 pub mod status;
 pub mod url;
@@ -44,6 +46,10 @@ enum Command {
     Dev(dev::DevArgs),
     /// Show the processes of a running cluster, one line each
     Status(status::StatusArgs),
+    /// Ask an index: get, put, withdraw, nodes, levels, ring
+    Dht(index::IndexArgs),
+    /// Show the ring as an index sees it, in words or as a picture
+    Ring(ring::RingArgs),
     /// Print the coralised forms of a URL
     Url(url::UrlArgs),
     /// Send a crowd through a running cluster and count what reached the origin
@@ -63,6 +69,8 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Dev(args) => on_runtime(dev::run(args)),
         Command::Status(args) => on_runtime(status::run(args)),
+        Command::Dht(args) => on_runtime(index::run(args)),
+        Command::Ring(args) => on_runtime(ring::run(args)),
         Command::Url(args) => url::run(&args),
         Command::Crowd(args) => on_runtime(crowd::run(args)),
         Command::Origin(args) => on_runtime(origin::run(args)),

@@ -4,6 +4,8 @@
 //! by the same scheme. A proxy asks the origin by the scheme it was asked by, except that a port 80
 //! or 443 in the name forces http or https; so some URLs lack a form, and that is explained.
 
+use std::fmt;
+
 use common::name::{Host, Name, NameError, Zone};
 use serde::Serialize;
 
@@ -101,13 +103,20 @@ enum Scheme {
 
 /// A URL taken apart. `rest` is path, query and fragment, with a leading slash.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Parts {
+pub(super) struct Parts {
     scheme: Scheme,
     host: Host,
     /// `None` for the scheme's own port.
     port: Option<u16>,
     rest: String,
     notes: Vec<String>,
+}
+
+/// The URL in full, without a port that is the scheme's own.
+impl fmt::Display for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(self.scheme, &self.host, self.port, &self.rest))
+    }
 }
 
 /// The forms of `url` under `zone`, with the proxies' plain-HTTP port if it is not 80.
@@ -198,7 +207,13 @@ fn shown(scheme: Scheme, host: &Host, port: Option<u16>, rest: &str) -> String {
     format!("{scheme}://{host}{port}{rest}")
 }
 
+/// Takes `url` apart.
 fn parse(url: &str) -> Result<Parts, UrlError> {
+    parse_under(url, None)
+}
+
+/// Takes `url` apart; a name under `zone` stands for the site it is made of, whatever the port.
+pub(super) fn parse_under(url: &str, zone: Option<&Zone>) -> Result<Parts, UrlError> {
     let mut notes = Vec::new();
     if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(UrlError::Space);
@@ -247,12 +262,28 @@ fn parse(url: &str) -> Result<Parts, UrlError> {
     if host.is_empty() {
         return Err(UrlError::NoHost);
     }
+    let (scheme, host, port) = match zone.filter(|zone| zone.contains(host)) {
+        Some(zone) => site(zone, host, scheme)?,
+        None => (scheme, Host::parse(host)?, own_port(scheme, port)?),
+    };
     Ok(Parts {
         scheme,
-        host: Host::parse(host)?,
-        port: own_port(scheme, port)?,
+        host,
+        port,
         rest,
         notes,
+    })
+}
+
+/// The site that a name under `zone` stands for. In a name the two well-known ports say the scheme.
+fn site(zone: &Zone, host: &str, scheme: Scheme) -> Result<(Scheme, Host, Option<u16>), UrlError> {
+    let Name::Site(site) = zone.classify(host)? else {
+        return Err(NameError::InsideZone.into());
+    };
+    Ok(match site.port {
+        Some(80) => (Scheme::Http, site.host, None),
+        Some(443) => (Scheme::Https, site.host, None),
+        port => (scheme, site.host, port),
     })
 }
 
