@@ -30,6 +30,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod dev;
 pub mod exec;
+pub mod fuzz;
 pub mod metrics;
 pub mod network;
 pub mod origin;

@@ -19,5 +19,6 @@ mod state;
 mod stream;
 mod udp;
 
+pub use peers::parse as parse_peers;
 pub use run::{Daemon, run};
 pub use settings::{DaemonConfig, KEYS};

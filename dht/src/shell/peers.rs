@@ -29,29 +29,35 @@ struct PeersDoc {
 /// The peers remembered in `dir`; none if the file is missing or not understood.
 pub(super) fn load(dir: &Path) -> Vec<SocketAddr> {
     let path = dir.join(FILE);
-    let doc = match read(&path) {
-        Ok(doc) => doc,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+    match read(&path) {
+        Ok(peers) => peers,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "remembered peers not read; going on without");
-            return Vec::new();
+            Vec::new()
         }
-    };
-    let mut peers = doc.peers;
-    peers.truncate(PEERS_MAX);
-    peers
+    }
 }
 
-fn read(path: &Path) -> io::Result<PeersDoc> {
+fn read(path: &Path) -> io::Result<Vec<SocketAddr>> {
     if fs::metadata(path)?.len() > FILE_MAX {
         return Err(io::Error::other("larger than any file of peers"));
     }
-    let doc: PeersDoc = serde_json::from_slice(&fs::read(path)?)?;
-    if doc.schema == SCHEMA {
-        Ok(doc)
-    } else {
-        Err(io::Error::other("of another schema"))
+    parse(&fs::read(path)?)
+}
+
+/// The peers in the text of such a file, at most 256.
+///
+/// # Errors
+/// It is not a file of peers, or one of another schema.
+pub fn parse(text: &[u8]) -> io::Result<Vec<SocketAddr>> {
+    let doc: PeersDoc = serde_json::from_slice(text)?;
+    if doc.schema != SCHEMA {
+        return Err(io::Error::other("of another schema"));
     }
+    let mut peers = doc.peers;
+    peers.truncate(PEERS_MAX);
+    Ok(peers)
 }
 
 /// Remembers `peers` in `dir`, which is made if it is missing. A crash at any moment leaves the

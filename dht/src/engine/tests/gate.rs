@@ -19,7 +19,14 @@ use crate::refusal::Refusal;
 const STRANGER: usize = 77;
 
 /// A request as a member at `from` would send it.
-fn request(from: usize, to: usize, tx: u64, token: Option<Token>, ask: Ask, pad: usize) -> Vec<u8> {
+pub(super) fn request(
+    from: usize,
+    to: usize,
+    tx: u64,
+    token: Option<Token>,
+    ask: Ask,
+    pad: usize,
+) -> Vec<u8> {
     let (kind, request) = (
         ask.kind().code(),
         Request {
@@ -42,7 +49,7 @@ fn request(from: usize, to: usize, tx: u64, token: Option<Token>, ask: Ask, pad:
     header::seal(&network(7, 1), &header, &body).unwrap()
 }
 
-fn dropped(world: &World, reason: DropReason) -> u64 {
+pub(super) fn dropped(world: &World, reason: DropReason) -> u64 {
     world.node(0).stats().dropped.of(reason)
 }
 

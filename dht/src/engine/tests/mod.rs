@@ -2,6 +2,7 @@
 
 mod gate;
 mod heal;
+mod hostile;
 mod index;
 mod levels;
 mod life;

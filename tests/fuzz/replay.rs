@@ -1,0 +1,197 @@
+//! The fuzz targets on stable: the committed corpus, and mutations of it from a fixed seed.
+//!
+//! `ATOLL_BLESS=1 cargo test -p atoll-tests --test fuzz` writes the seeds of the corpus anew from
+//! the golden messages. What a fuzzer finds is added to the corpus under the name of its finding.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::rng::Generator;
+use common::wire::header::{self, Header, LevelInfo};
+use harness::fuzz::{TARGETS, Target, network};
+
+/// Mutated inputs per run, over all targets.
+const RUNS: usize = if cfg!(debug_assertions) {
+    20_000
+} else {
+    200_000
+};
+
+/// Mutants kept in the corpus beside each seed.
+const MUTANTS: usize = 2;
+
+/// Largest file of the corpus, in bytes: a datagram with room to spare.
+const SIZE_MAX: usize = 4_096;
+
+const MESSAGES: &str = include_str!("../../dht/src/engine/message/golden.hex");
+
+fn corpus(target: &Target) -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    tests.join("fuzz/corpus").join(target.name)
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len() / 2).map(|n| digit(2 * n)).collect()
+}
+
+/// Name, kind and body of one message of every kind.
+fn messages() -> Vec<(String, u8, Vec<u8>)> {
+    let message = |line: &str| {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap().to_owned();
+        let kind = unhex(words.next().unwrap())[0];
+        (name, kind, unhex(words.next().unwrap_or_default()))
+    };
+    MESSAGES.lines().map(message).collect()
+}
+
+fn datagram(kind: u8, body: &[u8]) -> Vec<u8> {
+    let header = Header {
+        kind,
+        tx: common::ids::TxId(1),
+        sender: common::ids::NodeId::of(([192, 0, 2, 1], 7400).into()),
+        receiver: None,
+        levels: vec![LevelInfo::default(); 3],
+    };
+    header::seal(&network(), &header, body).unwrap()
+}
+
+/// What real senders send to a target.
+fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
+    let named = |texts: &[&str]| {
+        let numbered = texts.iter().enumerate();
+        numbered
+            .map(|(n, text)| (format!("{n:02}"), text.as_bytes().to_vec()))
+            .collect()
+    };
+    match target.name {
+        "header" => messages()
+            .into_iter()
+            .map(|(name, kind, body)| (name, datagram(kind, &body)))
+            .collect(),
+        "message" => messages()
+            .into_iter()
+            .map(|(name, kind, body)| (name, [vec![kind], body].concat()))
+            .collect(),
+        "codec" => messages()
+            .into_iter()
+            .map(|(name, _, body)| {
+                let program: [u8; 16] = Generator::from_seed(body.len() as u64).bytes();
+                (name, [program.to_vec(), body].concat())
+            })
+            .collect(),
+        "peers" => named(&[
+            r#"{"schema":1,"peers":["192.0.2.1:7400","[2001:db8::1]:7400"]}"#,
+            r#"{"schema":2,"peers":[]}"#,
+            r#"{"schema":1}"#,
+            "",
+        ]),
+        "api" => named(&[
+            "\u{0}{\"text\":\"http://example.com/\",\"want\":2,\"stream\":true}",
+            "\u{1}{\"key\":\"00112233445566778899aabbccddeeff00112233\",\"value_base64\":\"/wA=\",\"ttl_ms\":1}",
+            "\u{2}{\"text\":\"k\",\"deadline_ms\":18446744073709551615}",
+            "\u{3}{\"count\":4,\"level\":2,\"near\":\"2001:db8::7\",\"service\":\"http\"}",
+            "\u{4}{\"addr\":\"192.0.2.2:7400\"}",
+            "\u{5}{\"name\":\"http\",\"addr\":\"192.0.2.1:80\"}",
+            "\u{6}{\"client\":\"198.51.100.7\",\"rtt_us\":8000}",
+            "\u{7}192.0.2.1:7400 8000",
+        ]),
+        "names" => named(&[
+            "www.example.com.nyud.test",
+            "www.example.com.8080.nyud.test",
+            "192.0.2.1.8080.nyud.test",
+            "www-example-com.nyud.test",
+            "0-a--b-example-com-0.nyud.test",
+            "xn--bcher-kva-example.nyud.test",
+            "nyud.test",
+            "www.nyud.test",
+        ]),
+        other => panic!("{other} has no seeds"),
+    }
+}
+
+fn mutate(rng: &mut Generator, bytes: &mut Vec<u8>, others: &[(String, Vec<u8>)]) {
+    for _ in 0..=rng.below(6) {
+        let at = rng.below(bytes.len().max(1)).min(bytes.len());
+        match rng.below(7) {
+            0 | 1 if at < bytes.len() => bytes[at] ^= 1 << rng.below(8),
+            2 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][rng.below(5)],
+            3 => bytes.truncate(at),
+            4 => bytes.insert(at, rng.bytes::<1>()[0]),
+            5 => {
+                let (_, other) = &others[rng.below(others.len())];
+                let from = rng.below(other.len().max(1)).min(other.len());
+                bytes.extend_from_slice(&other[from..]);
+            }
+            _ => {
+                let part = bytes[at..].to_vec();
+                bytes.extend_from_slice(&part[..part.len().min(32)]);
+            }
+        }
+        bytes.truncate(SIZE_MAX);
+    }
+}
+
+/// The seeds and, from a fixed seed of chance, a few mutants of each.
+fn files(target: &Target) -> Vec<(String, Vec<u8>)> {
+    let seeds = seeds(target);
+    let mut rng = Generator::from_seed(4);
+    let mut all = seeds.clone();
+    for (name, seed) in &seeds {
+        for n in 0..MUTANTS {
+            let mut bytes = seed.clone();
+            mutate(&mut rng, &mut bytes, &seeds);
+            all.push((format!("{name}-m{n}"), bytes));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_corpus_holds_every_message_there_is() {
+    for target in &TARGETS {
+        let dir = corpus(target);
+        if std::env::var_os("ATOLL_BLESS").is_some() {
+            fs::create_dir_all(&dir).unwrap();
+            for (name, bytes) in files(target) {
+                fs::write(dir.join(name), bytes).unwrap();
+            }
+        }
+        for (name, bytes) in seeds(target) {
+            let held = fs::read(dir.join(&name)).unwrap_or_default();
+            let advice = "run ATOLL_BLESS=1 cargo test -p atoll-tests --test fuzz";
+            assert!(
+                held == bytes,
+                "{}/{name} is out of date: {advice}",
+                target.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_corpus_is_survived() {
+    for target in &TARGETS {
+        let mut files: Vec<_> = fs::read_dir(corpus(target)).unwrap().collect();
+        assert!(files.len() >= 3, "{} has no corpus", target.name);
+        files.sort_by_key(|file| file.as_ref().unwrap().path());
+        for file in files {
+            (target.run)(&fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn any_number_of_mutations_is_survived() {
+    for target in &TARGETS {
+        let seeds = seeds(target);
+        let mut rng = Generator::from_seed(5);
+        for _ in 0..RUNS / TARGETS.len() {
+            let mut bytes = seeds[rng.below(seeds.len())].1.clone();
+            mutate(&mut rng, &mut bytes, &seeds);
+            (target.run)(&bytes);
+        }
+    }
+}
