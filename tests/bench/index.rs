@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
+use common::ids::Key;
 use common::rng::Generator;
 use common::shell::secret;
 use common::wire::GENERATION;
@@ -18,6 +19,9 @@ use super::{gets, say, span};
 
 /// Members that ask at once.
 const MEMBERS: usize = 8;
+
+/// Makes a request about a random key.
+type Asks = fn(Key) -> Ask;
 
 /// Cores of the daemon and of the load.
 const SERVER: usize = 0;
@@ -72,7 +76,7 @@ async fn measure(time: Duration) {
         }
     }
     let mut members = members(&network, &place, index.udp);
-    let asks: [(&str, fn(common::ids::Key) -> Ask); 3] = [
+    let asks: [(&str, Asks); 3] = [
         ("ping", |_| Ask::Ping { services: vec![] }),
         ("find", |target| Ask::Find { target }),
         ("get", |key| Ask::Get { key, want: 4 }),
@@ -80,7 +84,7 @@ async fn measure(time: Duration) {
     for (name, ask) in asks {
         requests(name, index, &mut members, ask, time);
     }
-    garbage(index, &mut members, time).await;
+    garbage(index, &members, time).await;
 }
 
 /// Three nodes, of which the first is asked most.
@@ -104,13 +108,7 @@ fn members<'a>(network: &'a Network, place: &Place, to: SocketAddr) -> Vec<Membe
     (0..MEMBERS).map(member).collect()
 }
 
-fn requests(
-    name: &str,
-    index: &Index,
-    members: &mut [Member<'_>],
-    ask: fn(common::ids::Key) -> Ask,
-    time: Duration,
-) {
+fn requests(name: &str, index: &Index, members: &mut [Member<'_>], ask: Asks, time: Duration) {
     let clock = SystemClock::new();
     let (began, before) = (clock.moment(), Cpu::of(index.daemon.pid()));
     let mut answered = 0;
@@ -123,7 +121,7 @@ fn requests(
     row(name, answered, clock.moment().since(began), cpu);
 }
 
-async fn garbage(index: &Index, members: &mut [Member<'_>], time: Duration) {
+async fn garbage(index: &Index, members: &[Member<'_>], time: Duration) {
     let clock = SystemClock::new();
     let noise: [u8; GARBAGE] = Generator::from_seed(2).bytes();
     let dropped = async || {
@@ -134,7 +132,7 @@ async fn garbage(index: &Index, members: &mut [Member<'_>], time: Duration) {
     let (before, cpu) = (dropped().await, Cpu::of(index.daemon.pid()));
     let began = clock.moment();
     while clock.moment().since(began) < time {
-        for member in &mut *members {
+        for member in members {
             for _ in 0..32 {
                 member.garbage(&noise);
             }

@@ -122,7 +122,7 @@ impl<'a> Member<'a> {
     }
 
     /// Sends bytes that are no datagram of any network.
-    pub(crate) fn garbage(&mut self, bytes: &[u8]) {
+    pub(crate) fn garbage(&self, bytes: &[u8]) {
         drop(self.socket.send(bytes));
     }
 }

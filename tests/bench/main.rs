@@ -6,7 +6,6 @@
 //! depends on what else the machine does; the rate on the clock does.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a measurement that cannot go on ends with what happened"
 )]
 

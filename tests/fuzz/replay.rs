@@ -2,7 +2,11 @@
 //!
 //! `ATOLL_BLESS=1 cargo test -p atoll-tests --test fuzz` writes the seeds of the corpus anew from
 //! the golden messages. What a fuzzer finds is added to the corpus under the name of its finding.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as the tests do"
+)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use common::wire::header::{self, Header};
 use super::gate::{dropped, request};
 use super::world::{World, addr, network};
 use crate::engine::admit::DropReason;
-use crate::engine::message::{Ask, Kind};
+use crate::engine::message::{Ask, FANOUT, Kind, Path};
 
 const STRANGER: usize = 77;
 
@@ -166,6 +166,13 @@ fn asks(key: Key) -> Vec<Ask> {
         Ask::Relay {
             to: addr(1),
             ask: Box::new(Ask::Get { key, want: 4 }),
+        },
+        Ask::Probe {
+            rumours: Vec::new(),
+        },
+        Ask::Sync {
+            path: Path::ROOT,
+            sums: Box::new([9; FANOUT]),
         },
     ]
 }
