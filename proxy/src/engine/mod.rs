@@ -8,6 +8,7 @@
 
 pub mod announce;
 pub mod config;
+pub mod drawing;
 pub mod flow;
 pub mod head;
 pub mod heat;
@@ -23,6 +24,7 @@ pub mod policy;
 pub mod pursuit;
 pub mod reason;
 pub mod share;
+pub mod splice;
 pub mod steps;
 pub mod store;
 pub mod uptake;

@@ -3,23 +3,31 @@
 //! Own memory, own disk and a fetch under way here have been tried before a pursuit begins (that is
 //! [`flow`](super::flow)). What remains, in order: a peer that has it, the origin, a stale copy
 //! here, a stale copy at a peer, a clear error. After the first byte the order is: resume at
-//! another peer, resume at the origin, give up.
+//! another peer, take the fetch over or resume at who does, resume at the origin, give up.
 //!
 //! A pure machine: the shell carries an [`Act`] out and reports what became of it as [`News`].
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::reason::FailReason;
 
 /// Attempts to go on after a body broke; each asks a source not asked since.
 pub const RESUMES_MAX: u32 = 4;
 
+/// How long the index may take to say who goes on with a fetch whose source died: readers stand
+/// still meanwhile.
+pub const TAKE_OVER_WITHIN: Duration = Duration::from_secs(1);
+
 /// What the shell does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
     /// Ask the index who has it, and claim it if nobody does.
     AskIndex,
+    /// Tell the index that we would go on with it, and ask who else does: the source died under all
+    /// who drew from it, and the origin should be asked by one.
+    TakeOver,
     /// Fetch from this peer; a stale copy will do only if `stale`.
     Peer {
         /// Its peer port.
@@ -64,6 +72,10 @@ enum Phase {
     Locating,
     /// Asking a peer for a fresh copy.
     Peers,
+    /// Asking a peer for the rest, or the index who has it.
+    Rest,
+    /// Asking those who go on with it for the rest.
+    Successors,
     /// Asking the origin.
     Origin,
     /// Asking a peer for a stale copy, since the origin failed for this.
@@ -120,14 +132,19 @@ impl Pursuit {
     /// The next act after `news`.
     pub fn next(&mut self, news: News) -> Act {
         match news {
-            // Locating ⇒ (Peers | Origin)
+            // Locating ⇒ (Peers | Origin);  Rest ⇒ (Successors | Origin)
             News::Located(peers) => {
                 self.queue = peers.into();
-                self.phase = Phase::Peers;
+                self.queue.retain(|peer| !self.asked.contains(peer));
+                self.phase = match self.phase {
+                    Phase::Rest => Phase::Successors,
+                    _ => Phase::Peers,
+                };
                 self.next_peer()
             }
             News::Granted | News::NoIndex | News::Unconfirmed => self.ask_origin(),
-            // Peers ⇒ (Peers | Origin);  StalePeers ⇒ (StalePeers | Over)
+            // Peers ⇒ (Peers | Origin);  Rest ⇒ Rest;  Successors ⇒ (Successors | Origin);
+            // StalePeers ⇒ (StalePeers | Over)
             News::PeerFailed { instead } => {
                 if let Some(peer) = instead.filter(|peer| !self.asked.contains(peer)) {
                     self.queue.push_front(peer);
@@ -164,6 +181,7 @@ impl Pursuit {
                 self.phase = Phase::Over;
                 Act::Fail(reason)
             }
+            (None, Phase::Rest) => Act::TakeOver,
             (None, _) => self.ask_origin(),
         }
     }
@@ -173,7 +191,8 @@ impl Pursuit {
         Act::Origin
     }
 
-    /// A source broke off: another peer, then the origin, a bounded number of times.
+    /// A source broke off: another peer, then who takes it over, then the origin, a bounded number of
+    /// times.
     fn resume(&mut self, reason: FailReason) -> Act {
         self.resumes += 1;
         if self.resumes > RESUMES_MAX {
@@ -181,7 +200,17 @@ impl Pursuit {
             return Act::Fail(reason);
         }
         match self.phase {
-            Phase::Peers => self.next_peer(),
+            // (Peers | Rest) ⇒ Rest
+            Phase::Peers | Phase::Rest => {
+                self.phase = Phase::Rest;
+                self.next_peer()
+            }
+            // The one whose turn it was died as well: whose turn is it now?
+            Phase::Successors => {
+                self.phase = Phase::Rest;
+                self.queue.clear();
+                Act::TakeOver
+            }
             // The origin itself broke: once more, it may have been the connection.
             Phase::Origin if self.again == 0 => {
                 self.again += 1;
@@ -278,18 +307,57 @@ mod tests {
                 located,
                 broke.clone(),
                 broke.clone(),
+                News::NoIndex,
                 broke.clone(),
                 broke.clone(),
             ],
         );
         let over = Act::Fail(FailReason::Truncated);
-        let origin = Act::Origin;
+        let (origin, take_over) = (Act::Origin, Act::TakeOver);
         assert_eq!(
             acts,
-            [Act::AskIndex, fresh(1), fresh(2), origin, origin, over]
+            [
+                Act::AskIndex,
+                fresh(1),
+                fresh(2),
+                take_over,
+                origin,
+                origin,
+                over
+            ]
         );
         let acts = play(false, false, &[broke.clone(), broke]);
         assert_eq!(acts, [origin, origin, over]);
+    }
+
+    #[test]
+    fn the_rest_comes_from_who_takes_over_and_never_from_who_died() {
+        let broke = News::BodyBroke(FailReason::Broken);
+        let located = |peers: &[u8]| News::Located(peers.iter().map(|last| addr(*last)).collect());
+        let news = [
+            located(&[1]),
+            broke.clone(),
+            located(&[1, 3]),
+            broke.clone(),
+            located(&[1, 3, 4]),
+            REFUSED,
+        ];
+        let acts = play(true, false, &news);
+        let take_over = Act::TakeOver;
+        assert_eq!(
+            acts,
+            [
+                Act::AskIndex,
+                fresh(1),
+                take_over,
+                fresh(3),
+                take_over,
+                fresh(4),
+                Act::Origin
+            ]
+        );
+        let acts = play(true, false, &[located(&[1]), broke, located(&[1])]);
+        assert_eq!(acts.last(), Some(&Act::Origin), "nobody else: it is ours");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! Whoever waits holds a [`Seat`]; the fetch can tell when the last one has left. The stages are
 //! published on a watch channel, so that waiters see the latest and none is missed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::sync::{Notify, watch};
 
 use super::body::SharedBody;
+use crate::engine::drawing::Drawing;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::store::NoStoreReason;
 use crate::engine::reason::FailReason;
@@ -22,23 +22,12 @@ pub(crate) type Response = Object<Arc<SharedBody>>;
 /// How far a fill has come.
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
-    /// Asking the index.
-    Locating,
-    /// Asked somebody; no head yet.
-    Waiting(Asked),
+    /// No head yet.
+    Waiting(Drawing),
     /// The head is here, the body is coming or has come.
     Headed(Headed),
     /// Nobody had it.
     Failed(FailReason),
-}
-
-/// Who has been asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Asked {
-    /// The origin.
-    Origin,
-    /// Another proxy.
-    Peer(SocketAddr),
 }
 
 /// Where an answer came from.
@@ -62,6 +51,8 @@ pub(crate) struct Headed {
     pub(crate) object: Arc<Response>,
     /// Where it came from.
     pub(crate) source: Source,
+    /// Where its body comes from at the moment.
+    pub(crate) drawing: Drawing,
     /// Whether others than the first may have it.
     pub(crate) shared: Result<(), NoStoreReason>,
 }
@@ -91,7 +82,7 @@ pub(crate) struct Seat(Arc<Fill>);
 
 impl Fill {
     pub(crate) fn new() -> Arc<Self> {
-        let (stage, _) = watch::channel(Stage::Locating);
+        let (stage, _) = watch::channel(Stage::Waiting(Drawing::Seeking));
         Arc::new(Self {
             stage,
             seats: AtomicUsize::new(0),
@@ -127,22 +118,23 @@ impl Fill {
         self.stage.send_replace(stage);
     }
 
-    /// Its task is gone: who still waits for an answer learns that none will come.
+    /// Its task is gone: who still waits for an answer learns that none will come, and who waits for
+    /// it to choose a source looks at what there is.
     pub(crate) fn give_up(&self) {
-        self.stage.send_if_modified(|stage| {
-            let waiting = matches!(stage, Stage::Locating | Stage::Waiting(_));
-            if waiting {
+        self.stage.send_modify(|stage| {
+            if matches!(stage, Stage::Waiting(_)) {
                 *stage = Stage::Failed(FailReason::Abandoned);
             }
-            waiting
         });
     }
 
-    /// Moves to `stage`, unless readers already follow an answer.
-    pub(crate) fn reach_unless_headed(&self, stage: Stage, headed: bool) {
-        if !headed {
-            self.reach(stage);
-        }
+    /// Draws from another source from now on. To be said before that source is asked.
+    pub(crate) fn draw(&self, from: Drawing) {
+        self.stage.send_modify(|stage| match stage {
+            Stage::Waiting(drawing) => *drawing = from,
+            Stage::Headed(headed) => headed.drawing = from,
+            Stage::Failed(_) => {}
+        });
     }
 
     /// Whether its answer is one that others may have.
@@ -163,7 +155,7 @@ impl Fill {
         match self.until(over).await {
             Some(Stage::Headed(headed)) => Ok(headed),
             Some(Stage::Failed(reason)) => Err(reason),
-            Some(Stage::Locating | Stage::Waiting(_)) | None => Err(FailReason::Abandoned),
+            Some(Stage::Waiting(_)) | None => Err(FailReason::Abandoned),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::backoff::Backoff;
+use common::ids::Key;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::wire::secret::Network;
@@ -21,7 +22,7 @@ use crate::engine::flow::{PATIENCE_HOT, Renewal};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::peers;
 use crate::engine::pointer::{Pointer, Progress};
-use crate::engine::pursuit::News;
+use crate::engine::pursuit::{News, TAKE_OVER_WITHIN};
 use crate::engine::words::{Say, Word};
 
 /// For one put or withdrawal.
@@ -32,6 +33,9 @@ const RENEWALS_PER_TICK: usize = 256;
 
 /// Between two looks at what is due; a lease is renewed ten seconds before it ends.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Pointers asked for when a source died: its own, those of others who go on, and whole copies.
+const TAKE_OVER_WANT: usize = 8;
 
 /// The service that name servers look for.
 const SERVICE: &str = "http";
@@ -81,42 +85,29 @@ impl IndexLink {
 /// At which level of the index each peer was found.
 pub(crate) type Levels = Vec<(SocketAddr, u8)>;
 
-/// Asks who has `key` and claims it if nobody does. Waits as long as the site's heat allows, which
-/// may grow while it waits.
-pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Levels) {
+/// How the index is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Call {
+    /// Who has it? If nobody, it is claimed.
+    Claim,
+    /// Who goes on with it, now that its source died? Others ask the same: each says first that it
+    /// would, and then looks whose turn it is.
+    TakeOver,
+}
+
+/// Asks who has `key` or will. Waits as long as the site's heat allows, which may grow while it
+/// waits; where readers wait in the middle of a body, as long as they are let wait.
+pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey, call: Call) -> (News, Levels) {
     let mut levels = Levels::new();
     let Some(link) = &ctx.index else {
         return (News::NoIndex, levels);
     };
-    let (client, point) = (link.client.clone(), key.index_key());
-    let value = link.pointer(Progress::Fetching);
     if !ctx.flow().words().claim(key) {
         // What we said last is being taken back; what we do next will be said after that.
         ctx.metrics.index(IndexOutcome::Dropped);
         return (News::NoIndex, levels);
     }
-    // A task of its own: given up here, the claim still reaches the index and others find us.
-    let (told, about) = (Arc::clone(ctx), key.clone());
-    let mut claim = tokio::spawn(async move {
-        let claim = client.claim(point, value.as_bytes(), LEASE, PATIENCE_HOT);
-        let claimed = claim.await;
-        go_on(&told, &about, claimed.is_ok());
-        claimed
-    });
-    let asked = ctx.now();
-    let outcome = loop {
-        let patience = ctx.flow().patience(ctx.now(), key);
-        let left = patience.saturating_sub(ctx.now().since(asked));
-        if left.is_zero() {
-            break Err(IndexOutcome::Late);
-        }
-        match timeout(left, &mut claim).await {
-            Ok(Ok(answered)) => break answered.map_err(|error| outcome_of(&error)),
-            Ok(Err(_)) => break Err(IndexOutcome::Failed),
-            Err(_) => {}
-        }
-    };
-    let news = match outcome {
+    let news = match ask(ctx, link, key, call).await {
         Ok(Claim::Granted) => {
             ctx.metrics.index(IndexOutcome::Granted);
             News::Granted
@@ -130,19 +121,68 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Level
                     pointers.push(pointer);
                 }
             }
-            let (own, mut flow) = (Some(link.peer), ctx.flow());
-            News::Located(peers::rank(ctx.now(), own, &pointers, flow.blame()))
+            let (now, mut flow) = (ctx.now(), ctx.flow());
+            if call == Call::TakeOver {
+                pointers.retain(|other| peers::precedes(&key.index_key(), other, link.peer));
+            }
+            News::Located(peers::rank(now, Some(link.peer), &pointers, flow.blame()))
         }
         Err(outcome) => {
             ctx.metrics.index(outcome);
             News::NoIndex
         }
     };
-    if !matches!(news, News::Located(_)) {
+    if call == Call::TakeOver || !matches!(news, News::Located(_)) {
         // Late or not, the index may hold our claim: it is kept alive or withdrawn like any other.
         ctx.flow().ledger().told(ctx.now(), key.clone(), LEASE);
     }
     (news, levels)
+}
+
+async fn ask(
+    ctx: &Arc<Context>,
+    link: &IndexLink,
+    key: &PrimaryKey,
+    call: Call,
+) -> Result<Claim, IndexOutcome> {
+    let (client, point) = (link.client.clone(), key.index_key());
+    let value = link.pointer(Progress::Fetching);
+    // A task of its own: given up here, the claim still reaches the index and others find us.
+    let (told, about) = (Arc::clone(ctx), key.clone());
+    let mut answer = tokio::spawn(async move {
+        let answer = match call {
+            Call::Claim => {
+                let claim = client.claim(point, value.as_bytes(), LEASE, PATIENCE_HOT);
+                claim.await
+            }
+            Call::TakeOver => take_over(&client, point, value.as_bytes()).await,
+        };
+        go_on(&told, &about, answer.is_ok());
+        answer
+    });
+    let asked = ctx.now();
+    loop {
+        let patience = match call {
+            Call::Claim => ctx.flow().patience(ctx.now(), key),
+            Call::TakeOver => TAKE_OVER_WITHIN,
+        };
+        let left = patience.saturating_sub(ctx.now().since(asked));
+        if left.is_zero() {
+            return Err(IndexOutcome::Late);
+        }
+        match timeout(left, &mut answer).await {
+            Ok(Ok(answered)) => return answered.map_err(|error| outcome_of(&error)),
+            Ok(Err(_)) => return Err(IndexOutcome::Failed),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Says that we fetch, then looks who else does.
+async fn take_over(client: &Client, point: Key, value: &[u8]) -> Result<Claim, ClientError> {
+    client.put(point, value, LEASE, TAKE_OVER_WITHIN).await?;
+    let found = client.get(point, TAKE_OVER_WANT, TAKE_OVER_WITHIN).await?;
+    Ok(Claim::Found(found.values))
 }
 
 const fn outcome_of(error: &ClientError) -> IndexOutcome {

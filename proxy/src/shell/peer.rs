@@ -26,8 +26,8 @@ use http::header::{HeaderMap, HeaderName};
 pub(crate) use ask::{Wish, ask};
 pub(crate) use serve::serve;
 
-use super::transfer::Promise;
 use crate::engine::pointer::Digest;
+use crate::engine::splice::Promise;
 
 const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
 const PATH: HeaderName = HeaderName::from_static("atoll-path");

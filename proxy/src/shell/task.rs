@@ -16,12 +16,13 @@ use tokio::time::sleep;
 
 use super::body::SharedBody;
 use super::context::Context;
-use super::fill::{Asked, Asker, Fill, Source, Stage};
-use super::index;
+use super::fill::{Asker, Fill, Source};
+use super::index::{self, Call};
 use super::peer;
-use super::transfer::{Promise, Transfer, content_length};
+use super::transfer::{Transfer, content_length};
 use super::upstream::{Destination, Question, Upstream};
 use crate::engine::announce::LEASE;
+use crate::engine::drawing::Drawing;
 use crate::engine::flow::{FillId, Miss, Plan};
 use crate::engine::http::control::RequestDirectives;
 use crate::engine::http::key::PrimaryKey;
@@ -31,6 +32,7 @@ use crate::engine::peers;
 use crate::engine::pointer::Progress;
 use crate::engine::pursuit::{Act, News, Pursuit};
 use crate::engine::reason::FailReason;
+use crate::engine::splice::Promise;
 
 /// How long a fetch goes on without a head and without anybody who waits for it.
 const ALONE_MOST: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub(crate) struct Task {
     /// Whether to send the stale copy's validators; not again after they led nowhere.
     conditional: bool,
     transfer: Option<Transfer>,
+    /// Where the bytes come from at the moment.
+    drawing: Drawing,
     /// At which level of the index each peer was found.
     levels: index::Levels,
 }
@@ -72,6 +76,7 @@ impl Task {
             asker,
             conditional,
             transfer: None,
+            drawing: Drawing::Seeking,
             levels: index::Levels::new(),
         }
     }
@@ -108,11 +113,8 @@ impl Task {
 
     async fn carry_out(&mut self, act: Act) -> Step {
         match act {
-            Act::AskIndex => {
-                let (news, levels) = index::locate(&self.ctx, &self.asker.key).await;
-                self.levels = levels;
-                Step::News(news)
-            }
+            Act::AskIndex => self.ask_index(Call::Claim).await,
+            Act::TakeOver => self.ask_index(Call::TakeOver).await,
             Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
             Act::Origin => self.ask_origin().await,
             Act::StaleHere(reason) => self.stale_here(reason),
@@ -120,11 +122,24 @@ impl Task {
         }
     }
 
+    /// From now on the bytes come from there. Said before anybody is asked, so that no two proxies
+    /// can end up waiting for each other.
+    fn draw(&mut self, from: Drawing) {
+        self.drawing = from;
+        self.fill.draw(from);
+    }
+
     // ---- sources
 
+    async fn ask_index(&mut self, call: Call) -> Step {
+        self.draw(Drawing::Seeking);
+        let (news, levels) = index::locate(&self.ctx, &self.asker.key, call).await;
+        self.levels.extend(levels);
+        Step::News(news)
+    }
+
     async fn ask_peer(&mut self, peer: SocketAddr, stale: bool) -> Step {
-        self.fill
-            .reach_unless_headed(Stage::Waiting(Asked::Peer(peer)), self.transfer.is_some());
+        self.draw(Drawing::Peer(peer));
         let offset = self.transfer.as_ref().map_or(0, Transfer::offset);
         let wish = peer::Wish { stale, offset };
         self.ctx.metrics.fetch("peer");
@@ -159,8 +174,7 @@ impl Task {
         if let Err((_, reason)) = self.ctx.flow().pass_gate(self.ctx.now(), &key) {
             return Step::News(self.failure(reason));
         }
-        self.fill
-            .reach_unless_headed(Stage::Waiting(Asked::Origin), self.transfer.is_some());
+        self.draw(Drawing::Origin);
         self.say_that_we_fetch();
         let headers = self.origin_request();
         self.ctx.metrics.fetch("origin");

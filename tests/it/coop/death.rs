@@ -44,6 +44,11 @@ async fn readers_through_a_proxy_that_dies_are_served_by_others() {
     for mut download in others {
         assert_eq!(download.finish_pattern().await, Ok(SIZE));
     }
+    assert_eq!(
+        origin.count("/film"),
+        2,
+        "of those who were left one asked for the rest, and the others read through it"
+    );
     assert!(
         first.finish_pattern().await.is_err(),
         "its own client sees the break"

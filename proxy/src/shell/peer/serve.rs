@@ -14,13 +14,14 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty};
 
 use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
+use crate::engine::drawing::{Joining, Offer};
 use crate::engine::flow::{Ask, PeerLookup};
 use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::shell::body::{Cut, End, Reader, SharedBody};
 use crate::shell::context::Context;
 use crate::shell::downstream::Outgoing;
-use crate::shell::fill::{Asked, Fill, Headed, Response as Object, Seat, Source, Stage};
+use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
 use crate::shell::metrics::Served;
 
 /// Answers one request on the peer port.
@@ -106,7 +107,7 @@ fn number(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
-/// Waits for the head of a fetch under way, as long as it does not itself wait for a peer.
+/// Waits until it is known what a fetch under way has for this peer.
 async fn join(
     ctx: &Arc<Context>,
     (fill, seat): (&Arc<Fill>, Option<Seat>),
@@ -114,12 +115,12 @@ async fn join(
     path: &[SocketAddr],
     offset: u64,
 ) -> Response<Outgoing> {
-    let decided = |stage: &Stage| match stage {
-        Stage::Locating | Stage::Waiting(Asked::Origin) => false,
-        Stage::Waiting(Asked::Peer(_)) | Stage::Headed(_) | Stage::Failed(_) => true,
+    let decided = |stage: &Stage| joining(stage, headers) != Joining::Wait;
+    let Some(stage) = fill.until(decided).await else {
+        return nothing(ctx);
     };
-    match fill.until(decided).await {
-        Some(Stage::Headed(headed)) if usable(&headed, headers) => {
+    match (joining(&stage, headers), stage) {
+        (Joining::Serve, Stage::Headed(headed)) => {
             ctx.metrics.peer_request(Served::Fill);
             let Headed { object, source, .. } = headed;
             let before = match &source {
@@ -134,7 +135,7 @@ async fn join(
             };
             answer(ctx, &object, before, handling, offset, seat)
         }
-        Some(Stage::Waiting(Asked::Peer(other))) => {
+        (Joining::See(other), _) => {
             ctx.metrics.peer_request(Served::Loop);
             refused(
                 StatusCode::CONFLICT,
@@ -142,6 +143,18 @@ async fn join(
             )
         }
         _ => nothing(ctx),
+    }
+}
+
+fn joining(stage: &Stage, headers: &HeaderMap) -> Joining {
+    match stage {
+        Stage::Waiting(drawing) => drawing.joining(Offer::Nothing),
+        Stage::Headed(headed) if !usable(headed, headers) => Joining::Nothing,
+        Stage::Headed(headed) if headed.object.body.is_whole() => {
+            headed.drawing.joining(Offer::Whole)
+        }
+        Stage::Headed(headed) => headed.drawing.joining(Offer::Part),
+        Stage::Failed(_) => Joining::Nothing,
     }
 }
 

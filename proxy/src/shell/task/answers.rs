@@ -10,16 +10,18 @@ use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
 use super::{Step, Task};
+use crate::engine::drawing::Drawing;
 use crate::engine::http::control::Directives;
 use crate::engine::http::store::{self, Exchange, NoStoreReason};
 use crate::engine::http::{conditional, fresh};
 use crate::engine::lenient::Unclear;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
+use crate::engine::splice::{Promise, Splice};
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::{Headed, Response, Source, Stage};
-use crate::shell::transfer::{Incoming, Promise, Skip, Transfer};
+use crate::shell::transfer::{Incoming, Transfer};
 use crate::shell::upstream::Upstream;
 use crate::shell::{index, peer};
 
@@ -36,14 +38,12 @@ impl Task {
     ) -> Result<(), FailReason> {
         let head = &upstream.head;
         let from_peer = matches!(source, Source::Peer(..));
-        let skip = match &self.transfer {
-            Some(known) if from_peer => {
-                known.join(head.status, &head.headers, offset, announced)?
-            }
+        let intake = match &self.transfer {
+            Some(known) if from_peer => known.join(head, offset, announced, promise)?,
             Some(known) => known.join_origin(head)?,
             None => {
                 self.show_head(&upstream, source, announced)?;
-                Skip::nothing()
+                Splice::first(promise)
             }
         };
         let Some(transfer) = &mut self.transfer else {
@@ -56,8 +56,7 @@ impl Task {
         let from = Incoming {
             label,
             body: &mut upstream.body,
-            skip,
-            promise,
+            intake,
         };
         transfer.take(ctx, from, fill, unwanted).await
     }
@@ -92,11 +91,14 @@ impl Task {
         if self.plan.shared {
             self.share_or_not(&object, shared);
         }
-        self.transfer = Some(Transfer::new(Arc::clone(&object), writer, announced, keep));
+        let splice = Splice::new(announced, keep);
+        self.transfer = Some(Transfer::new(Arc::clone(&object), writer, splice));
+        let drawing = self.drawing;
         self.fill.reach(Stage::Headed(Headed {
             object,
             source,
             shared,
+            drawing,
         }));
         Ok(())
     }
@@ -173,6 +175,7 @@ impl Task {
             object,
             source: Source::Revalidated,
             shared,
+            drawing: Drawing::Origin,
         }));
         Step::Over
     }
@@ -294,6 +297,7 @@ impl Task {
             object,
             source,
             shared: Ok(()),
+            drawing: Drawing::Origin,
         }));
         Step::Over
     }
