@@ -5,6 +5,7 @@
 //! in one place only, [`SystemClock`] behind feature `shell`; everything else takes `now`.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -12,37 +13,46 @@ use std::time::Duration;
 ///
 /// Only differences carry meaning. Two processes share no origin, so a `Moment` never crosses the
 /// wire: durations do. Saturates at about 584 years.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(u64);
+///
+/// Held as one more than it is, so that an `Option<Moment>` takes no more room: engines remember
+/// several per remote node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(NonZeroU64);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
 
 impl Moment {
     /// The clock's origin.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
     /// A moment no clock reaches: "never".
-    pub const NEVER: Self = Self(u64::MAX);
+    pub const NEVER: Self = Self(NonZeroU64::MAX);
 
     /// The moment `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// The moment `millis` milliseconds after the origin.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1_000_000))
+        Self::from_nanos(millis.saturating_mul(1_000_000))
     }
 
     /// Nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Time elapsed since `earlier`; zero if `earlier` is in fact later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 }
 
@@ -60,13 +70,13 @@ impl Sub<Duration> for Moment {
 
     fn sub(self, rhs: Duration) -> Self {
         let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(nanos))
+        Self::from_nanos(self.as_nanos().saturating_sub(nanos))
     }
 }
 
 impl fmt::Debug for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "+{:?}", Duration::from_nanos(self.0))
+        write!(f, "+{:?}", Duration::from_nanos(self.as_nanos()))
     }
 }
 
@@ -136,7 +146,7 @@ impl SystemClock {
     pub fn instant(&self, moment: Moment) -> std::time::Instant {
         // A century is "never" to a timer and cannot overflow an `Instant`.
         const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-        self.origin + Duration::from_nanos(moment.0).min(CENTURY)
+        self.origin + Duration::from_nanos(moment.as_nanos()).min(CENTURY)
     }
 }
 

@@ -3,41 +3,57 @@
 //! Node ids, keys and cluster ids live in one 160-bit space but are different types: a key is
 //! never passed where a node is meant. A node does not choose its id (see [`NodeId::of`]).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use blake3::Hasher;
+use blake3::hazmat::HasherExt;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of an identifier: 160 bits, as in the Coral and Kademlia papers.
 pub const ID_LEN: usize = 20;
 
+/// What keeps node ids apart from every other digest.
+#[cfg(test)]
+const NODE_ID_CONTEXT: &str = "atoll 2026-11-21 node id";
+
+/// The key that BLAKE3 derives from that context. Deriving it takes as long as an id does, and an
+/// id is taken of every datagram's source; a test derives it.
+const NODE_ID_CONTEXT_KEY: [u8; 32] = [
+    224, 101, 172, 13, 250, 2, 134, 85, 21, 90, 0, 22, 193, 253, 103, 47, 49, 104, 176, 229, 57,
+    139, 89, 169, 254, 15, 243, 240, 194, 44, 176, 181,
+];
+
 /// Distance between two points of the id space: XOR read as an unsigned big-endian integer.
+///
+/// Held as its first 128 bits and the rest, so that two are compared in two steps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Distance([u8; ID_LEN]);
+pub struct Distance(u128, u32);
 
 impl Distance {
     /// Leading zero bits: how long a prefix the two points share (160 when they are equal).
     #[must_use]
-    pub fn leading_zeros(self) -> u32 {
-        let mut zeros = 0;
-        for byte in self.0 {
-            zeros += byte.leading_zeros();
-            if byte != 0 {
-                break;
-            }
+    pub const fn leading_zeros(self) -> u32 {
+        if self.0 == 0 {
+            u128::BITS + self.1.leading_zeros()
+        } else {
+            self.0.leading_zeros()
         }
-        zeros
     }
 }
 
-fn xor(a: &[u8; ID_LEN], b: &[u8; ID_LEN]) -> Distance {
-    let mut out = [0; ID_LEN];
-    for (slot, (x, y)) in out.iter_mut().zip(a.iter().zip(b)) {
-        *slot = x ^ y;
-    }
-    Distance(out)
+/// An id as two numbers that order as its bytes do.
+const fn parts(id: &[u8; ID_LEN]) -> (u128, u32) {
+    let [head @ .., a, b, c, d] = *id;
+    (u128::from_be_bytes(head), u32::from_be_bytes([a, b, c, d]))
+}
+
+const fn xor(a: &[u8; ID_LEN], b: &[u8; ID_LEN]) -> Distance {
+    let (a, b) = (parts(a), parts(b));
+    Distance(a.0 ^ b.0, a.1 ^ b.1)
 }
 
 /// An identifier was not 40 hexadecimal digits.
@@ -48,8 +64,20 @@ pub struct ParseIdError;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
         pub struct $name([u8; ID_LEN]);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                parts(&self.0).cmp(&parts(&other.0))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// All bits zero.
@@ -126,7 +154,7 @@ impl NodeId {
     /// in the id space it sits. An IPv4 address written as IPv6 counts as IPv4.
     #[must_use]
     pub fn of(addr: SocketAddr) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("atoll 2026-11-21 node id");
+        let mut hasher = Hasher::new_from_context_key(&NODE_ID_CONTEXT_KEY);
         match addr.ip().to_canonical() {
             std::net::IpAddr::V4(ip) => hasher.update(&ip.octets()),
             std::net::IpAddr::V6(ip) => hasher.update(&ip.octets()),
@@ -152,7 +180,7 @@ impl Key {
     /// The key of `content`, the canonical text of what is stored (a URL, a prefix).
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("atoll 2026-11-21 index key");
+        let mut hasher = Hasher::new_derive_key("atoll 2026-11-21 index key");
         hasher.update(content);
         Self(cut(&hasher.finalize()))
     }
@@ -205,6 +233,28 @@ mod tests {
         let other: SocketAddr = "192.0.2.1:7001".parse().unwrap();
         assert_eq!(NodeId::of(v4), NodeId::of(mapped));
         assert_ne!(NodeId::of(v4), NodeId::of(other));
+    }
+
+    #[test]
+    fn the_key_of_node_ids_follows_from_its_context() {
+        let derived = blake3::hazmat::hash_derive_key_context(NODE_ID_CONTEXT);
+        assert_eq!(derived, NODE_ID_CONTEXT_KEY);
+    }
+
+    #[test]
+    fn ids_order_as_their_bytes_do() {
+        let id = |at: usize, byte: u8| {
+            let mut bytes = [7; ID_LEN];
+            bytes[at] = byte;
+            NodeId(bytes)
+        };
+        for at in 0..ID_LEN {
+            assert!(id(at, 6) < id(at, 7) && id(at, 8) > id(at, 7));
+            assert!(id(at, 8) < id(0, 9));
+        }
+        assert!(Key::ZERO.distance(&Key([1; ID_LEN])).leading_zeros() == 7);
+        let last = NodeId([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(last.distance(&Key::ZERO).leading_zeros(), 159);
     }
 
     #[test]

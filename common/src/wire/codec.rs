@@ -191,6 +191,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Room that is made for a message at first: most bodies fit, and many are made a second.
+const MESSAGE_LEN: usize = 256;
+
 /// Appends fields to a message, up to a budget.
 #[derive(Clone, Debug)]
 pub struct Writer {
@@ -203,8 +206,14 @@ impl Writer {
     /// An empty message of at most `budget` bytes.
     #[must_use]
     pub fn new(budget: usize) -> Self {
+        Self::sized(budget, MESSAGE_LEN.min(budget))
+    }
+
+    /// An empty message of at most `budget` bytes, for which room for `expected` is made at once.
+    #[must_use]
+    pub fn sized(budget: usize, expected: usize) -> Self {
         Self {
-            bytes: Vec::with_capacity(budget),
+            bytes: Vec::with_capacity(expected),
             budget,
             overflowed: false,
         }

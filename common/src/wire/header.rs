@@ -125,7 +125,8 @@ impl DropReason {
 /// # Errors
 /// It would exceed [`DATAGRAM_MAX`] or name more than [`LEVELS_MAX`] levels.
 pub fn seal(network: &Network, header: &Header, body: &[u8]) -> Result<Vec<u8>, TooLong> {
-    let mut writer = Writer::new(DATAGRAM_MAX - TAG_LEN);
+    let len = FIXED_LEN + LEVEL_LEN * header.levels.len() + body.len() + TAG_LEN;
+    let mut writer = Writer::sized(DATAGRAM_MAX - TAG_LEN, len.min(DATAGRAM_MAX));
     let levels = u8::try_from(header.levels.len()).unwrap_or(u8::MAX);
     if usize::from(levels) > LEVELS_MAX {
         return Err(TooLong {
