@@ -5,7 +5,7 @@
 //! id, replays, and how much that source has sent. Whatever fails is dropped without a reply and
 //! counted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -180,17 +180,25 @@ impl Clock for EngineClock {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
-/// How much each source may send: a fixed number of limiters, found by a keyed hash of the source.
+/// A limiter unused for this long is as good as new, whatever its rate: bursts are of one second.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// How much each source may send: so many limiters at most, found by a keyed hash of the source.
 ///
 /// Two sources that hash alike share a limiter; which ones do cannot be predicted from outside.
+/// Those in use are in `lately`, those used in the ten to twenty seconds before in `before`.
 pub struct Limits {
     config: AdmitConfig,
     clock: EngineClock,
     secret: [u8; 32],
-    strangers: Vec<Option<Box<Limiter>>>,
-    members: Vec<Option<Box<Limiter>>>,
+    lately: BTreeMap<Slot, Limiter>,
+    before: BTreeMap<Slot, Limiter>,
+    rotated: Moment,
     all_strangers: Limiter,
 }
+
+/// Whether for proven addresses, and the hash of the source.
+type Slot = (bool, u32);
 
 impl std::fmt::Debug for Limits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -205,17 +213,15 @@ impl Limits {
     #[must_use]
     pub fn new(config: AdmitConfig, secret: [u8; 32], now: Moment) -> Self {
         let clock = EngineClock(Arc::new(AtomicU64::new(now.as_nanos())));
-        let slots = config.limiters.max(1);
         let all = quota(config.strangers_total_per_second);
         let all_strangers = Limiter::direct_with_clock(all, clock.clone());
-        let empty = || std::iter::repeat_with(|| None).take(slots).collect();
-        let (strangers, members) = (empty(), empty());
         Self {
             config,
             clock,
             secret,
-            strangers,
-            members,
+            lately: BTreeMap::new(),
+            before: BTreeMap::new(),
+            rotated: now,
             all_strangers,
         }
     }
@@ -224,33 +230,65 @@ impl Limits {
     /// its own, so that strangers cannot use it up.
     pub fn admits(&mut self, now: Moment, from: SocketAddr, proven: bool) -> bool {
         self.clock.0.store(now.as_nanos(), Ordering::Relaxed);
+        self.forget(now);
         let slot = self.slot(from, proven);
-        let (table, per_second) = if proven {
-            (&mut self.members, self.config.members_per_second)
+        let (clock, before) = (&self.clock, &mut self.before);
+        let per_second = if proven {
+            self.config.members_per_second
         } else {
-            (&mut self.strangers, self.config.strangers_per_second)
+            self.config.strangers_per_second
         };
-        let clock = &self.clock;
-        let limiter = table[slot].get_or_insert_with(|| {
-            Box::new(Limiter::direct_with_clock(quota(per_second), clock.clone()))
+        let limiter = self.lately.entry(slot).or_insert_with(|| {
+            let known = before.remove(&slot);
+            known.unwrap_or_else(|| Limiter::direct_with_clock(quota(per_second), clock.clone()))
         });
         limiter.check().is_ok() && (proven || self.all_strangers.check().is_ok())
     }
 
-    fn slot(&self, from: SocketAddr, proven: bool) -> usize {
-        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
-        match (from.ip().to_canonical(), proven) {
-            (IpAddr::V4(ip), true) => hasher.update(&ip.octets()),
-            (IpAddr::V6(ip), true) => hasher.update(&ip.octets()),
-            (IpAddr::V4(ip), false) => hasher.update(&ip.octets()[..3]),
-            (IpAddr::V6(ip), false) => hasher.update(&ip.octets()[..7]),
-        };
-        if proven {
-            hasher.update(&from.port().to_be_bytes());
-        }
-        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
-        u32::from_be_bytes([a, b, c, d]) as usize % self.strangers.len()
+    /// Limiters kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lately.len() + self.before.len()
     }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn forget(&mut self, now: Moment) {
+        if now.since(self.rotated) >= FORGOTTEN_AFTER {
+            self.before = std::mem::take(&mut self.lately);
+            self.rotated = now;
+        }
+    }
+
+    fn slot(&self, from: SocketAddr, proven: bool) -> Slot {
+        let (ip, port) = (from.ip().to_canonical(), from.port().to_be_bytes());
+        let mut source = [0; 18];
+        let host = match (ip, proven) {
+            (IpAddr::V4(ip), true) => copied(&mut source, &ip.octets()),
+            (IpAddr::V6(ip), true) => copied(&mut source, &ip.octets()),
+            (IpAddr::V4(ip), false) => copied(&mut source, &ip.octets()[..3]),
+            (IpAddr::V6(ip), false) => copied(&mut source, &ip.octets()[..7]),
+        };
+        let len = if proven {
+            host + copied(&mut source[host..], &port)
+        } else {
+            host
+        };
+        let hash = blake3::keyed_hash(&self.secret, &source[..len]);
+        let [a, b, c, d, ..] = *hash.as_bytes();
+        let slots = u32::try_from(self.config.limiters.max(1)).unwrap_or(u32::MAX);
+        (proven, u32::from_be_bytes([a, b, c, d]) % slots)
+    }
+}
+
+/// Copies `from` to the beginning of `to` and says how long it is.
+fn copied(to: &mut [u8], from: &[u8]) -> usize {
+    to[..from.len()].copy_from_slice(from);
+    from.len()
 }
 
 /// So many per second, with a burst of one second's worth.
@@ -305,6 +343,26 @@ mod tests {
             .count();
         assert_eq!(admitted, 50);
         assert!(limits.admits(at(1), host(9), false));
+    }
+
+    #[test]
+    fn limiters_are_bounded_and_forgotten_when_unused() {
+        let config = AdmitConfig {
+            limiters: 8,
+            members_per_second: 3,
+            ..AdmitConfig::default()
+        };
+        let mut limits = Limits::new(config, [1; 32], at(0));
+        let from = |n: u16| SocketAddr::from(([10, 0, 0, 1], n));
+        for n in 0..1_000 {
+            limits.admits(at(9), from(n), true);
+        }
+        assert_eq!(limits.len(), 8);
+        assert!(!limits.admits(at(9), from(1), true));
+        assert!(limits.admits(at(10), from(1), true), "a second later");
+        assert_eq!(limits.len(), 8, "one of them in use");
+        limits.admits(at(20), from(1), true);
+        assert_eq!(limits.len(), 1);
     }
 
     #[test]

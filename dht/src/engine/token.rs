@@ -78,14 +78,21 @@ impl Tokens {
 }
 
 fn token(secret: &[u8; 32], addr: SocketAddr) -> Token {
-    let mut hasher = blake3::Hasher::new_keyed(secret);
-    match addr.ip().to_canonical() {
-        IpAddr::V4(ip) => hasher.update(&ip.octets()),
-        IpAddr::V6(ip) => hasher.update(&ip.octets()),
+    let [high, low] = addr.port().to_be_bytes();
+    let hash = match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            blake3::keyed_hash(secret, &[a, b, c, d, high, low])
+        }
+        IpAddr::V6(ip) => {
+            let mut source = [0; 18];
+            source[..16].copy_from_slice(&ip.octets());
+            source[16..].copy_from_slice(&[high, low]);
+            blake3::keyed_hash(secret, &source)
+        }
     };
-    hasher.update(&addr.port().to_be_bytes());
     let mut token = [0; TOKEN_LEN];
-    token.copy_from_slice(&hasher.finalize().as_bytes()[..TOKEN_LEN]);
+    token.copy_from_slice(&hash.as_bytes()[..TOKEN_LEN]);
     Token(token)
 }
 
