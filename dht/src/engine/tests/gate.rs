@@ -75,6 +75,31 @@ fn ping() -> Ask {
 }
 
 #[test]
+fn a_flood_of_garbage_is_counted_and_leaves_memory_where_it_was() {
+    let mut world = World::of(1, 2);
+    let mut rng = Generator::from_seed(9);
+    let (now, before) = (world.now, world.node(0).sizes());
+    let node = world.nodes.get_mut(&addr(0)).unwrap();
+    while node.poll_output().is_some() {}
+    let counted = node.stats().dropped.total();
+    for n in 0..10_000 {
+        let from = SocketAddr::from(([10, 9, 8, 7], 1 + n));
+        let mut bytes: [u8; 90] = rng.bytes();
+        if n % 2 == 0 {
+            bytes[..6].copy_from_slice(b"ATOL\x01\x01");
+            bytes[6..8].fill(0);
+            bytes[8..12].copy_from_slice(&network(7, 1).id().0.to_be_bytes());
+        }
+        node.handle_datagram(now, from, &bytes);
+        assert!(node.poll_output().is_none());
+    }
+    let drops = &node.stats().dropped;
+    assert_eq!(drops.total() - counted, 10_000);
+    assert_eq!(drops.of(DropReason::Header(header::DropReason::Tag)), 5_000);
+    assert_eq!(node.sizes(), before);
+}
+
+#[test]
 fn what_is_not_of_the_network_has_no_effect_but_a_count() {
     let mut world = World::of(1, 2);
     let (sent, contacts) = (world.log.len(), world.node(0).sizes().contacts);
