@@ -51,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) rate: Option<usize>,
     /// The index's own test of its work, every so many seconds; 0 for never again after the first.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 40)]
     pub(crate) self_test: u64,
     /// Faults of the network and of the machines.
     #[command(flatten)]

@@ -245,8 +245,9 @@ pub struct ContactConfig {
     pub bucket: usize,
     /// Remote nodes remembered in all, in the table or not.
     pub peers: usize,
-    /// A contact not heard from for this long is pinged. Stretched when there are more than 64
-    /// contacts, so that background traffic stays bounded.
+    /// A contact not heard from for this long is pinged, where nodes die and contacts are at most
+    /// 16. Stretched in proportion with more of them, and up to 13 times more while all of them
+    /// live, so that background traffic stays bounded.
     pub ping_idle: Duration,
     /// Time between two tests of the node's own work.
     pub self_test_every: Duration,
@@ -260,9 +261,9 @@ impl Default for ContactConfig {
     fn default() -> Self {
         Self {
             bucket: 8,
-            peers: 1_024,
+            peers: 256,
             ping_idle: Duration::from_secs(5),
-            self_test_every: Duration::from_secs(20),
+            self_test_every: Duration::from_secs(40),
             services: 16,
             kept: 50_000,
         }
@@ -286,6 +287,8 @@ pub struct FullConfig {
     pub suspicion: u32,
     /// Members known at most, about 200 bytes each; more are refused and counted.
     pub members: usize,
+    /// Members whose round trip, token and failures are remembered, about 300 bytes each.
+    pub peers: usize,
 }
 
 impl Default for FullConfig {
@@ -296,6 +299,7 @@ impl Default for FullConfig {
             sync_every: Duration::from_secs(30),
             suspicion: 4,
             members: 20_000,
+            peers: 1_024,
         }
     }
 }

@@ -37,10 +37,11 @@ const PING_PADDED: usize = 216;
 const FIND_PADDED: usize = 5 + CONTACTS_MAX * 24 + 19;
 
 /// Time between two probes of nodes for which the world's table has no room but, perhaps, the
-/// place of a farther one: a new node looks around, an old one keeps an eye open.
-const SCOUT_EVERY: Duration = Duration::from_secs(10);
-const SCOUT_EVERY_YOUNG: Duration = Duration::from_secs(1);
-const YOUNG_FOR: Duration = Duration::from_secs(600);
+/// place of a farther one: a new node looks around, an old one keeps an eye open. This part of a
+/// node's age, between a least and a most.
+const SCOUT_SHARE: u32 = 16;
+const SCOUT_FIRST: Duration = Duration::from_secs(1);
+const SCOUT_LAST: Duration = Duration::from_secs(30);
 
 /// Least patience with a relayed request: the introducer tries twice.
 const DETOUR_PATIENCE: Duration = Duration::from_millis(500);
@@ -108,12 +109,8 @@ impl Node {
         if wanted(0) || level > 0 && wanted(level) {
             self.probe(now, Entry { id, addr });
         } else if now >= self.scout && peer.is_none_or(|peer| peer.rtt.mean().is_none()) {
-            let young = now.since(self.born) < YOUNG_FOR;
-            let wait = if young {
-                SCOUT_EVERY_YOUNG
-            } else {
-                SCOUT_EVERY
-            };
+            let age = now.since(self.born);
+            let wait = (age / SCOUT_SHARE).clamp(SCOUT_FIRST, SCOUT_LAST);
             self.scout = now + wait;
             self.probe(now, Entry { id, addr });
         }
@@ -213,8 +210,9 @@ impl Node {
         header: &Header,
         reply: Reply,
     ) -> Result<(), DropReason> {
-        let answered = self.calls.answered(header.tx, from);
-        let (call, sent) = answered.ok_or(DropReason::UnknownTransaction)?;
+        let Some((call, sent)) = self.calls.answered(now, header.tx, from) else {
+            return self.replied_late(now, from, header, &reply);
+        };
         let (id, rtt) = (call.to.id, now.since(sent));
         self.stats.received.count(reply.say.kind());
         if call.purpose == Purpose::Probe {
@@ -243,7 +241,7 @@ impl Node {
         }
         match call.purpose {
             Purpose::Task(task) => self.task_answered(now, task, id, &reply.say),
-            Purpose::Probe => {}
+            Purpose::Probe => self.calmer(),
             Purpose::Ping(ticket, _) => self.pinged(ticket, rtt, reply.say),
             Purpose::Near(ticket) => self.near_answered(now, ticket, id, Some(&reply.say)),
             Purpose::Relay(asker) => {
@@ -262,6 +260,30 @@ impl Node {
                 _ => self.task_failed(now, task, far),
             },
         }
+        Ok(())
+    }
+
+    /// A reply to an attempt nobody waits for any more: its sender lives, and is so far away.
+    fn replied_late(
+        &mut self,
+        now: Moment,
+        from: SocketAddr,
+        header: &Header,
+        reply: &Reply,
+    ) -> Result<(), DropReason> {
+        let answered = self.calls.answered_late(header.tx, from);
+        let (to, sent) = answered.ok_or(DropReason::UnknownTransaction)?;
+        self.stats.received.count(reply.say.kind());
+        self.stats.late_replies += 1;
+        let peer = self.peers.meet(to.id, from);
+        // A relayed answer took two links.
+        if !matches!(reply.say, Say::Relayed(_)) {
+            peer.rtt.sample(now, now.since(sent));
+        }
+        if let Some(token) = reply.token {
+            peer.keep_token(now, token);
+        }
+        self.heard(now, to.id, from, &header.levels);
         Ok(())
     }
 
@@ -336,7 +358,9 @@ impl Node {
             let (id, addr) = (NodeId::of(contact.addr), contact.addr);
             let peer = self.peers.at(id);
             let counts = peer.is_none_or(|peer| peer.mention_counts(now, contact.age));
-            if id == self.own.id || !counts {
+            // A claim must be decided where all others are. It goes by an older word as well, as the
+            // one who mentions a dead node finds that out by relaying.
+            if id == self.own.id || !(counts || self.is_claim(purpose)) {
                 continue;
             }
             // What the mentioned node said itself is better than what its neighbour says.
@@ -358,8 +382,17 @@ impl Node {
                     self.task_offered(task, lead);
                 }
             }
-            self.consider(now, id, addr, shared);
+            if counts {
+                self.consider(now, id, addr, shared);
+            }
         }
+    }
+
+    fn is_claim(&self, purpose: Purpose) -> bool {
+        let Purpose::Task(task) = purpose else {
+            return false;
+        };
+        self.tasks.get(&task).is_some_and(Running::claims)
     }
 
     /// Retransmits or gives up what is due.
@@ -431,8 +464,6 @@ impl Node {
         self.neighbour_changed(now, entry.id);
         self.stats.contacts_failed += 1;
         self.event(Event::ContactFailed(entry.id, entry.addr));
-        if self.table.is_empty() {
-            self.left_alone(now);
-        }
+        self.contact_lost(now);
     }
 }

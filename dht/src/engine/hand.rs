@@ -85,7 +85,7 @@ impl Node {
     /// A node entered the world's table, left it, or lost what it stored.
     pub(super) fn neighbour_changed(&mut self, now: Moment, id: NodeId) {
         let own = self.own.id.as_key();
-        let nearest = self.table.closest(&own, NEIGHBOURS, |_| true);
+        let nearest = self.table.closest(&own, NEIGHBOURS);
         let reach = nearest.last().filter(|_| nearest.len() == NEIGHBOURS);
         if reach.is_some_and(|last| id.distance(&own) > last.id.distance(&own)) {
             return;
@@ -162,9 +162,7 @@ impl Node {
     fn heirs(&self, key: &Key, changes: &Changes) -> Vec<Entry> {
         let put = self.config.lookup.replicas.max(1);
         let replicas = put + SPARE;
-        let mut near = self
-            .table
-            .closest(key, replicas + 1, |id| self.is_usable(id));
+        let mut near = self.table.closest(key, replicas + 1);
         let distance = |id: NodeId| id.distance(key);
         let own = near.partition_point(|entry| distance(entry.id) < distance(self.own.id));
         near.insert(own, self.own);

@@ -17,7 +17,7 @@ use super::routing::{Entry, Offer, Standing, Table};
 
 /// A node in the same clusters as before that was offered to the tables within this time is not
 /// offered again: what had no room for it then has none now.
-const OFFERED_LATELY: Duration = Duration::from_secs(5);
+const OFFERED_LATELY: Duration = Duration::from_secs(60);
 
 impl Node {
     /// The innermost level.
@@ -89,28 +89,32 @@ impl Node {
         let Some(peer) = self.peers.at_mut(entry.id) else {
             return false;
         };
-        let before = std::mem::replace(
-            &mut peer.levels,
-            levels[..levels.len().min(LEVELS_MAX)].to_vec(),
-        );
-        let clusters = |levels: &[LevelInfo]| levels.iter().map(|l| l.cluster).collect::<Vec<_>>();
-        let same = before.len() == levels.len() && clusters(&before) == clusters(levels);
+        let levels = &levels[..levels.len().min(LEVELS_MAX)];
         let lately = peer
             .offered
             .is_some_and(|at| now.since(at) < OFFERED_LATELY);
-        if same && lately {
-            return false;
+        let clusters = |levels| <[LevelInfo]>::iter(levels).map(|l| l.cluster);
+        let before = if clusters(&peer.levels).eq(clusters(levels)) {
+            peer.levels.copy_from_slice(levels);
+            if lately {
+                return false;
+            }
+            None
+        } else {
+            Some(std::mem::replace(&mut peer.levels, levels.into()))
+        };
+        if !lately {
+            peer.offered = Some(now);
         }
-        peer.offered = Some(now);
         for level in 1..=self.innermost() {
             if self.shares(level, levels) {
                 self.tabulate(level, entry);
-            } else if self.shares(level, &before) && !before.is_empty() {
+            } else if before.as_ref().is_some_and(|b| self.shares(level, b)) {
                 self.untable_at(level, entry.id);
                 self.neighbour_moved(now, level);
             }
         }
-        self.tabulate(0, entry)
+        !lately && self.tabulate(0, entry)
     }
 
     /// A neighbour has left for another cluster: it may know better.
@@ -193,17 +197,16 @@ impl Node {
         }
     }
 
-    /// Nodes a walk to `key` starts from: the closest of every level, and those on the way.
+    /// Nodes a walk to `key` starts from: the closest of every level, and those on the way. Tables
+    /// hold nobody who has failed.
     pub(super) fn start_of(&self, key: &Key, span: Span, count: usize) -> Vec<Lead> {
-        let usable = |id| self.peers.at(id).is_some_and(|peer| !peer.has_failed());
         let mut leads = Vec::new();
         for level in (span.outermost..=span.innermost).rev() {
             let Some(table) = self.table_at(level) else {
                 continue;
             };
-            let closest = table.closest(key, count, usable);
-            let toward = table.toward(key).filter(|entry| usable(entry.id));
-            for entry in closest.into_iter().chain(toward) {
+            let closest = table.closest(key, count);
+            for entry in closest.into_iter().chain(table.toward(key)) {
                 leads.push(self.lead(entry, level, None));
             }
         }

@@ -5,7 +5,6 @@
 //! node fails when two requests in a row, each with its retransmissions and the second begun after
 //! the first had failed, go unanswered.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +18,9 @@ use super::token;
 
 /// Failed requests in a row that make a node failed.
 const FAILURES_MAX: u8 = 2;
+
+/// A full memory forgets this part of what it may hold.
+const FORGOTTEN_SHARE: usize = 16;
 
 /// A remote node.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct Peer {
     /// When it was last offered to the routing tables.
     pub offered: Option<Moment>,
     /// Its clusters, by its own word.
-    pub levels: Vec<LevelInfo>,
+    pub levels: Box<[LevelInfo]>,
     token: Option<(Token, Moment)>,
     failures: u8,
     last_failure: Option<Moment>,
@@ -48,7 +50,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    const fn new(addr: SocketAddr) -> Self {
+    fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
             heard: None,
@@ -58,7 +60,7 @@ impl Peer {
             boot: None,
             tabled: 0,
             offered: None,
-            levels: Vec::new(),
+            levels: Box::default(),
             token: None,
             failures: 0,
             last_failure: None,
@@ -129,9 +131,18 @@ pub enum Verdict {
 }
 
 /// All remote nodes remembered, at most so many.
+///
+/// In order of id: a search touches a few lines of memory that ids alone fill, and the order in
+/// which nodes are visited is the same in every run.
 #[derive(Clone, Debug)]
 pub struct Peers {
-    peers: BTreeMap<NodeId, Peer>,
+    ids: Vec<NodeId>,
+    /// The node at the same place of `ids`. Boxed, because nodes come and go in the middle.
+    #[expect(
+        clippy::vec_box,
+        reason = "moving places in the middle moves 8 bytes each"
+    )]
+    peers: Vec<Box<Peer>>,
     max: usize,
 }
 
@@ -140,51 +151,74 @@ impl Peers {
     #[must_use]
     pub const fn new(max: usize) -> Self {
         Self {
-            peers: BTreeMap::new(),
+            ids: Vec::new(),
+            peers: Vec::new(),
             max,
         }
     }
 
     /// Nodes remembered.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.peers.len()
+    pub const fn len(&self) -> usize {
+        self.ids.len()
     }
 
     /// Whether none is.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.peers.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// The node with this id.
     #[must_use]
     pub fn at(&self, id: NodeId) -> Option<&Peer> {
-        self.peers.get(&id)
+        let place = self.ids.binary_search(&id).ok()?;
+        self.peers.get(place).map(Box::as_ref)
     }
 
     /// The node with this id, to change.
     pub fn at_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
-        self.peers.get_mut(&id)
+        let place = self.ids.binary_search(&id).ok()?;
+        self.peers.get_mut(place).map(Box::as_mut)
     }
 
-    /// The node at `addr`, remembered from now on. When full, the node unheard for the longest
-    /// that is not in the routing table is forgotten.
+    /// The node at `addr`, remembered from now on. When full, nodes that are not in the routing
+    /// tables are forgotten, the longest unheard first.
     pub fn meet(&mut self, id: NodeId, addr: SocketAddr) -> &mut Peer {
-        if !self.peers.contains_key(&id) && self.peers.len() >= self.max {
-            self.forget_one();
-        }
-        self.peers.entry(id).or_insert_with(|| Peer::new(addr))
+        let place = match self.ids.binary_search(&id) {
+            Ok(place) => place,
+            Err(place) => {
+                let place = if self.len() >= self.max {
+                    self.forget_some();
+                    self.ids.partition_point(|known| *known < id)
+                } else {
+                    place
+                };
+                self.ids.insert(place, id);
+                self.peers.insert(place, Box::new(Peer::new(addr)));
+                place
+            }
+        };
+        &mut self.peers[place]
+    }
+
+    /// The node that follows `id` in the order of ids; after the last comes the first.
+    #[must_use]
+    pub fn after(&self, id: NodeId) -> Option<(NodeId, &Peer)> {
+        let next = self.ids.partition_point(|known| *known <= id);
+        let next = if next < self.len() { next } else { 0 };
+        Some((*self.ids.get(next)?, self.peers.get(next)?))
     }
 
     /// Nodes in order of id.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.peers.iter().map(|(id, peer)| (*id, peer))
+        let peers = self.peers.iter().map(Box::as_ref);
+        self.ids.iter().copied().zip(peers)
     }
 
     /// `id` was heard directly. Says whether it counted as failed until now.
     pub fn heard(&mut self, now: Moment, id: NodeId) -> bool {
-        let Some(peer) = self.peers.get_mut(&id) else {
+        let Some(peer) = self.at_mut(id) else {
             return false;
         };
         peer.heard = Some(now);
@@ -194,7 +228,7 @@ impl Peers {
 
     /// A request to `id`, begun at `began`, went unanswered.
     pub fn failure(&mut self, now: Moment, id: NodeId, began: Moment) -> Verdict {
-        let Some(peer) = self.peers.get_mut(&id) else {
+        let Some(peer) = self.at_mut(id) else {
             return Verdict::Known;
         };
         let overlaps = peer.last_failure.is_some_and(|last| began < last);
@@ -214,12 +248,21 @@ impl Peers {
         Verdict::Failed
     }
 
-    fn forget_one(&mut self) {
-        let untabled = self.peers.iter().filter(|(_, peer)| !peer.is_tabled());
-        let oldest = untabled.min_by_key(|(id, peer)| (peer.heard.max(peer.asked), **id));
-        if let Some(id) = oldest.map(|(id, _)| *id) {
-            self.peers.remove(&id);
-        }
+    /// Several at once, so that a search for the oldest is rare.
+    fn forget_some(&mut self) {
+        let untabled = self.iter().filter(|(_, peer)| !peer.is_tabled());
+        let mut oldest: Vec<_> = untabled
+            .map(|(id, peer)| (peer.heard.max(peer.asked), id))
+            .collect();
+        oldest.sort_unstable();
+        oldest.truncate((self.max / FORGOTTEN_SHARE).max(1));
+        let mut gone: Vec<_> = oldest.into_iter().map(|(_, id)| id).collect();
+        gone.sort_unstable();
+        let is_gone = |id: &NodeId| gone.binary_search(id).is_ok();
+        let mut ids = self.ids.iter();
+        self.peers
+            .retain(|_| ids.next().is_none_or(|id| !is_gone(id)));
+        self.ids.retain(|id| !is_gone(id));
     }
 }
 

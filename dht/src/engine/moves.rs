@@ -4,7 +4,6 @@
 //! remembered, measures a better cluster by routing to random keys in it before a switch, and
 //! carries the switch out. Neighbours see it in the next header and reconsider (avalanche merge).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -29,6 +28,28 @@ const WORD_COUNTS_FOR: Duration = Duration::from_secs(900);
 
 /// Nodes told of a switch at once: the first of the new cluster and of the old one.
 const TOLD: usize = 16;
+
+/// What one peer says of its cluster at a level, and how far it is.
+struct Word {
+    cluster: ClusterId,
+    size: u32,
+    age_s: u32,
+    least: Option<Duration>,
+}
+
+impl Word {
+    /// Nothing if it was not heard lately, or has failed.
+    fn of(now: Moment, peer: &Peer, level: u8) -> Option<Self> {
+        let heard = peer.heard.is_some_and(|at| now.since(at) < WORD_COUNTS_FOR);
+        let info = peer.levels.get(usize::from(level))?;
+        (heard && !peer.has_failed()).then(|| Self {
+            cluster: info.cluster,
+            size: info.size,
+            age_s: info.age_s,
+            least: peer.rtt.least(),
+        })
+    }
+}
 
 impl Node {
     /// Arms the first look at every level: the node has met somebody.
@@ -101,46 +122,46 @@ impl Node {
         else {
             return (View::default(), Vec::new());
         };
+        let mut words: Vec<_> = self
+            .peers
+            .iter()
+            .filter_map(|(_, peer)| Word::of(now, peer, level))
+            .collect();
+        words.sort_unstable_by_key(|word| word.cluster);
         let mut own = View {
             cluster: membership.cluster,
+            size: membership.size,
             age: now.since(membership.founded),
             ..View::default()
         };
-        let mut sizes = BTreeMap::from([(own.cluster, vec![membership.size])]);
-        let mut others: BTreeMap<ClusterId, View> = BTreeMap::new();
-        let counts = |peer: &Peer| {
-            let heard = peer.heard.is_some_and(|at| now.since(at) < WORD_COUNTS_FOR);
-            heard && !peer.has_failed()
-        };
-        for (_, peer) in self.peers.iter().filter(|(_, peer)| counts(peer)) {
-            let Some(info) = peer.levels.get(usize::from(level)) else {
-                continue;
+        let mut others = Vec::new();
+        for words in words.chunk_by(|a, b| a.cluster == b.cluster) {
+            let cluster = words.first().map_or(own.cluster, |word| word.cluster);
+            let mut sizes: Vec<_> = words.iter().map(|word| word.size).collect();
+            let mut view = View {
+                cluster,
+                ..View::default()
             };
-            let view = if info.cluster == own.cluster {
-                &mut own
+            if cluster == own.cluster {
+                sizes.push(own.size);
+                view = own;
+            }
+            sizes.sort_unstable();
+            view.size = sizes.get(sizes.len() / 2).copied().unwrap_or(1);
+            for word in words {
+                view.age = view.age.max(Duration::from_secs(u64::from(word.age_s)));
+                if let Some(least) = word.least {
+                    view.measured += 1;
+                    view.near += u32::from(least < membership.threshold);
+                }
+            }
+            if cluster == own.cluster {
+                own = view;
             } else {
-                others.entry(info.cluster).or_default()
-            };
-            let age = Duration::from_secs(u64::from(info.age_s));
-            view.cluster = info.cluster;
-            view.age = view.age.max(age);
-            sizes.entry(info.cluster).or_default().push(info.size);
-            if let Some(least) = peer.rtt.least() {
-                view.measured += 1;
-                view.near += u32::from(least < membership.threshold);
+                others.push(view);
             }
         }
-        let mut median = |id: ClusterId| {
-            let sizes = sizes.entry(id).or_default();
-            sizes.sort_unstable();
-            sizes.get(sizes.len() / 2).copied().unwrap_or(1)
-        };
-        own.size = median(own.cluster);
-        let sized = |view: View| View {
-            size: median(view.cluster),
-            ..view
-        };
-        (own, others.into_values().map(sized).collect())
+        (own, others)
     }
 
     /// A walk to a random key through `cluster`, so that its members are measured.

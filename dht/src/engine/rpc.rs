@@ -2,9 +2,10 @@
 //!
 //! Every attempt has a transaction id of its own, so that the receiver's replay filter does not
 //! swallow a retransmission and so that a round-trip sample is unambiguous. An answer to any
-//! attempt ends the call. What a call is for is the caller's (`P`).
+//! attempt ends the call; answers to its other attempts still tell that the peer lives and how far
+//! it is. What a call is for is the caller's (`P`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -15,6 +16,11 @@ use super::routing::Entry;
 
 /// Times that one call is given grace because this node itself was late.
 const GRACES_MAX: u8 = 3;
+
+/// Attempts of calls that are over are remembered for so long, and so many of them at most: a reply
+/// that comes later, or to a forgotten one, is to nothing this node asked.
+const GONE_FOR: Duration = Duration::from_secs(10);
+const GONE_MAX: usize = 64;
 
 /// Which call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -60,7 +66,18 @@ pub struct Calls<P> {
     calls: BTreeMap<CallId, Call<P>>,
     transactions: BTreeMap<TxId, (CallId, Moment)>,
     due: BTreeSet<(Moment, CallId)>,
+    /// Attempts of calls that are over, the longest over first.
+    gone: VecDeque<Gone>,
     next: u64,
+}
+
+/// An attempt that may still be answered, though nobody waits for it.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    tx: TxId,
+    to: Entry,
+    sent: Moment,
+    over: Moment,
 }
 
 impl<P> Calls<P> {
@@ -71,6 +88,7 @@ impl<P> Calls<P> {
             calls: BTreeMap::new(),
             transactions: BTreeMap::new(),
             due: BTreeSet::new(),
+            gone: VecDeque::new(),
             next: 0,
         }
     }
@@ -151,17 +169,39 @@ impl<P> Calls<P> {
             .transactions
             .get(&tx)
             .and_then(|(id, _)| self.calls.get(id));
-        call.is_some_and(|call| call.to.addr == from)
+        call.is_some_and(|call| call.to.addr == from) || self.gone_at(tx, from).is_some()
+    }
+
+    /// A reply to an attempt whose call is over: to whom it went, and when. It is evidence of life
+    /// and a measured round trip all the same.
+    pub fn answered_late(
+        &mut self,
+        tx: TxId,
+        from: std::net::SocketAddr,
+    ) -> Option<(Entry, Moment)> {
+        let at = self.gone_at(tx, from)?;
+        self.gone.remove(at).map(|gone| (gone.to, gone.sent))
+    }
+
+    fn gone_at(&self, tx: TxId, from: std::net::SocketAddr) -> Option<usize> {
+        let is_it = |gone: &Gone| gone.tx == tx && gone.to.addr == from;
+        self.gone.iter().position(is_it)
     }
 
     /// The call answered by transaction `tx` from `from`, which ends with that, and when that
     /// attempt was sent.
-    pub fn answered(&mut self, tx: TxId, from: std::net::SocketAddr) -> Option<(Call<P>, Moment)> {
-        if !self.expects(tx, from) {
+    pub fn answered(
+        &mut self,
+        now: Moment,
+        tx: TxId,
+        from: std::net::SocketAddr,
+    ) -> Option<(Call<P>, Moment)> {
+        let &(id, sent) = self.transactions.get(&tx)?;
+        if self.calls.get(&id)?.to.addr != from {
             return None;
         }
-        let &(id, sent) = self.transactions.get(&tx)?;
-        self.remove(id).map(|call| (call, sent))
+        self.transactions.remove(&tx);
+        self.remove(id, now).map(|call| (call, sent))
     }
 
     /// One call whose time is over; ask until `None`.
@@ -179,7 +219,7 @@ impl<P> Calls<P> {
         if call.attempts < call.attempts_max {
             return Some(Due::Retry(id));
         }
-        self.remove(id).map(Due::Failed)
+        self.remove(id, now).map(Due::Failed)
     }
 
     /// This node was late itself: every call due by `now` gets `grace` more, uncounted, so that
@@ -214,11 +254,21 @@ impl<P> Calls<P> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    fn remove(&mut self, id: CallId) -> Option<Call<P>> {
+    fn remove(&mut self, id: CallId, now: Moment) -> Option<Call<P>> {
         let call = self.calls.remove(&id)?;
         self.due.remove(&(call.hedge.unwrap_or(call.due), id));
+        while let Some(oldest) = self.gone.front() {
+            let room = self.gone.len() + call.sent.len() <= GONE_MAX;
+            if room && now.since(oldest.over) < GONE_FOR {
+                break;
+            }
+            self.gone.pop_front();
+        }
         for tx in &call.sent {
-            self.transactions.remove(tx);
+            if let Some((_, sent)) = self.transactions.remove(tx) {
+                let (tx, to, over) = (*tx, call.to, now);
+                self.gone.push_back(Gone { tx, to, sent, over });
+            }
         }
         debug_assert!(self.transactions.len() <= 8 * (self.calls.len() + 1));
         Some(call)
@@ -264,9 +314,9 @@ mod tests {
         assert!(matches!(calls.due(at(100)), Some(Due::Retry(due)) if due == id));
         calls.sent(at(100), id, TxId(2), (TIMEOUT, None));
         assert!(calls.due(at(150)).is_none());
-        let (call, sent) = calls.answered(TxId(1), to.addr).unwrap();
+        let (call, sent) = calls.answered(at(150), TxId(1), to.addr).unwrap();
         assert_eq!((call.attempts, sent), (2, at(0)));
-        assert!(calls.answered(TxId(2), to.addr).is_none());
+        assert!(calls.answered(at(160), TxId(2), to.addr).is_none());
         assert!(calls.is_empty() && calls.next_due().is_none());
     }
 
@@ -275,10 +325,44 @@ mod tests {
         let (mut calls, _, _) = started();
         assert!(
             calls
-                .answered(TxId(1), "192.0.2.2:7400".parse().unwrap())
+                .answered(at(9), TxId(1), "192.0.2.2:7400".parse().unwrap())
                 .is_none()
         );
         assert_eq!(calls.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_counts_once_and_for_a_while() {
+        let (mut calls, id, to) = started();
+        calls.sent(at(100), id, TxId(2), (TIMEOUT, None));
+        assert!(calls.answered(at(150), TxId(1), to.addr).is_some());
+        assert!(calls.answered_late(TxId(1), to.addr).is_none(), "answered");
+        assert!(calls.expects(TxId(2), to.addr));
+        let late = calls.answered_late(TxId(2), to.addr).unwrap();
+        assert_eq!(late, (to, at(100)));
+        assert!(calls.answered_late(TxId(2), to.addr).is_none());
+    }
+
+    #[test]
+    fn attempts_of_calls_that_are_over_are_bounded_and_forgotten() {
+        let (mut calls, _, to) = started();
+        assert!(calls.answered(at(50), TxId(1), to.addr).is_some());
+        let fail = |calls: &mut Calls<()>, tx: u64, now: Moment| {
+            let ask = Ask::Ping {
+                services: Vec::new(),
+            };
+            let id = calls.start(now, (to, 0, ask), (), 1);
+            calls.sent(now, id, TxId(tx), (TIMEOUT, None));
+            while calls.due(now + TIMEOUT).is_some() {}
+        };
+        for tx in 0..1_000 {
+            fail(&mut calls, 100 + tx, at(1_000));
+        }
+        assert_eq!(calls.gone.len(), GONE_MAX);
+        assert!(!calls.expects(TxId(100), to.addr));
+        assert!(calls.expects(TxId(1_099), to.addr));
+        fail(&mut calls, 9_999, at(1_000) + 2 * GONE_FOR);
+        assert_eq!(calls.gone.len(), 1);
     }
 
     #[test]
@@ -298,7 +382,7 @@ mod tests {
         assert!(matches!(calls.due(at(140)), Some(Due::Late(_))));
         assert!(calls.due(at(199)).is_none());
         assert_eq!(calls.next_due(), Some(at(200)));
-        assert!(calls.answered(TxId(2), to.addr).is_some());
+        assert!(calls.answered(at(199), TxId(2), to.addr).is_some());
         assert_eq!(calls.next_due(), None);
     }
 

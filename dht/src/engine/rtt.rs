@@ -4,6 +4,7 @@
 //! id, so a sample is never ambiguous (Karn's problem does not arise). The least time of the last
 //! ten to twenty minutes says how far the peer is when nothing is in the way; clusters go by it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -14,21 +15,31 @@ use super::config::RpcConfig;
 /// new route within a few reconsiderations of a cluster.
 const LEAST_FOR: Duration = Duration::from_secs(600);
 
-/// Smoothed round-trip time.
+/// A deviation under this part of the mean is not counted on.
+const DEVIATION_LEAST: u32 = 16;
+
+/// Longer round trips tell nothing more; eight of them fit 32 bits.
+const SAMPLE_MAX: Duration = Duration::from_secs(60);
+
+/// Smoothed round-trip time. Microseconds of 32 bits: there is one per remembered node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rtt {
-    mean: Option<Duration>,
-    deviation: Duration,
-    least: Option<Duration>,
-    least_before: Option<Duration>,
+    mean: Option<NonZeroU32>,
+    deviation: u32,
+    least: Option<NonZeroU32>,
+    least_before: Option<NonZeroU32>,
     since: Moment,
+}
+
+const fn duration(micros: NonZeroU32) -> Duration {
+    Duration::from_micros(micros.get() as u64)
 }
 
 impl Rtt {
     /// Nothing is known yet.
     pub const UNMEASURED: Self = Self {
         mean: None,
-        deviation: Duration::ZERO,
+        deviation: 0,
         least: None,
         least_before: None,
         since: Moment::ZERO,
@@ -36,32 +47,39 @@ impl Rtt {
 
     /// The smoothed time, once measured.
     #[must_use]
-    pub const fn mean(&self) -> Option<Duration> {
-        self.mean
+    pub fn mean(&self) -> Option<Duration> {
+        self.mean.map(duration)
+    }
+
+    fn deviation(&self) -> Duration {
+        Duration::from_micros(u64::from(self.deviation))
     }
 
     /// The least time measured lately.
     #[must_use]
     pub fn least(&self) -> Option<Duration> {
-        match (self.least, self.least_before) {
+        let least = match (self.least, self.least_before) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        }
+        };
+        least.map(duration)
     }
 
-    /// Takes a sample in.
+    /// Takes a sample in. Anything over a minute counts as a minute.
     pub fn sample(&mut self, now: Moment, sample: Duration) {
         if now.since(self.since) >= LEAST_FOR {
             (self.least_before, self.least) = (self.least, None);
             self.since = now;
         }
+        let micros = u32::try_from(sample.min(SAMPLE_MAX).as_micros()).unwrap_or(u32::MAX);
+        let sample = NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN);
         self.least = Some(self.least.map_or(sample, |least| least.min(sample)));
         match self.mean {
-            None => (self.mean, self.deviation) = (Some(sample), sample / 2),
+            None => (self.mean, self.deviation) = (Some(sample), sample.get() / 2),
             Some(mean) => {
-                let off = mean.abs_diff(sample);
+                let off = mean.get().abs_diff(sample.get());
                 self.deviation = (self.deviation * 3 + off) / 4;
-                self.mean = Some((mean * 7 + sample) / 8);
+                self.mean = NonZeroU32::new((mean.get() * 7 + sample.get()) / 8).or(self.mean);
             }
         }
     }
@@ -70,17 +88,19 @@ impl Rtt {
     /// normally. `None` before the first measurement.
     #[must_use]
     pub fn late(&self, config: &RpcConfig) -> Option<Duration> {
-        let mean = self.mean?;
-        Some((mean + self.deviation * 2).clamp(config.timeout_floor / 2, config.timeout_cap))
+        let mean = self.mean()?;
+        Some((mean + self.deviation() * 2).clamp(config.timeout_floor / 2, config.timeout_cap))
     }
 
-    /// How long to wait for attempt number `attempt`, from 0: mean + 4 deviations, doubled with
-    /// every attempt, within the bounds.
+    /// How long to wait for attempt number `attempt`, from 0: mean + 4 deviations and at least a
+    /// quarter more than the mean, doubled with every attempt, within the bounds.
     #[must_use]
     pub fn timeout(&self, config: &RpcConfig, attempt: u8) -> Duration {
-        let base = self
-            .mean
-            .map_or(config.timeout_initial, |mean| mean + self.deviation * 4);
+        let base = self.mean().map_or(config.timeout_initial, |mean| {
+            // A path that was quiet for long has next to no deviation left, and one late
+            // answer would be asked for twice.
+            mean + self.deviation().max(mean / DEVIATION_LEAST) * 4
+        });
         let base = base.clamp(config.timeout_floor, config.timeout_cap);
         base.saturating_mul(1 << attempt.min(8))
             .min(config.timeout_cap)

@@ -364,7 +364,6 @@ impl Node {
         let table = self.table_at(level);
         let toward = table.into_iter().flat_map(|table| table.toward(key));
         let mut toward: Vec<_> = toward
-            .filter(|entry| self.is_usable(entry.id))
             .map(|entry| {
                 let rtt = self.peers.at(entry.id).and_then(|peer| peer.rtt.mean());
                 (rtt.unwrap_or(Duration::MAX), entry)
@@ -380,13 +379,9 @@ impl Node {
 
     fn pick_closest(&self, picked: &mut Picked, level: u8, target: &Key, count: usize) {
         if let Some(table) = self.table_at(level) {
-            let near = table.closest(target, count + 1, |id| self.is_usable(id));
+            let near = table.closest(target, count + 1);
             picked.add(near, count);
         }
-    }
-
-    pub(super) fn is_usable(&self, id: NodeId) -> bool {
-        self.peers.at(id).is_some_and(|peer| !peer.has_failed())
     }
 
     fn contacts_of(&self, now: Moment, picked: &Picked) -> Vec<Contact> {

@@ -95,6 +95,8 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Attempts beyond the first.
     pub retransmissions: u64,
+    /// Replies to attempts nobody waited for any more.
+    pub late_replies: u64,
     /// Requests that went unanswered for good.
     pub timeouts: u64,
     /// Requests given grace because this node was late itself.

@@ -40,7 +40,7 @@ impl Node {
         let found = match self.store.until(now, key, own) {
             None => Found::Missing,
             Some(_) => {
-                let near = self.table.closest(&key, 1, |id| self.is_usable(id));
+                let near = self.table.closest(&key, 1);
                 let closer = near
                     .first()
                     .filter(|entry| entry.id.distance(&key) < own.distance(&key));

@@ -10,12 +10,13 @@ use common::backoff::Backoff;
 use common::clock::Moment;
 use common::ids::{Key, NodeId};
 
+use super::config::LookupConfig;
 use super::health::Health;
-use super::lookup::{Goal, Span};
+use super::lookup::{Goal, Span, Task};
 use super::node::Node;
 use super::output::Event;
 use super::routing::Entry;
-use super::work::Owner;
+use super::work::{OWN_DEADLINE, Owner};
 
 /// First wait before seeds are tried again, and the longest.
 const JOIN_FLOOR: Duration = Duration::from_millis(250);
@@ -25,23 +26,41 @@ const JOIN_CAP: Duration = Duration::from_secs(10);
 /// brings the halves of a healed partition together.
 const REJOIN_EVERY: Duration = Duration::from_secs(60);
 
+/// So many contacts double that time, and so many are counted: seeds are everybody's.
+const REJOIN_CONTACTS: u32 = 16;
+const REJOIN_CONTACTS_MAX: u32 = 64;
+
 /// Remembered and failed nodes tried beside the seeds, per attempt to join.
 const OTHERS_TRIED: usize = 8;
 
-/// Longest time between two refreshing walks; they begin a second apart and slow down.
-const REFRESH_MAX: Duration = Duration::from_secs(60);
+/// A refreshing walk is due after so many pings, once the first ones, which begin a second apart,
+/// are over.
+const REFRESH_GAPS: u32 = 75;
 
-/// Contacts pinged at one moment; the next batch follows [`PING_GAP`] later.
-const PINGS_AT_ONCE: usize = 8;
-const PING_GAP: Duration = Duration::from_millis(250);
-
-/// Contacts that are pinged at the configured pace; with more, the pace slows in proportion.
+/// At the quickest a round over so many contacts takes the configured time.
 const PINGED_AT_PACE: u32 = 16;
 
-/// A failed node is tried again this often, for so long.
+/// While all contacts live, the gap between two pings grows with every so many of them, up to this
+/// many times the quickest one.
+const CALM_CONTACTS: u32 = 5;
+const CALM_MOST: u32 = 13;
+
+/// Every live contact lengthens the gap by this part of it: from the quickest to the slowest pace
+/// it takes 65 of them.
+const CALMER_BY: u32 = 25;
+
+/// Remembered nodes looked at for whose turn it is.
+const LOOKED_AT: usize = 8;
+
+/// A failed node is tried again no sooner than this, for so long.
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
-const RETRY_LOOK_EVERY: Duration = Duration::from_secs(2);
 const RETRY_FAILED_FOR: Duration = Duration::from_secs(600);
+
+/// The self-test's walks: so many nodes to start from and to have answered, and a digit that no
+/// contact corrects, so that every step goes to the closest node known.
+const TEST_START: usize = 3;
+const TEST_SETTLE: usize = 2;
+const TEST_DIGIT: u32 = 64;
 
 /// Least time between two announcements of changed services.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
@@ -59,9 +78,10 @@ pub(super) struct Schedule {
     pub(super) ping: Option<Moment>,
     pub(super) refresh: Option<Moment>,
     pub(super) announce: Option<Moment>,
-    /// Contacts of all levels when they were last counted.
-    contacts: u32,
-    retry: Moment,
+    /// Time between two pings, before it is held to its bounds.
+    gap: Duration,
+    /// The remembered node that was looked at last.
+    turn: NodeId,
     backoff: Backoff,
     refreshes: u32,
     announced: Option<Moment>,
@@ -75,8 +95,8 @@ impl Schedule {
             ping: None,
             refresh: None,
             announce: None,
-            contacts: 0,
-            retry: now,
+            gap: Duration::ZERO,
+            turn: NodeId::ZERO,
             backoff: Backoff::new(JOIN_FLOOR, JOIN_CAP),
             refreshes: 0,
             announced: None,
@@ -92,7 +112,7 @@ impl Node {
             self.join(now);
         }
         if due(self.schedule.ping) {
-            self.ping_silent(now);
+            self.ping_next(now);
         }
         if due(self.schedule.refresh) {
             self.refresh(now);
@@ -114,7 +134,10 @@ impl Node {
         let wait = if self.table.is_empty() {
             self.schedule.backoff.fail(&mut self.rng)
         } else {
-            REJOIN_EVERY + self.rng.jitter(REJOIN_EVERY / 4)
+            // The larger the network, the more others there are to meet the other side.
+            let contacts = self.contacts_count().min(REJOIN_CONTACTS_MAX);
+            let wait = REJOIN_EVERY * (REJOIN_CONTACTS + contacts) / REJOIN_CONTACTS;
+            wait + self.rng.jitter(wait / 4)
         };
         self.schedule.join = now + wait;
         let mut candidates = self.config.seeds.clone();
@@ -139,6 +162,7 @@ impl Node {
         self.schedule.join = now + REJOIN_EVERY;
         self.schedule.refreshes = 0;
         self.schedule.refresh = Some(now);
+        self.schedule.gap = Duration::ZERO;
         self.schedule.ping = Some(now + self.config.contacts.ping_idle);
         self.test.joined(now);
         self.look_at_levels(now);
@@ -155,72 +179,85 @@ impl Node {
         self.judge(now);
     }
 
-    /// Pings contacts not heard for a while, and now and then one that had failed.
-    fn ping_silent(&mut self, now: Moment) {
-        let idle = self.ping_idle();
-        let due_at = |node: &Self, entry: Entry| {
-            let peer = node.peers.at(entry.id);
-            let last = peer
-                .and_then(|peer| peer.heard.max(peer.asked))
-                .unwrap_or(Moment::ZERO);
-            // Up to a quarter earlier, by a bit of the id: contacts do not fall due together.
-            let [share, ..] = *entry.id.as_bytes();
-            last + idle - idle / 4 * u32::from(share) / 256
-        };
-        let mut due: Vec<_> = self
-            .contacts_of_all_levels()
-            .map(|entry| (due_at(self, entry), entry))
-            .collect();
-        self.schedule.contacts = u32::try_from(due.len()).unwrap_or(u32::MAX);
-        due.sort_unstable();
-        let silent = due.iter().take_while(|(at, _)| *at <= now).count();
-        for (_, entry) in due.iter().take(silent.min(PINGS_AT_ONCE)) {
-            self.probe(now, *entry);
-        }
-        let next = due.get(silent).map_or(now + idle, |(at, _)| *at);
-        let next = if silent > PINGS_AT_ONCE { now } else { next };
-        // Where there are many the pace is slower, and so is the look at whose turn it is.
-        let gap = PING_GAP * self.schedule.contacts.max(PINGED_AT_PACE) / PINGED_AT_PACE;
-        self.schedule.ping = Some(next.clamp(now + gap, now + idle.max(gap)));
-        if self.schedule.retry <= now {
-            self.schedule.retry = now + RETRY_LOOK_EVERY;
-            self.retry_failed(now);
+    /// Pings the contact whose turn it is, and now and then one that had failed.
+    ///
+    /// Contacts and failed nodes take turns in the order of ids. One that was heard or asked within
+    /// half a round is passed over: any datagram is as good as a pong. Only a few are looked at, so
+    /// that a turn costs the same however many are remembered.
+    fn ping_next(&mut self, now: Moment) {
+        let gap = self.ping_gap();
+        self.schedule.ping = Some(now + gap - gap / 8 + self.rng.jitter(gap / 4));
+        let half_round = self.ping_round() / 2;
+        for _ in 0..LOOKED_AT {
+            let Some((id, peer)) = self.peers.after(self.schedule.turn) else {
+                return;
+            };
+            let addr = peer.addr;
+            let within = |at: Option<Moment>, span| at.is_some_and(|at| now.since(at) < span);
+            let due = if peer.is_tabled() {
+                !within(peer.heard.max(peer.asked), half_round)
+            } else {
+                within(peer.failed_at(), RETRY_FAILED_FOR)
+                    && !within(peer.asked, RETRY_FAILED_EVERY)
+            };
+            self.schedule.turn = id;
+            if due {
+                self.probe(now, Entry { id, addr });
+                return;
+            }
         }
     }
 
-    /// Each contact once: those of the world, then those that only inner tables hold.
-    fn contacts_of_all_levels(&self) -> impl Iterator<Item = Entry> {
-        let held_outside = |id, level: u8| {
-            let tabled = self.peers.at(id).map_or(0, |peer| peer.tabled);
-            tabled & ((1 << level) - 1) != 0
-        };
-        (0..=self.innermost())
-            .filter_map(|level| Some((level, self.table_at(level)?)))
-            .flat_map(|(level, table)| table.iter().map(move |entry| (level, entry)))
-            .filter(move |(level, entry)| !held_outside(entry.id, *level))
-            .map(|(_, entry)| entry)
+    /// Contacts of the level that has most; most of the others are among them.
+    fn contacts_count(&self) -> u32 {
+        let inner = self.memberships.iter().map(|m| m.table.len());
+        let most = inner.max().unwrap_or(0).max(self.table.len());
+        u32::try_from(most).unwrap_or(u32::MAX)
     }
 
-    /// How long a contact may be silent: longer where there are many.
-    pub(super) fn ping_idle(&self) -> Duration {
-        let contacts = self.schedule.contacts.max(PINGED_AT_PACE);
-        self.config.contacts.ping_idle * contacts / PINGED_AT_PACE
+    /// Time between two pings: between the configured pace, as long as contacts are found dead,
+    /// and a thirteenth of it while all of them live.
+    fn ping_gap(&self) -> Duration {
+        let quick = self.config.contacts.ping_idle / PINGED_AT_PACE;
+        let calm = self.contacts_count() / CALM_CONTACTS;
+        let slow = quick * calm.clamp(1, CALM_MOST);
+        self.schedule.gap.clamp(quick, slow)
     }
 
-    fn retry_failed(&mut self, now: Moment) {
-        let retry = self.peers.iter().find(|(_, peer)| {
-            let recent = |at: Moment| now.since(at) < RETRY_FAILED_FOR;
-            let rested = peer
-                .asked
-                .is_none_or(|at| now.since(at) >= RETRY_FAILED_EVERY);
-            peer.failed_at().is_some_and(recent) && rested
-        });
-        if let Some(entry) = retry.map(|(id, peer)| Entry {
-            id,
-            addr: peer.addr,
-        }) {
-            self.probe(now, entry);
+    /// Time in which every contact has its turn.
+    pub(super) fn ping_round(&self) -> Duration {
+        let round = self.ping_gap().saturating_mul(self.contacts_count());
+        round.max(self.config.contacts.ping_idle)
+    }
+
+    /// A contact answered a ping: the next may come a little later.
+    pub(super) fn calmer(&mut self) {
+        let gap = self.ping_gap();
+        self.schedule.gap = gap + gap / CALMER_BY;
+    }
+
+    /// A contact was found dead: others may be, and are looked for at the quickest pace. Where
+    /// nodes come and go all the time the pace settles between the two ends.
+    fn alarmed(&mut self, now: Moment) {
+        self.schedule.gap = Duration::ZERO;
+        let ping = now + self.rng.jitter(self.ping_gap());
+        self.schedule.ping = self.schedule.ping.map(|at| at.min(ping));
+        let refresh = now + self.refresh_wait();
+        self.schedule.refresh = self.schedule.refresh.map(|at| at.min(refresh));
+    }
+
+    /// A node that was in the tables has failed.
+    pub(super) fn contact_lost(&mut self, now: Moment) {
+        if self.table.is_empty() {
+            self.left_alone(now);
+        } else {
+            self.alarmed(now);
         }
+    }
+
+    /// Longest time between two refreshing walks: seldom where nobody dies.
+    fn refresh_wait(&self) -> Duration {
+        self.ping_gap() * REFRESH_GAPS
     }
 
     /// A walk towards this node's own place, then towards anywhere, in turns.
@@ -229,7 +266,7 @@ impl Node {
         self.schedule.refreshes = n.saturating_add(1);
         let wait = Duration::from_secs(1)
             .saturating_mul(1 << n.min(8))
-            .min(REFRESH_MAX);
+            .min(self.refresh_wait());
         self.schedule.refresh = Some(now + wait + self.rng.jitter(wait / 4));
         let target = if n.is_multiple_of(2) {
             self.own.id.as_key()
@@ -287,8 +324,23 @@ impl Node {
                 value: probe.value,
                 ttl,
             };
-            self.begin_own(now, probe.key, goal, Owner::TestPut, true);
+            self.test_walk(now, probe.key, goal, Owner::TestPut);
         }
+    }
+
+    /// A walk of the self-test: through others, in the world, for one copy, one step at a time and
+    /// straight on. Nobody waits for it, so it may be slow; it runs for ever, so it must be cheap.
+    pub(super) fn test_walk(&mut self, now: Moment, key: Key, goal: Goal, owner: Owner) {
+        let config = LookupConfig {
+            bits_per_hop: TEST_DIGIT,
+            window: 1,
+            settle: TEST_SETTLE,
+            replicas: 1,
+            ..self.config.lookup
+        };
+        let start = self.start_of(&key, Span::WORLD, TEST_START);
+        let task = Task::new(&config, (key, Span::WORLD), self.own, false, goal, start);
+        self.start(now, task, (owner, now + OWN_DEADLINE));
     }
 
     /// Says so when the verdict on this node's own work changes.

@@ -1,4 +1,5 @@
-//! What the node shows of itself: live nodes, levels, numbers. Changes nothing.
+//! What the node shows of itself: live nodes, levels, numbers. Changes nothing; of the nodes it
+//! recommends it pings the silent ones.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use super::stats::Stats;
 
 /// Pings a live contact may have missed: two, and the third is under way.
 const LIVE_WITHIN_PINGS: u32 = 3;
+
+/// Nodes recommended to a client that are pinged at once.
+const VERIFIED_AT_ONCE: usize = 8;
 
 /// Sizes of the node's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -198,7 +202,7 @@ impl Node {
         let runs = |services: &[Service]| {
             service.is_none_or(|wanted| services.iter().any(|(name, _)| name == wanted))
         };
-        let within = self.ping_idle() * LIVE_WITHIN_PINGS;
+        let within = self.ping_round() * LIVE_WITHIN_PINGS;
         let contact = |entry: Entry| {
             let peer = self
                 .peers
@@ -234,6 +238,26 @@ impl Node {
         self.shuffle(&mut nodes);
         nodes.extend(outside);
         nodes.truncate(count);
+        self.verify(now, &nodes);
         nodes
+    }
+
+    /// Whoever is recommended is pinged unless it was heard lately: contacts that are asked for
+    /// are known better than those that are not.
+    fn verify(&mut self, now: Moment, nodes: &[NodeInfo]) {
+        let pace = self.config.contacts.ping_idle;
+        for NodeInfo { id, addr, .. } in nodes.iter().take(VERIFIED_AT_ONCE) {
+            let peer = self.peers.at(*id);
+            let lately = peer.and_then(|peer| peer.heard.max(peer.asked));
+            if lately.is_none_or(|at| now.since(at) > pace) {
+                self.probe(
+                    now,
+                    Entry {
+                        id: *id,
+                        addr: *addr,
+                    },
+                );
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::value::Value;
 pub(super) const START: usize = 8;
 
 /// Time a walk of this node's own has.
-const OWN_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const OWN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Which task.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,6 +59,11 @@ impl Running {
     /// Who named `id` to this task.
     pub(super) fn introducer(&self, id: NodeId) -> Option<NodeId> {
         self.task.introducer(id)
+    }
+
+    /// Whether it is a claim.
+    pub(super) const fn claims(&self) -> bool {
+        matches!(self.task.goal(), Goal::Claim { .. })
     }
 
     /// The cluster that the task measures, if it is for that.
@@ -312,7 +317,7 @@ impl Node {
                 match next {
                     Some(key) => {
                         let goal = Goal::Get { want: 1 };
-                        self.begin_own(now, key, goal, Owner::TestGet(Vec::new()), true);
+                        self.test_walk(now, key, goal, Owner::TestGet(Vec::new()));
                     }
                     None => self.stats.tests_failed += 1,
                 }

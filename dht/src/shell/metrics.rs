@@ -124,6 +124,11 @@ fn plain_counters(stats: &Stats, sizes: &Sizes) -> Vec<Metric> {
             stats.bytes_received,
         ),
         counter(
+            "atoll_dht_late_replies",
+            "Replies to attempts of requests that were over",
+            stats.late_replies,
+        ),
+        counter(
             "atoll_dht_retransmissions",
             "Attempts beyond the first of a request",
             stats.retransmissions,

@@ -222,8 +222,9 @@ pub static KEYS: &[KeySpec] = &[
         default: Some("5s"),
         example: "5s",
         what: "duration, 1s to 5m",
-        why: "A contact silent for so long is pinged. Shorter notices deaths sooner and costs \
-              about 400 bytes per contact each time.",
+        why: "A contact silent for so long is pinged; with over 16 contacts, and while all of \
+              them live, later. Shorter notices deaths sooner and costs up to 16 pings of 400 \
+              bytes in this time.",
     },
     KeySpec {
         path: "admin.listen",

@@ -54,13 +54,13 @@ impl Bounds {
             full,
             ..
         } = &self.config;
-        let known = match node.kind() {
-            IndexKind::Sloppy => contacts.bucket * BUCKETS,
-            IndexKind::Full => full.members,
+        let (known, peers) = match node.kind() {
+            IndexKind::Sloppy => (contacts.bucket * BUCKETS, contacts.peers),
+            IndexKind::Full => (full.members, full.peers),
         };
         let all = [
             (sizes.contacts, known, "contacts"),
-            (sizes.peers, contacts.peers, "peers"),
+            (sizes.peers, peers, "peers"),
             (sizes.keys, store.values, "keys"),
             (sizes.values, store.values, "values"),
             (sizes.value_bytes, store.bytes, "value_bytes"),

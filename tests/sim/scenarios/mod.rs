@@ -193,7 +193,7 @@ fn command(options: &Options, plan: &Plan) -> String {
         ("--rate", options.rate.map(|n| n as u64)),
         (
             "--self-test",
-            (options.self_test != 20).then_some(options.self_test),
+            (options.self_test != 40).then_some(options.self_test),
         ),
     ];
     for (flag, number) in numbers {

@@ -153,7 +153,7 @@ impl Member {
         header: &Header,
         reply: Reply,
     ) -> Result<(), DropReason> {
-        let answered = self.calls.answered(header.tx, from);
+        let answered = self.calls.answered(now, header.tx, from);
         let (call, sent) = answered.ok_or(DropReason::UnknownTransaction)?;
         let rtt = now.since(sent);
         self.stats.received.count(reply.say.kind());

@@ -118,7 +118,7 @@ impl Member {
             news: News::new(rng.u64()),
             syncing: None,
             synced: false,
-            peers: Peers::new(config.contacts.peers),
+            peers: Peers::new(config.full.peers),
             inquiries: BTreeMap::new(),
             relays: 0,
             store: Store::new(config.store),

@@ -220,7 +220,7 @@ impl Index for Member {
             .map(|(id, record)| (heard(id), record.addr))
             .collect();
         known.sort_unstable_by(|a, b| b.cmp(a));
-        known.truncate(self.config.contacts.peers);
+        known.truncate(self.config.full.peers);
         known.into_iter().map(|(_, addr)| addr).collect()
     }
 

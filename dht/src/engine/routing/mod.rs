@@ -29,7 +29,31 @@ pub struct Table {
     own: Key,
     own_id: NodeId,
     width: usize,
+    len: usize,
     buckets: BTreeMap<u32, Bucket>,
+}
+
+/// The closest nodes found so far.
+struct Closest<'a> {
+    target: &'a Key,
+    count: usize,
+    best: Vec<(Distance, Entry)>,
+}
+
+impl Closest<'_> {
+    /// Adds buckets whose nodes are all farther than those added before.
+    fn add<'a>(&mut self, buckets: impl Iterator<Item = &'a Bucket>) {
+        let nearer = self.best.len();
+        if nearer >= self.count {
+            return;
+        }
+        let entries = buckets.flat_map(Bucket::entries);
+        let target = self.target;
+        self.best
+            .extend(entries.map(|entry| (entry.id.distance(target), *entry)));
+        self.best[nearer..].sort_unstable_by_key(|(distance, _)| *distance);
+        self.best.truncate(self.count);
+    }
 }
 
 impl Table {
@@ -40,23 +64,21 @@ impl Table {
             own: own.as_key(),
             own_id: own,
             width,
+            len: 0,
             buckets: BTreeMap::new(),
         }
     }
 
     /// Nodes held.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.buckets
-            .values()
-            .map(|bucket| bucket.entries().len())
-            .sum()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether it is empty.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// All nodes, the farthest buckets first.
@@ -79,10 +101,10 @@ impl Table {
             return Offer::Full;
         }
         let index = self.index(entry.id);
-        self.buckets
-            .entry(index)
-            .or_default()
-            .offer(entry, self.width, standing)
+        let bucket = self.buckets.entry(index).or_default();
+        let offer = bucket.offer(entry, self.width, standing);
+        self.len += usize::from(offer == Offer::Added);
+        offer
     }
 
     /// Takes a node out. Says whether it was there.
@@ -92,6 +114,7 @@ impl Table {
             return false;
         };
         let removed = bucket.remove(id);
+        self.len -= usize::from(removed);
         if bucket.entries().is_empty() {
             self.buckets.remove(&index);
         }
@@ -108,24 +131,26 @@ impl Table {
             .flat_map(|bucket| bucket.entries().iter().copied())
     }
 
-    /// The `count` nodes closest to `target` for which `usable` holds, closest first.
-    pub fn closest(
-        &self,
-        target: &Key,
-        count: usize,
-        usable: impl Fn(NodeId) -> bool,
-    ) -> Vec<Entry> {
-        let mut best: Vec<(Distance, Entry)> = Vec::with_capacity(count + 1);
-        for entry in self.iter() {
-            let distance = entry.id.distance(target);
-            let enters = best.len() < count || best.last().is_some_and(|(d, _)| distance < *d);
-            if enters && usable(entry.id) {
-                let at = best.partition_point(|(d, _)| *d < distance);
-                best.insert(at, (distance, entry));
-                best.truncate(count);
-            }
+    /// The `count` nodes closest to `target`, closest first.
+    ///
+    /// Bucket by bucket: where `target` lies in our bucket `i`, the nodes of that bucket are closer
+    /// to it than all others, then come those that are nearer to us, all at one distance class,
+    /// then bucket `i - 1` and so on down.
+    pub fn closest(&self, target: &Key, count: usize) -> Vec<Entry> {
+        let index = self.own.distance(target).leading_zeros();
+        let mut best = Closest {
+            target,
+            count,
+            best: Vec::with_capacity(count),
+        };
+        let here = self.buckets.get(&index);
+        best.add(here.into_iter());
+        let nearer_to_us = self.buckets.range(index.saturating_add(1)..);
+        best.add(nearer_to_us.map(|(_, bucket)| bucket));
+        for (_, farther) in self.buckets.range(..index).rev() {
+            best.add(std::iter::once(farther));
         }
-        best.into_iter().map(|(_, entry)| entry).collect()
+        best.best.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Estimated nodes at this level, this one included: exact while the table has room for
@@ -172,13 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_closest_usable_nodes_in_order() {
+    fn gives_the_closest_nodes_in_order() {
         let table = full(200);
-        let target = Key::of(b"k");
-        let mut all: Vec<_> = table.iter().filter(|e| e.addr.port() % 2 == 0).collect();
-        all.sort_by_key(|e| e.id.distance(&target));
-        let even = |id| table.iter().any(|e| e.id == id && e.addr.port() % 2 == 0);
-        assert_eq!(table.closest(&target, 5, even), all[..5]);
+        let mut all: Vec<_> = table.iter().collect();
+        assert_eq!(all.len(), table.len());
+        let targets = (0..200).map(|n: u8| Key::of(&[n]));
+        for target in targets.chain(all.clone().iter().map(|e| e.id.as_key())) {
+            all.sort_by_key(|e| e.id.distance(&target));
+            for count in [1, 5, 20, 500] {
+                let closest = table.closest(&target, count);
+                assert_eq!(closest, all[..count.min(all.len())]);
+            }
+        }
+        assert_eq!(table.closest(&entry(0).id.as_key(), 3).len(), 3);
     }
 
     #[test]
