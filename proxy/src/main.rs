@@ -21,12 +21,19 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let loaded = cli::load(&args.daemon, KEYS, |settings| {
-        let (format, filter) = (settings.value("log.format"), settings.value("log.level"));
-        (format, filter, Config::build(settings))
-    });
-    cli::main("atoll-proxy", loaded, |(format, filter, config)| {
+    let load = move || {
+        cli::load(&args.daemon, KEYS, |settings| {
+            let (format, filter) = (settings.value("log.format"), settings.value("log.level"));
+            (format, filter, Config::build(settings))
+        })
+    };
+    cli::main("atoll-proxy", load(), |(format, filter, config)| {
         log::init(format, &filter);
-        proxy::shell::run::run(config)
+        let again = move || match load() {
+            Ok(cli::Asked::Run((_, _, config))) => Ok(config),
+            Ok(cli::Asked::Print(_)) => Err("it was only to be printed".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        proxy::shell::run::run(config, Box::new(again))
     })
 }

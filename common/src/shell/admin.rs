@@ -1,6 +1,6 @@
 //! The admin listener: `/metrics`, `/healthz`, `/readyz`, `/state` over HTTP/1.
 //!
-//! It shows and never changes anything, and is meant for loopback or a management network. Bounds:
+//! It shows, and changes nothing but whether the daemon drains (`/drain`); it is meant for loopback or a management network. Bounds:
 //! 32 connections, 10 s for a request, no request bodies.
 
 use std::convert::Infallible;
@@ -42,6 +42,11 @@ pub trait Inspect: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
     /// Everything worth seeing, as JSON.
     fn state(&self) -> serde_json::Value;
+    /// Asks that nobody be sent here any more, or takes it back. Whether the daemon can do that.
+    fn drain(&self, draining: bool) -> bool {
+        let _ = draining;
+        false
+    }
 }
 
 /// Serves the admin pages on `listener` until the process drains.
@@ -96,6 +101,9 @@ fn respond<B>(
     inspect: &dyn Inspect,
 ) -> Response<Full<Bytes>> {
     let method = request.method();
+    if request.uri().path() == "/drain" {
+        return drain(method, inspect);
+    }
     if method != Method::GET && method != Method::HEAD {
         return answer(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -121,6 +129,25 @@ fn respond<B>(
             let text = "pages here: /metrics /healthz /readyz /state\n";
             answer(StatusCode::NOT_FOUND, "text/plain", text.into())
         }
+    }
+}
+
+/// PUT drains, DELETE takes it back. Neither is a method that a web page can make a browser send
+/// here without asking first.
+fn drain(method: &Method, inspect: &dyn Inspect) -> Response<Full<Bytes>> {
+    let (draining, text) = match *method {
+        Method::PUT => (true, "draining\n"),
+        Method::DELETE => (false, "no longer draining\n"),
+        _ => {
+            let text = "PUT to drain, DELETE to take it back\n";
+            return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", text.into());
+        }
+    };
+    if inspect.drain(draining) {
+        answer(StatusCode::OK, "text/plain", text.into())
+    } else {
+        let text = "this daemon drains by signal only\n";
+        answer(StatusCode::NOT_FOUND, "text/plain", text.into())
     }
 }
 

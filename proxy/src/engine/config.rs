@@ -14,6 +14,8 @@ use super::http::fresh::FreshPolicy;
 use super::http::hop::Identity;
 use super::net::Net;
 use super::policy::Policy;
+use super::share::ShareConfig;
+use super::share::slots::SlotConfig;
 use super::store::Budget;
 
 /// What the proxy runs with.
@@ -35,6 +37,8 @@ pub struct Config {
     pub fresh: FreshPolicy,
     /// The store.
     pub store: StoreConfig,
+    /// Who gets how much.
+    pub share: ShareConfig,
 }
 
 /// Listeners and their bounds.
@@ -50,6 +54,10 @@ pub struct Listen {
     pub header_timeout: Duration,
     /// The window over which a client's reading is judged.
     pub send_timeout: Duration,
+    /// The block list.
+    pub block_file: Option<PathBuf>,
+    /// For others to learn that this node is about to stop.
+    pub drain_grace: Duration,
     /// For a request to begin.
     pub idle_timeout: Duration,
     /// Clients without bounds of their own.
@@ -120,10 +128,13 @@ impl Config {
             connections_per_client: settings.value("http.connections_per_client"),
             header_timeout: settings.value::<Span>("http.header_timeout").0,
             send_timeout: settings.value::<Span>("http.send_timeout").0,
+            block_file: settings.optional("block.file"),
+            drain_grace: settings.value::<Span>("drain.grace").0,
             idle_timeout: settings.value::<Span>("http.idle_timeout").0,
             exempt: settings.optional("client.exempt").unwrap_or_default(),
             admin: settings.optional("admin.listen"),
         };
+        let exempt = listen.exempt.clone();
         let index = index(settings, &listen);
         let mut own = vec![listen.http];
         own.extend(listen.admin);
@@ -147,7 +158,24 @@ impl Config {
                 ..FreshPolicy::default()
             },
             store: store(settings),
+            share: share(settings, exempt),
         }
+    }
+}
+
+fn share(settings: &mut Settings, exempt: Vec<Net>) -> ShareConfig {
+    let bound = |bytes: ByteSize| Some(bytes.0).filter(|bytes| *bytes > 0);
+    ShareConfig {
+        client_per_second: settings.value("client.requests_per_second"),
+        client_burst: settings.value("client.burst"),
+        exempt,
+        bytes_per_second: bound(settings.value("share.bytes_per_second")),
+        bytes_per_day: bound(settings.value("share.bytes_per_day")),
+        slots: SlotConfig {
+            slots: settings.value("origin.fetches_max"),
+            waiting: settings.value("origin.queue_max"),
+        },
+        slot_within: settings.value::<Span>("origin.queue_timeout").0,
     }
 }
 

@@ -7,6 +7,7 @@
 //! send.
 
 pub mod announce;
+pub mod block;
 pub mod config;
 pub mod drawing;
 pub mod flow;

@@ -48,6 +48,10 @@ pub enum RefuseReason {
     OnlyIfCached,
     /// As many requests are under way as this node carries.
     Busy,
+    /// The page, or its client, is on the block list.
+    Blocked,
+    /// The client asks too often.
+    ClientRate,
 }
 
 impl RefuseReason {
@@ -66,10 +70,11 @@ impl RefuseReason {
             Self::HashedName | Self::NoService => StatusCode::NOT_FOUND,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
             Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Port => StatusCode::FORBIDDEN,
+            Self::Port | Self::Blocked => StatusCode::FORBIDDEN,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientRate => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -95,6 +100,8 @@ impl RefuseReason {
             Self::Loop => "loop",
             Self::OnlyIfCached => "only_if_cached",
             Self::Busy => "busy",
+            Self::Blocked => "blocked",
+            Self::ClientRate => "client_rate",
         }
     }
 
@@ -118,6 +125,7 @@ impl RefuseReason {
             Self::Loop => ProxyError::ProxyLoopDetected,
             Self::OnlyIfCached => ProxyError::DestinationUnavailable,
             Self::Busy => ProxyError::ConnectionLimitReached,
+            Self::ClientRate | Self::Blocked => ProxyError::HttpRequestDenied,
         }
     }
 
@@ -159,6 +167,10 @@ impl RefuseReason {
                            visitors here and its own answers too."
                 .into(),
             Self::OnlyIfCached => "No stored copy, and the request forbids fetching one.".into(),
+            Self::Blocked => "This is not served here, by decision of this node's operator.".into(),
+            Self::ClientRate => {
+                "Too many requests from this client's network; a little later will do.".into()
+            }
             Self::Busy => "This proxy is busy; another one or a later try will do.".into(),
         }
     }
@@ -211,6 +223,12 @@ pub enum FailReason {
     Abandoned,
     /// There was no room to keep it for a reader that fell behind.
     ReaderTooSlow,
+    /// The address is on the block list.
+    Blocked,
+    /// As many fetches from this site are under way as it may have.
+    SiteBusy,
+    /// As many fetches are under way as this node carries.
+    NodeBusy,
 }
 
 impl FailReason {
@@ -218,11 +236,13 @@ impl FailReason {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Address(_) => StatusCode::FORBIDDEN,
+            Self::Address(_) | Self::Blocked => StatusCode::FORBIDDEN,
             Self::ConnectTimeout | Self::HeaderTimeout | Self::DnsTimeout | Self::BodyTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Self::NoSockets | Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSockets | Self::NoMemory | Self::SiteBusy | Self::NodeBusy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -253,6 +273,9 @@ impl FailReason {
             Self::PeerRefused => "peer_refused",
             Self::Abandoned => "abandoned",
             Self::ReaderTooSlow => "reader_too_slow",
+            Self::Blocked => "blocked",
+            Self::SiteBusy => "site_busy",
+            Self::NodeBusy => "node_busy",
         }
     }
 
@@ -262,7 +285,7 @@ impl FailReason {
         match self {
             Self::DnsTimeout => ProxyError::DnsTimeout,
             Self::DnsName | Self::DnsError => ProxyError::DnsError,
-            Self::Address(_) => ProxyError::DestinationIpProhibited,
+            Self::Address(_) | Self::Blocked => ProxyError::DestinationIpProhibited,
             Self::ConnectRefused => ProxyError::ConnectionRefused,
             Self::ConnectTimeout => ProxyError::ConnectionTimeout,
             Self::ConnectError => ProxyError::DestinationIpUnroutable,
@@ -271,7 +294,9 @@ impl FailReason {
             Self::HeaderTimeout | Self::BodyTimeout => ProxyError::HttpResponseTimeout,
             Self::Broken => ProxyError::ConnectionTerminated,
             Self::Malformed | Self::Unclear(_) => ProxyError::HttpProtocolError,
-            Self::NoSockets | Self::NoMemory => ProxyError::ConnectionLimitReached,
+            Self::NoSockets | Self::NoMemory | Self::SiteBusy | Self::NodeBusy => {
+                ProxyError::ConnectionLimitReached
+            }
             Self::Truncated => ProxyError::HttpResponseIncomplete,
             Self::ServerError(_) => ProxyError::DestinationUnavailable,
             Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
@@ -318,7 +343,9 @@ impl FailReason {
             Self::Broken => "broke the connection before it answered",
             Self::Malformed => "sent an answer that cannot be understood",
             Self::Unclear(why) => why.advice(),
-            Self::NoSockets | Self::NoMemory => {
+            Self::Blocked => "is not fetched from, by decision of this node's operator",
+            Self::SiteBusy => "is being fetched from as much as is borne",
+            Self::NoSockets | Self::NoMemory | Self::NodeBusy => {
                 return "This proxy is out of room at the moment; another one or a later try will \
                         do."
                 .to_owned();

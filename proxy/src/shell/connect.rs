@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::reload::Blocked;
 use super::resolve::Resolver;
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::engine::policy::Policy;
@@ -26,6 +27,7 @@ use crate::engine::reason::FailReason;
 pub(crate) struct Connector {
     resolver: Resolver,
     policy: Policy,
+    blocked: Blocked,
     tls: TlsConnector,
     connect_timeout: Duration,
 }
@@ -48,15 +50,16 @@ pub(crate) enum Stream {
 }
 
 impl Connector {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         resolver: Resolver,
-        policy: Policy,
+        (policy, blocked): (Policy, Blocked),
         tls: TlsConnector,
         connect_timeout: Duration,
     ) -> Self {
         Self {
             resolver,
             policy,
+            blocked,
             tls,
             connect_timeout,
         }
@@ -84,6 +87,10 @@ impl Connector {
             let addr = SocketAddr::new(*ip, port);
             if let Err(refusal) = self.policy.check(addr) {
                 failure = FailReason::Address(refusal);
+                continue;
+            }
+            if self.blocked.list().has_address(*ip) {
+                failure = FailReason::Blocked;
                 continue;
             }
             match tcp(addr, self.connect_timeout).await {

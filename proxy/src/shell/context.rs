@@ -1,5 +1,6 @@
 //! What all tasks of the process share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::clock::{Clock as _, Moment, SystemClock};
@@ -10,7 +11,9 @@ use super::body::{SharedBody, SpillRule};
 use super::fill::Fill;
 use super::index::IndexLink;
 use super::metrics::Metrics;
+use super::reload::Blocked;
 use super::room::Room;
+use super::share::Shares;
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
@@ -33,6 +36,9 @@ pub(crate) struct Context {
     /// Memory for bodies.
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) blocked: Blocked,
+    draining: AtomicBool,
     flow: Mutex<SharedFlow>,
     rng: Mutex<Generator>,
 }
@@ -57,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) spill: SpillRule,
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) blocked: Blocked,
     pub(crate) flow: SharedFlow,
     pub(crate) rng: Generator,
 }
@@ -73,6 +81,9 @@ impl Context {
             spill: parts.spill,
             room: parts.room,
             metrics: parts.metrics,
+            shares: parts.shares,
+            blocked: parts.blocked,
+            draining: AtomicBool::new(false),
             flow: Mutex::new(parts.flow),
             rng: Mutex::new(parts.rng),
         })
@@ -100,6 +111,16 @@ impl Context {
     /// The monotonic clock.
     pub(crate) fn now(&self) -> Moment {
         self.clock.moment()
+    }
+
+    /// Asks that nobody be sent here any more, or takes it back. Whoever comes is served all the same.
+    pub(crate) fn drain(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    /// Whether nobody should be sent here.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Sixteen random bytes.

@@ -24,6 +24,7 @@ use crate::engine::http::hop;
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::engine::http::verdict::RevalidateReason;
 use crate::engine::reason::{FailReason, RefuseReason};
+use crate::engine::share::Denied;
 use crate::engine::steps::deliver::{Content, Delivery};
 use crate::engine::steps::receive::{self, Asked};
 
@@ -79,6 +80,15 @@ pub(crate) async fn serve<B>(
         Err(RefuseReason::Method) => judge(&Method::GET).ok(),
         _ => None,
     };
+    let host = match &judged {
+        Ok(Asked::Page { key, .. }) => Some(key.host()),
+        _ => None,
+    };
+    let denied = ctx.shares.ask(began, visit.client, host).err();
+    let list = ctx.blocked.list();
+    let blocked = !list.is_empty()
+        && (list.has_client(visit.client)
+            || matches!(&judged, Ok(Asked::Page { key, .. }) if list.has_page(key)));
     let client = Client {
         ctx,
         method: head.method,
@@ -86,6 +96,13 @@ pub(crate) async fn serve<B>(
         version: head.version,
     };
     let mut response = match judged {
+        _ if matches!(denied, Some(Denied::Client(_))) => {
+            client.refuse(RefuseReason::ClientRate, None)
+        }
+        _ if blocked => client.refuse(RefuseReason::Blocked, None),
+        Ok(Asked::Page { key, .. }) if let Some(Denied::Bytes(over)) = denied => {
+            client.bounce(&key, over.as_str())
+        }
         Ok(Asked::Page { key, port }) => client.page(key, port).await,
         Ok(Asked::Service(name)) => client.service(&name, head.uri.path()),
         Ok(Asked::Home(key)) => client.home(&key),
@@ -341,6 +358,9 @@ impl Client {
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
+        if let Some(account) = ctx.shares.account(&object.key) {
+            response.extensions_mut().insert(account);
+        }
         response
     }
 }

@@ -7,6 +7,7 @@ use common::telemetry::{Kind, Metric};
 use serde_json::json;
 
 use super::context::Context;
+use crate::engine::share::Share;
 
 /// URLs and sites shown on the state page.
 const SHOWN: usize = 20;
@@ -18,7 +19,17 @@ pub(crate) struct Window(pub(crate) Arc<Context>);
 impl Inspect for Window {
     fn readiness(&self) -> Readiness {
         // A proxy whose index is away serves all the same: that is no reason to restart it.
-        Readiness::Ready
+        if self.0.is_draining() {
+            Readiness::NotReady("draining".to_owned())
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn drain(&self, draining: bool) -> bool {
+        tracing::info!(draining, "told by the admin listener");
+        self.0.drain(draining);
+        true
     }
 
     fn state(&self) -> serde_json::Value {
@@ -66,6 +77,8 @@ impl Inspect for Window {
                 "objects": objects, "memory_bytes": used.memory, "disk_bytes": used.disk,
                 "evictions": evictions, "recent": recent,
             },
+            "draining": ctx.is_draining(),
+            "share": ctx.shares.look(share_state),
             "spill_bytes": ctx.spill.space.used(),
             "body_memory_bytes": ctx.room.used(),
             "fills": filling,
@@ -77,8 +90,73 @@ impl Inspect for Window {
     }
 }
 
+/// Who has how much.
+fn share_state(share: &mut Share) -> serde_json::Value {
+    let clients = json!({
+        "known": share.clients().known(), "forgotten": share.clients().forgotten(),
+    });
+    let bytes = share.bytes();
+    let bytes = json!({
+        "last_24h": bytes.today(), "full": bytes.is_full(), "site_level": bytes.level(),
+    });
+    let slots = share.slots();
+    let busiest: Vec<_> = slots
+        .busiest(SHOWN)
+        .into_iter()
+        .map(|(site, running, waiting)| json!({ "site": site, "running": running, "waiting": waiting }))
+        .collect();
+    let (running, waiting) = (slots.running(), slots.waiting());
+    json!({
+        "clients": clients, "bytes": bytes,
+        "origin_fetches": { "running": running, "waiting": waiting, "busiest": busiest },
+    })
+}
+
 /// Gauges that the engine knows at the moment of a scrape.
 pub(crate) fn gauges(ctx: &Context) -> Vec<Metric> {
+    [share_gauges(ctx), flow_gauges(ctx)].concat()
+}
+
+fn share_gauges(ctx: &Context) -> Vec<Metric> {
+    let gauge = |name, help, value| Metric::plain(name, help, Kind::Gauge, value);
+    let (running, waiting, today) = ctx.shares.look(|share| {
+        let today = share.bytes().today();
+        (
+            share.slots().running() as u64,
+            share.slots().waiting() as u64,
+            today,
+        )
+    });
+    vec![
+        gauge(
+            "atoll_proxy_origin_fetches",
+            "Slots for fetches from origins in use",
+            running,
+        ),
+        gauge(
+            "atoll_proxy_origin_fetches_waiting",
+            "Fetches from origins waiting for a slot",
+            waiting,
+        ),
+        gauge(
+            "atoll_proxy_day_bytes",
+            "Bytes sent to clients in the last 24 hours, if they are bounded",
+            today,
+        ),
+        gauge(
+            "atoll_proxy_block_rules",
+            "Rules of the block list in force",
+            ctx.blocked.list().len() as u64,
+        ),
+        gauge(
+            "atoll_proxy_draining",
+            "Whether nobody should be sent here",
+            u64::from(ctx.is_draining()),
+        ),
+    ]
+}
+
+fn flow_gauges(ctx: &Context) -> Vec<Metric> {
     let mut flow = ctx.flow();
     let used = flow.store().used();
     let gauge = |name, help, value| Metric::plain(name, help, Kind::Gauge, value);

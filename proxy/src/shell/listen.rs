@@ -186,6 +186,7 @@ async fn connection(
     };
     let link = Arc::new(Link::default());
     let guarded = Guard::new(line, Arc::clone(&link), ctx.clock, deadlines);
+    let clock = ctx.clock;
     let (open_ended, metrics) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
     let service = service_fn(move |request: Request<Incoming>| {
         let (word, link) = (link.next(), Arc::clone(&link));
@@ -201,7 +202,7 @@ async fn connection(
             let response = answer(ctx, door, visit, request).await;
             let no_length = response.body().size_hint().exact().is_none();
             open_ended.store(old && no_length, Ordering::Relaxed);
-            Ok::<_, Infallible>(response.map(|body| Metered::new(body, link)))
+            Ok::<_, Infallible>(Metered::wrap(response, link, clock))
         }
     });
     let server = http1::Builder::new()

@@ -5,21 +5,54 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use common::clock::{Clock as _, SystemClock};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::Cut;
 use super::downstream::Outgoing;
 use super::guard::Link;
+use super::share::Account;
+
+/// Bytes after which the account of a long answer is told.
+const TELL_EVERY: u64 = 256 << 10;
 
 /// See the module.
 pub(crate) struct Metered {
     inner: Outgoing,
     link: Arc<Link>,
+    clock: SystemClock,
+    account: Option<Account>,
+    /// Bytes given on.
+    sent: u64,
+    /// Of these, as many as the account knows of.
+    told: u64,
 }
 
 impl Metered {
-    pub(crate) const fn new(inner: Outgoing, link: Arc<Link>) -> Self {
-        Self { inner, link }
+    /// The body of `response`, whose account is among its extensions if it has one.
+    pub(crate) fn wrap(
+        mut response: Response<Outgoing>,
+        link: Arc<Link>,
+        clock: SystemClock,
+    ) -> Response<Self> {
+        let account = response.extensions_mut().remove();
+        response.map(|inner| Self {
+            inner,
+            link,
+            clock,
+            account,
+            sent: 0,
+            told: 0,
+        })
+    }
+
+    fn tell(&mut self, over: bool) {
+        if let Some(account) = &self.account {
+            let whole = over.then_some(self.sent);
+            account.sent(self.clock.moment(), self.sent - self.told, whole);
+            self.told = self.sent;
+        }
     }
 }
 
@@ -32,6 +65,15 @@ impl Body for Metered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(data) = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref())
+        {
+            self.sent += data.len() as u64;
+            if self.sent - self.told >= TELL_EVERY {
+                self.tell(false);
+            }
+        }
         Poll::Ready(frame)
     }
 
@@ -47,5 +89,6 @@ impl Body for Metered {
 impl Drop for Metered {
     fn drop(&mut self) {
         self.link.served();
+        self.tell(true);
     }
 }

@@ -118,6 +118,8 @@ pub(crate) struct Metrics {
     requests: Family<Label, Counter>,
     refusals: Family<Label, Counter>,
     failures: Family<Label, Counter>,
+    bounced: Family<Label, Counter>,
+    reload_failures: Family<Label, Counter>,
     fetches: Family<Label, Counter>,
     fetch_failures: Family<Label, Counter>,
     fetched_bytes: Family<Label, Counter>,
@@ -150,6 +152,16 @@ impl Metrics {
             m.refusals.clone(),
         );
         registry.register(
+            "atoll_proxy_bounced",
+            "Requests sent to the site itself because it, or this node, had its share",
+            m.bounced.clone(),
+        );
+        registry.register(
+            "atoll_proxy_reload_failures",
+            "Times a changed block list or configuration was bad and not taken over",
+            m.reload_failures.clone(),
+        );
+        registry.register(
             "atoll_proxy_failures",
             "Requests that failed",
             m.failures.clone(),
@@ -175,6 +187,19 @@ impl Metrics {
             "Requests of other proxies",
             m.peer_requests.clone(),
         );
+        m.register_connections(registry);
+        if let Some(histogram) = &m.first_byte {
+            registry.register(
+                "atoll_proxy_first_byte_seconds",
+                "Time from a request's head to its answer's head",
+                histogram.clone(),
+            );
+        }
+        metrics
+    }
+
+    fn register_connections(&self, registry: &mut Registry) {
+        let m = self;
         registry.register(
             "atoll_proxy_connections",
             "Client connections",
@@ -190,14 +215,6 @@ impl Metrics {
             "Connections cut because the client took its answer too slowly",
             m.connections_cut.clone(),
         );
-        if let Some(histogram) = &m.first_byte {
-            registry.register(
-                "atoll_proxy_first_byte_seconds",
-                "Time from a request's head to its answer's head",
-                histogram.clone(),
-            );
-        }
-        metrics
     }
 
     pub(crate) fn request(&self, outcome: Outcome) {
@@ -211,6 +228,14 @@ impl Metrics {
         self.refusals
             .get_or_create(&[("reason", reason.as_str())])
             .inc();
+    }
+
+    pub(crate) fn bounced(&self, reason: &'static str) {
+        self.bounced.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn reload_failed(&self, what: &'static str) {
+        self.reload_failures.get_or_create(&[("what", what)]).inc();
     }
 
     pub(crate) fn failed(&self, reason: FailReason) {

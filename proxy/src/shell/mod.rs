@@ -13,8 +13,10 @@
 //! | `body`, `room`, `spill` | a body while it grows: memory, disk, readers |
 //! | `multipart` | several parts of a body in one answer |
 //! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
+//! | `share` | fair shares, and who waits for a turn |
 //! | `peer` | requests of other proxies |
 //! | `index` | the index daemon: claims, pointers, registration |
+//! | [`reload`] | what changes while the proxy runs |
 //! | `metrics`, `inspect` | what operators see |
 
 mod body;
@@ -31,9 +33,11 @@ mod metered;
 mod metrics;
 mod multipart;
 mod peer;
+pub mod reload;
 mod resolve;
 mod room;
 pub mod run;
+mod share;
 mod spill;
 mod task;
 mod transfer;

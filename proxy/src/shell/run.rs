@@ -13,7 +13,7 @@ use common::rng::Generator;
 use common::shell::admin;
 use common::shell::cli::{StartError, bind_error};
 use common::shell::secret;
-use common::shell::signals::Shutdown;
+use common::shell::signals::{Phase, Shutdown};
 use common::telemetry::MetricTable;
 use common::wire::GENERATION;
 use prometheus_client::registry::Registry;
@@ -26,8 +26,10 @@ use super::index::{self, IndexLink};
 use super::inspect::{Window, gauges};
 use super::listen::{self, Bounds, Door};
 use super::metrics::Metrics;
+use super::reload::{self, Again, Blocked};
 use super::resolve::Resolver;
 use super::room::Room;
+use super::share::Shares;
 use super::spill::SpillSpace;
 use super::upstream::{Client, Patience};
 use crate::engine::config::{Config, Index};
@@ -42,16 +44,16 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// What the spill room exceeds the disk budget by: bodies under way beside those kept, in percent.
 const UNDER_WAY_PERCENT: u64 = 25;
 
-/// Runs the proxy until it is told to stop.
+/// Runs the proxy until it is told to stop. On SIGHUP it takes over what it can of `again`.
 ///
 /// # Errors
 /// It could not start; the text says what to do.
-pub fn run(config: Config) -> Result<(), StartError> {
+pub fn run(config: Config, again: Again) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::Runtime(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, again))
 }
 
 /// Takes as many descriptors as the system allows: usual limits are below what the bounds on
@@ -68,13 +70,31 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// A shutdown that drains `grace` later than `first` does. Meanwhile the node is not ready.
+fn after_grace(mut first: Shutdown, ctx: Arc<Context>, grace: Duration) -> Shutdown {
+    let (handle, later) = Shutdown::manual();
+    tokio::spawn(async move {
+        first.draining().await;
+        ctx.drain(true);
+        let mut again = first.clone();
+        tokio::select! {
+            () = tokio::time::sleep(grace) => {}
+            () = again.abandoned() => {}
+        }
+        handle.advance(Phase::Draining);
+        first.abandoned().await;
+        handle.advance(Phase::Abandoned);
+    });
+    later
+}
+
 struct Listeners {
     http: TcpListener,
     peer: Option<TcpListener>,
     admin: Option<TcpListener>,
 }
 
-async fn serve(config: Config) -> Result<(), StartError> {
+async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     let (_handle, shutdown) = Shutdown::on_signals()
         .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
     raise_descriptor_limit();
@@ -88,12 +108,22 @@ async fn serve(config: Config) -> Result<(), StartError> {
         idle: config.listen.idle_timeout,
         drain: DRAIN,
     };
+    let block_file = config.listen.block_file.clone();
+    let grace = config.listen.drain_grace;
     let (ctx, registry, rng) = context(config)?;
+    // Serving goes on for a while after the first signal, so that others learn of it.
+    let shutdown = after_grace(shutdown, Arc::clone(&ctx), grace);
     if let Some(listener) = listeners.admin {
         let window = Arc::new(Window(Arc::clone(&ctx)));
         tokio::spawn(admin::serve(listener, registry, window, shutdown.clone()));
     }
     tokio::spawn(Arc::clone(&ctx.client).prune());
+    if let Some(file) = &block_file {
+        let rules = ctx.blocked.load(file);
+        let rules = rules.map_err(|error| StartError::Runtime(format!("block.file {error}")))?;
+        tracing::info!(rules, "the block list was read");
+    }
+    tokio::spawn(reload::watch(Arc::clone(&ctx), block_file, again));
     if ctx.index.is_some() {
         tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
         tokio::spawn(index::keep_registered(
@@ -168,7 +198,9 @@ pub(super) fn context(
         .map_err(|error| StartError::Runtime(format!("origin.ca_file: {error}")))?;
     let resolver = Resolver::new(&config.origin.resolvers);
     let timeout = config.origin.connect_timeout;
-    let connector = Connector::new(resolver, config.policy.clone(), tls, timeout);
+    let blocked = Blocked::default();
+    let rules = (config.policy.clone(), blocked.clone());
+    let connector = Connector::new(resolver, rules, tls, timeout);
     let patience = Patience {
         header: config.origin.header_timeout,
         body: config.origin.body_timeout,
@@ -184,6 +216,8 @@ pub(super) fn context(
         )),
         index: config.index.as_ref().map(link).transpose()?,
         client: Client::new(connector, clock, patience),
+        blocked,
+        shares: Shares::new(config.share.clone()),
         flow: Flow::new(config.store.budget, config.fresh),
         zone: config.zone,
         identity: config.identity,

@@ -171,6 +171,14 @@ impl Task {
 
     async fn ask_origin(&mut self) -> Step {
         let key = self.asker.key.clone();
+        // Held until the body is here, or the attempt over.
+        let _slot = match self.ctx.shares.slot(&key).await {
+            Ok(slot) => slot,
+            Err(reason) => {
+                self.ctx.metrics.fetch_failed(reason);
+                return Step::News(self.failure(reason));
+            }
+        };
         if let Err((_, reason)) = self.ctx.flow().pass_gate(self.ctx.now(), &key) {
             return Step::News(self.failure(reason));
         }

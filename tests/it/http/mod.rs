@@ -3,12 +3,14 @@
 mod broken;
 mod crowds;
 mod endings;
+mod fair;
 mod forgiving;
 mod freshness;
 mod hostile;
 mod hostile_keys;
 mod hostile_limits;
 mod https;
+mod operating;
 mod passing;
 mod private;
 mod refusals;

@@ -74,6 +74,43 @@ pub static KEYS: &[KeySpec] = &[
         "list of networks",
         "Clients to whom the bounds per client do not apply: this machine, a load balancer, a monitor.",
     ),
+    key(
+        "client.requests_per_second",
+        "500",
+        "number",
+        "Requests of one client neighbourhood (IPv4 /24, IPv6 /56), sustained; 0 for no bound. More are answered 429.",
+    ),
+    key(
+        "client.burst",
+        "2000",
+        "number",
+        "Requests that one client neighbourhood may make at once.",
+    ),
+    KeySpec {
+        path: "block.file",
+        default: Some(""),
+        example: "/etc/atoll/block",
+        what: "path",
+        why: "List of hosts, domains, urls, addresses and clients that are not served, one rule a line; read anew when it changes. A bad one keeps the last good one in force.",
+    },
+    key(
+        "share.bytes_per_second",
+        "0",
+        "bytes",
+        "What this node can send in a second, divided fairly among sites when they want more; 0 for no bound. Who wants more than the site's share is sent to the site itself.",
+    ),
+    key(
+        "share.bytes_per_day",
+        "0",
+        "bytes",
+        "What this node may send in 24 hours; 0 for no bound. Beyond it everybody is sent to the sites themselves. A restart forgets what was sent.",
+    ),
+    key(
+        "drain.grace",
+        "0s",
+        "duration",
+        "How long serving goes on after the first signal to stop, while readiness says no. Behind name servers of the network 10s, so that nobody is sent to a closed door.",
+    ),
     KeySpec {
         path: "peer.listen",
         default: Some(""),
@@ -147,6 +184,24 @@ pub static KEYS: &[KeySpec] = &[
         "15s",
         "duration",
         "From the request to the origin's response header.",
+    ),
+    key(
+        "origin.fetches_max",
+        "512",
+        "number",
+        "Fetches from origins at once. A site may have as many as are still free.",
+    ),
+    key(
+        "origin.queue_max",
+        "1024",
+        "number",
+        "Fetches that wait for a turn at once; more are refused.",
+    ),
+    key(
+        "origin.queue_timeout",
+        "1s",
+        "duration",
+        "How long a fetch waits for its turn; then a stale copy will do, or the site itself, or 503.",
     ),
     key(
         "origin.body_timeout",

@@ -163,13 +163,19 @@ impl PrimaryKey {
         is_no_serve(self.text.as_bytes())
     }
 
+    /// Whether the mark stands there twice: the visitor was sent home, and back again, and home, and
+    /// back once more. A third time would not help.
+    #[must_use]
+    pub fn came_back(&self) -> bool {
+        let once = self.text.as_bytes().strip_suffix(NO_SERVE.as_bytes());
+        let once = once.and_then(|before| before.strip_suffix(b"&"));
+        once.is_some_and(is_no_serve)
+    }
+
     /// The origin's own URL of the resource, marked so that the origin does not send the visitor
     /// back here.
     #[must_use]
     pub fn home(&self) -> String {
-        if self.is_no_serve() {
-            return self.text.to_string();
-        }
         let joint = if self.text.contains('?') { '&' } else { '?' };
         format!("{}{joint}{NO_SERVE}", self.text)
     }
@@ -276,7 +282,7 @@ mod tests {
         assert_eq!(home("/p?q"), "http://a.example/p?q&coral-no-serve");
         assert_eq!(
             home("/p?coral-no-serve"),
-            "http://a.example/p?coral-no-serve"
+            "http://a.example/p?coral-no-serve&coral-no-serve"
         );
     }
 

@@ -79,6 +79,9 @@ pub fn judge(
                 Host::Ipv4(ip) => ip.to_string(),
             };
             let key = PrimaryKey::new(scheme, &host, site_port, target);
+            if key.came_back() {
+                return Err(RefuseReason::Loop);
+            }
             Ok(if key.is_no_serve() {
                 Asked::Home(key)
             } else {

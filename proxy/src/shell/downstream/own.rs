@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
 use super::{Client, Outgoing};
+use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::{self, ProxyStatus};
 use crate::engine::page::{self, Page};
@@ -17,6 +18,11 @@ impl Client {
     pub(super) fn service(&self, name: &str, path: &str) -> Response<Outgoing> {
         let node = self.ctx.identity.name();
         let text = match (name, path) {
+            ("check", "/atoll/check") if self.ctx.is_draining() => {
+                let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+                let text = format!("draining {node}\n");
+                return own(StatusCode::SERVICE_UNAVAILABLE, kind, text);
+            }
             ("check", "/atoll/check") => format!("ok {node}\n"),
             ("" | "www", "/") => format!(
                 "This is {node}, a proxy of the cooperative CDN under {zone}.\n\
@@ -40,6 +46,25 @@ impl Client {
         if let Ok(location) = HeaderValue::try_from(home) {
             response.headers_mut().insert(LOCATION, location);
         }
+        response
+    }
+
+    /// Sends the client home because its site, or this node, has had its share.
+    pub(super) fn bounce(&self, key: &PrimaryKey, reason: &'static str) -> Response<Outgoing> {
+        self.ctx.metrics.bounced(reason);
+        let mut response = self.home(key);
+        let own = CacheStatus {
+            cache: self.ctx.identity.name(),
+            handling: Handling::Forwarded {
+                why: ForwardReason::Bypass,
+                status: None,
+                stored: false,
+                collapsed: false,
+            },
+            ttl: None,
+            detail: Some(reason),
+        };
+        cache_status::append(response.headers_mut(), &own);
         response
     }
 
@@ -69,7 +94,7 @@ impl Client {
             RefuseReason::Method | RefuseReason::Tunnel => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
             }
-            RefuseReason::Busy => {
+            RefuseReason::Busy | RefuseReason::ClientRate => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -80,6 +105,9 @@ impl Client {
     }
 
     pub(super) fn fail(&self, reason: FailReason, key: &PrimaryKey) -> Response<Outgoing> {
+        if reason == FailReason::SiteBusy {
+            return self.bounce(key, reason.as_str());
+        }
         self.ctx.metrics.failed(reason);
         tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
         let advice = reason.advice(key.authority());

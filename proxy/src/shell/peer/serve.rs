@@ -31,6 +31,10 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
         ctx.metrics.peer_request(Served::Forbidden);
         return refused(StatusCode::FORBIDDEN, None);
     };
+    if ctx.blocked.list().has_page(&key) {
+        ctx.metrics.peer_request(Served::Nothing);
+        return nothing(&ctx);
+    }
     let path = path(&head.headers);
     let own = ctx.index.as_ref().map(|link| link.peer);
     if path.iter().any(|addr| own == Some(*addr)) {
