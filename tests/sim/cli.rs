@@ -1,5 +1,6 @@
 //! The command line, and what a run does with it.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::net::{Ppm, Sins, WHOLE};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "sim", version)]
 pub(crate) struct Options {
-    /// What happens; `--list` shows the choices.
+    /// What happens; `--list` shows the choices. `report` measures every figure there is a target for.
     #[arg(required_unless_present = "list")]
     pub(crate) scenario: Option<String>,
     /// List the scenarios and matrices.
@@ -29,6 +30,12 @@ pub(crate) struct Options {
     /// Decides everything that is random.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Runs so many seeds from --seed on, and says the worst and the mean of each figure.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seeds: u64,
+    /// Independent runs at once. No run gives another figure for it.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) threads: usize,
     /// Round-trip times: a name from `--list`, or a file.
     #[arg(long, default_value = "planetlab")]
     pub(crate) matrix: String,
@@ -53,6 +60,12 @@ pub(crate) struct Options {
     /// The index's own test of its work, every so many seconds; 0 for never again after the first.
     #[arg(long, default_value_t = 40)]
     pub(crate) self_test: u64,
+    /// Levels of clusters, the world included: 1 is the world alone.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub(crate) levels: u8,
+    /// Microseconds a node works on a datagram; 0 is no time at all.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) service_time: u64,
     /// Faults of the network and of the machines.
     #[command(flatten)]
     pub(crate) faults: Faults,
@@ -62,6 +75,18 @@ pub(crate) struct Options {
     /// Fail when a target is not met, too.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write the results and pictures of them into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Of `report` only: small networks and short runs.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Of `report` only: only runs with this in their name.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// Of `report` only: write it to `docs/INDEX-FIGURES.md`.
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// Shares in percent.
@@ -115,8 +140,8 @@ fn ppm(percent: f64) -> Ppm {
 }
 
 impl Faults {
-    /// The faults as the network takes them.
-    pub(crate) fn sins(&self) -> Sins {
+    /// Those of the network and of clocks.
+    fn sins(&self) -> Sins {
         Sins {
             jitter: ppm(self.jitter),
             loss: ppm(self.loss),
@@ -134,6 +159,15 @@ impl Faults {
 }
 
 impl Options {
+    /// The faults as the network takes them.
+    pub(crate) fn sins(&self) -> Sins {
+        let service = Duration::from_micros(self.service_time);
+        Sins {
+            service,
+            ..self.faults.sins()
+        }
+    }
+
     /// How often the index tests its own work.
     pub(crate) const fn self_test_every(&self) -> Duration {
         match self.self_test {

@@ -58,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) starved_until: Moment,
     /// Datagrams that wait for that.
     pub(crate) waiting: usize,
+    /// It has work in its buffer until then.
+    pub(crate) busy_until: Moment,
 }
 
 impl Host {
@@ -79,6 +81,7 @@ impl Host {
             queued: Moment::NEVER,
             starved_until: Moment::ZERO,
             waiting: 0,
+            busy_until: Moment::ZERO,
         }
     }
 }

@@ -3,14 +3,19 @@
 //! Exit codes: 0 all properties held; 1 one did not, or with `--strict` a target was missed;
 //! 2 usage. The report goes to standard output, progress to standard error.
 
+mod allocated;
 mod checkers;
 mod cli;
 mod clock;
+mod commands;
+mod figures;
 mod fingerprint;
 mod host;
+mod many;
 mod matrix;
 mod model;
 mod net;
+mod pictures;
 mod progress;
 mod queue;
 mod report;
@@ -24,37 +29,14 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let options = cli::Options::parse();
-    if options.list {
-        return say(&scenarios::list(), ExitCode::SUCCESS);
-    }
-    let report = match scenarios::run(&options, progress::on_stderr()) {
-        Ok(report) => report,
+    let (text, code) = match commands::run(&options) {
+        Ok(outcome) if outcome.well => (outcome.text, ExitCode::SUCCESS),
+        Ok(outcome) => (outcome.text, ExitCode::FAILURE),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "sim: {error}");
             return ExitCode::from(2);
         }
     };
-    let text = if options.json {
-        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
-    } else {
-        report.table()
-    };
-    let missed = report
-        .figures
-        .iter()
-        .any(|figure| figure.met == Some(false));
-    let failed = report.violated > 0 || (options.strict && missed);
-    say(
-        &text,
-        if failed {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        },
-    )
-}
-
-fn say(text: &str, code: ExitCode) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => code,
         Err(_) => ExitCode::FAILURE,

@@ -96,7 +96,6 @@ pub(crate) struct Op {
 #[derive(Clone, Debug)]
 struct Held {
     publisher: usize,
-    value: Vec<u8>,
     ttl: Duration,
     until: Moment,
     acknowledged: bool,
@@ -110,7 +109,7 @@ pub(crate) struct Model {
     pub(crate) ops: Vec<Op>,
     /// Names of the phases so far.
     pub(crate) phases: Vec<&'static str>,
-    held: BTreeMap<Key, Vec<Held>>,
+    held: BTreeMap<Key, BTreeMap<Vec<u8>, Vec<Held>>>,
     alive: BTreeMap<NodeId, usize>,
     up: Vec<bool>,
 }
@@ -240,27 +239,28 @@ impl Model {
             matches!(op.end, Some(End::Stored(_) | End::Granted)),
         );
         let (withdraws, value) = (op.what == What::Withdraw, op.value.clone());
-        for held in self.held.get_mut(&key).into_iter().flatten() {
-            if held.publisher == host {
-                held.acknowledged |= holds && held.value == value;
-                if withdraws {
-                    held.withdrawn.get_or_insert(now);
-                }
+        let Some(all) = self.held.get_mut(&key) else {
+            return;
+        };
+        let own = |held: &&mut Held| held.publisher == host;
+        if holds {
+            let same = all.get_mut(&value).into_iter().flatten();
+            same.filter(own).for_each(|held| held.acknowledged = true);
+        }
+        if withdraws {
+            for held in all.values_mut().flatten().filter(own) {
+                held.withdrawn.get_or_insert(now);
             }
         }
     }
 
     fn try_hold(&mut self, now: Moment, host: usize, key: Key, value: Vec<u8>, ttl: Duration) {
         let until = now + ttl;
-        let all = self.held.entry(key).or_default();
-        match all
-            .iter_mut()
-            .find(|held| held.publisher == host && held.value == value)
-        {
+        let all = self.held.entry(key).or_default().entry(value).or_default();
+        match all.iter_mut().find(|held| held.publisher == host) {
             Some(held) => (held.until, held.withdrawn) = (held.until.max(until), None),
             None => all.push(Held {
                 publisher: host,
-                value,
                 ttl,
                 until,
                 acknowledged: false,
@@ -271,7 +271,8 @@ impl Model {
 
     /// Whether a get must find something, and whether somebody is there to look after it.
     fn expects(&self, now: Moment, key: Key) -> (bool, bool) {
-        let held = self.held.get(&key).into_iter().flatten();
+        let held = self.held.get(&key).into_iter().flat_map(BTreeMap::values);
+        let held = held.flatten();
         let mut due = held.filter(|held| {
             held.acknowledged && held.withdrawn.is_none() && held.until > now + TWILIGHT
         });
@@ -283,10 +284,10 @@ impl Model {
 
     /// Whether a get may find this.
     fn allows(&self, now: Moment, key: &Key, value: &[u8]) -> bool {
-        let mut held = self.held.get(key).into_iter().flatten();
-        held.any(|held| {
+        let same = self.held.get(key).and_then(|all| all.get(value));
+        same.into_iter().flatten().any(|held| {
             let until = held.until + AFTERGLOW;
-            held.value == value && now <= until + held.ttl / DRIFT_SHARE
+            now <= until + held.ttl / DRIFT_SHARE
         })
     }
 }

@@ -69,7 +69,9 @@ pub(crate) struct Sins {
     pub(crate) starved_every: Duration,
     /// For how long each time.
     pub(crate) starved_for: Duration,
-    /// Datagrams that wait for a starved node; more are lost, as in a socket's buffer.
+    /// Time a node works on a datagram before it answers; zero is no time at all.
+    pub(crate) service: Duration,
+    /// Datagrams that wait for a starved or busy node; more are lost, as in a socket's buffer.
     pub(crate) inbox: usize,
 }
 
@@ -90,6 +92,7 @@ impl Default for Sins {
             starved: 0,
             starved_every: Duration::from_secs(60),
             starved_for: Duration::from_secs(2),
+            service: Duration::ZERO,
             // 212,992 bytes of receive buffer, the usual default, at about 830 bytes of kernel
             // memory for a datagram of ours.
             inbox: 256,
@@ -121,7 +124,7 @@ pub(crate) enum Loss {
     Nowhere,
     /// Nobody is up at that address.
     Dead,
-    /// The receiver is starved and its buffer is full.
+    /// The receiver is starved or busy and its buffer is full.
     Inbox,
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::pictures::Picture;
+
 /// Violations told in full; the rest are counted.
 const VIOLATIONS_TOLD: usize = 20;
 
@@ -17,6 +19,8 @@ const VIOLATIONS_TOLD: usize = 20;
 pub(crate) struct Report {
     /// Which scenario.
     pub(crate) scenario: String,
+    /// Nodes in it.
+    pub(crate) nodes: usize,
     /// The command that does it again.
     pub(crate) command: String,
     /// Measured figures in the order they were found.
@@ -31,6 +35,9 @@ pub(crate) struct Report {
     pub(crate) fingerprint: String,
     /// What the run cost; differs from machine to machine.
     pub(crate) cost: Cost,
+    /// Pictures of it, for those who want to see them.
+    #[serde(skip)]
+    pub(crate) pictures: Vec<Picture>,
 }
 
 /// One figure.
@@ -46,8 +53,30 @@ pub(crate) struct Figure {
     pub(crate) target: Option<String>,
     /// Whether it was met.
     pub(crate) met: Option<bool>,
+    /// The target itself.
+    #[serde(skip)]
+    pub(crate) bound: Option<Bound>,
     /// What the original reported, or another known system.
     pub(crate) elsewhere: Option<&'static str>,
+}
+
+/// What a figure is to keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bound {
+    /// No less.
+    Least(f64),
+    /// No more.
+    Most(f64),
+}
+
+impl Bound {
+    /// Whether `value` keeps to it.
+    pub(crate) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::Least(least) => value >= least,
+            Self::Most(most) => value <= most,
+        }
+    }
 }
 
 /// What a run cost.
@@ -61,6 +90,8 @@ pub(crate) struct Cost {
     pub(crate) micros_per_datagram: f64,
     /// Resident memory that joining and settling added, in KiB per node placed.
     pub(crate) kib_per_node: f64,
+    /// Memory given back when an engine was dropped at the end, in KiB, on average.
+    pub(crate) kib_per_engine: f64,
 }
 
 impl Report {
@@ -73,7 +104,7 @@ impl Report {
     ) -> &mut Figure {
         let value = (value * 1_000.0).round() / 1_000.0;
         let name = name.into();
-        let (target, met, elsewhere) = (None, None, None);
+        let (target, met, bound, elsewhere) = (None, None, None, None);
         let at = self.figures.len();
         self.figures.push(Figure {
             name,
@@ -81,6 +112,7 @@ impl Report {
             unit,
             target,
             met,
+            bound,
             elsewhere,
         });
         &mut self.figures[at]
@@ -111,6 +143,7 @@ impl Report {
                 target,
                 met,
                 elsewhere,
+                ..
             } = figure;
             let verdict = match met {
                 Some(true) => "met",
@@ -137,12 +170,13 @@ impl Report {
             virtual_seconds,
             micros_per_datagram,
             kib_per_node,
+            kib_per_engine,
         } = self.cost;
         let _ = writeln!(text, "\n  violations: {}", self.violated);
         let _ = writeln!(text, "  fingerprint: {}", self.fingerprint);
         let _ = writeln!(
             text,
-            "  cost: {seconds:.1} s for {virtual_seconds:.0} virtual s, {micros_per_datagram:.2} us a datagram, {kib_per_node:.0} KiB a node"
+            "  cost: {seconds:.1} s for {virtual_seconds:.0} virtual s, {micros_per_datagram:.2} us a datagram, {kib_per_node:.0} KiB a node, {kib_per_engine:.1} KiB of it its engine's at the end"
         );
         let _ = writeln!(text, "  again: {}", self.command);
         text
@@ -152,6 +186,7 @@ impl Report {
 impl Figure {
     /// The target is a least value.
     pub(crate) fn at_least(&mut self, target: f64) -> &mut Self {
+        self.bound = Some(Bound::Least(target));
         self.met = Some(self.value >= target);
         self.target = Some(format!(">= {target} {}", self.unit));
         self
@@ -159,6 +194,7 @@ impl Figure {
 
     /// The target is a most value.
     pub(crate) fn at_most(&mut self, target: f64) -> &mut Self {
+        self.bound = Some(Bound::Most(target));
         self.met = Some(self.value <= target);
         self.target = Some(format!("<= {target} {}", self.unit));
         self
@@ -197,6 +233,16 @@ impl Spread {
     /// The mean; 0 of none.
     pub(crate) fn mean(&self) -> f64 {
         self.0.iter().sum::<f64>() / ratio(self.0.len().max(1))
+    }
+
+    /// The smallest; 0 of none.
+    pub(crate) fn least(&self) -> f64 {
+        self.percentile(0)
+    }
+
+    /// All of them, in order.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.0
     }
 
     /// The largest; 0 of none.

@@ -2,14 +2,19 @@
 //!
 //! A test that fails prints the report of its run, whose last line is the command that repeats it.
 
+mod allocated;
 mod checkers;
 mod cli;
 mod clock;
+mod commands;
+mod figures;
 mod fingerprint;
 mod host;
+mod many;
 mod matrix;
 mod model;
 mod net;
+mod pictures;
 mod progress;
 mod queue;
 mod report;
@@ -22,7 +27,7 @@ mod tests {
 
     use crate::cli::Options;
     use crate::report::{Cost, Report};
-    use crate::{progress, scenarios};
+    use crate::{commands, scenarios};
 
     /// Every fault there is, none of them rare.
     const SINS: &str = "--loss 2 --jitter 30 --duplicate 2 --reorder 2 --corrupt 1 --one-way 1 \
@@ -31,7 +36,7 @@ mod tests {
     fn run(words: &str) -> Report {
         let words = std::iter::once("sim").chain(words.split_whitespace());
         let options = Options::try_parse_from(words).unwrap();
-        let mut report = scenarios::run(&options, progress::on_stderr()).unwrap();
+        let mut report = scenarios::run(&options, Box::new(|_, _| ())).unwrap();
         report.cost = Cost::default();
         assert_eq!(report.violated, 0, "{}", report.table());
         report
@@ -126,5 +131,38 @@ mod tests {
         run("mass-death --nodes 60 --settle 20 --seconds 60 --ops 60");
         run("hot-key --nodes 40 --settle 20 --seconds 20");
         run("partition --nodes 40 --settle 20 --seconds 60 --ops 30");
+        run("levels --nodes 40 --settle 60 --seconds 20 --ops 30");
+        run("locality --nodes 40 --settle 30 --seconds 20 --ops 200");
+        run("saturation --nodes 20 --settle 20 --seconds 1");
+    }
+
+    #[test]
+    fn the_report_has_a_line_for_every_figure_and_draws_what_was_measured() {
+        let dir = tempfile::tempdir().unwrap();
+        let words = format!(
+            "sim report --quick --nodes 20 --only hot-key --out {}",
+            dir.path().display()
+        );
+        let options = Options::try_parse_from(words.split_whitespace()).unwrap();
+        let outcome = commands::run(&options).unwrap();
+        assert!(outcome.well, "{}", outcome.text);
+        assert!(outcome.text.contains("puts per minute at the closest node"));
+        let page = std::fs::read_to_string(dir.path().join("INDEX-FIGURES.md")).unwrap();
+        assert!(page.contains("| hot key | puts per minute at the closest node | 20 |"));
+        assert!(page.contains("not measured"));
+        let picture = std::fs::read_to_string(dir.path().join("hot-key-494-load.svg")).unwrap();
+        assert!(picture.contains("</svg>"));
+    }
+
+    #[test]
+    fn several_seeds_are_one_report() {
+        let words = "sim static --nodes 10 --settle 5 --seconds 4 --ops 10 --seeds 2";
+        let options = Options::try_parse_from(words.split_whitespace()).unwrap();
+        let outcome = commands::run(&options).unwrap();
+        assert!(
+            outcome.text.contains("get what was put, worst seed"),
+            "{}",
+            outcome.text
+        );
     }
 }

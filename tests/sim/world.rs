@@ -40,6 +40,8 @@ const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(1_000_000);
 #[derive(Debug)]
 enum Happening {
     Datagram(Box<Parcel>),
+    /// A node that takes time for its work comes to this one.
+    Served(Box<Parcel>),
     Wake(usize, u32),
     Act(Box<Act>),
 }
@@ -190,6 +192,7 @@ impl World {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Datagram(parcel) => self.arrive(parcel),
+            Happening::Served(parcel) => self.handle(&parcel),
             Happening::Wake(host, boots) => self.wake(host, boots),
             Happening::Act(act) => self.act(*act),
         }
@@ -310,10 +313,33 @@ impl World {
             return self.wait(parcel);
         }
         self.hosts[host].waiting = 0;
+        if self.net.sins.service.is_zero() {
+            self.handle(&parcel);
+        } else {
+            self.line_up(parcel);
+        }
+    }
+
+    /// A busy node comes to each datagram in turn.
+    fn line_up(&mut self, parcel: Box<Parcel>) {
+        let Sins { service, inbox, .. } = self.net.sins;
+        let place = &mut self.hosts[parcel.to];
+        let begin = place.busy_until.max(self.now);
+        let most = u32::try_from(inbox).unwrap_or(u32::MAX);
+        if begin.since(self.now) > service.saturating_mul(most) {
+            self.counts.lost[Loss::Inbox as usize] += 1;
+            return;
+        }
+        place.busy_until = begin + service;
+        self.queue.push(place.busy_until, Happening::Served(parcel));
+    }
+
+    fn handle(&mut self, parcel: &Parcel) {
+        let (now, host) = (self.now, parcel.to);
         self.print.add(b'.', now, host, &parcel.bytes);
-        self.tell(&Seen::Arrived { parcel: &parcel });
+        self.tell(&Seen::Arrived { parcel });
         if self.tapped.len() < self.tap {
-            self.tapped.push((*parcel).clone());
+            self.tapped.push(parcel.clone());
         }
         let Some(mut node) = self.hosts[host].node.take() else {
             self.counts.lost[Loss::Dead as usize] += 1;
@@ -322,7 +348,7 @@ impl World {
         self.counts.delivered += 1;
         let from = self.net.addr(parcel.from);
         node.handle_datagram(self.hosts[host].clock.shows(now), from, &parcel.bytes);
-        self.drain(host, node, Some(&parcel));
+        self.drain(host, node, Some(parcel));
     }
 
     fn wait(&mut self, parcel: Box<Parcel>) {

@@ -91,9 +91,14 @@ fn build() -> PathBuf {
 }
 
 /// The target directory and the profile's directory in it, from a test's own path:
-/// `<target>/<profile>/deps/<test>`.
+/// `<target>/<profile>/deps/<test>`, or `<target>/<profile>/<program>`.
 fn destination(test: &Path) -> (PathBuf, String) {
-    let profile = test.parent().and_then(Path::parent).unwrap();
+    let dir = test.parent().unwrap();
+    let profile = if dir.ends_with("deps") {
+        dir.parent().unwrap()
+    } else {
+        dir
+    };
     let name = profile.file_name().unwrap().to_str().unwrap();
     (profile.parent().unwrap().to_owned(), name.to_owned())
 }
@@ -106,6 +111,8 @@ mod tests {
     fn a_test_knows_its_target_directory_and_profile() {
         let (target, profile) = destination(Path::new("/x/target/release/deps/it-0123"));
         assert_eq!((target, &*profile), (PathBuf::from("/x/target"), "release"));
+        let (target, profile) = destination(Path::new("/x/target/debug/sim"));
+        assert_eq!((target, &*profile), (PathBuf::from("/x/target"), "debug"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use common::clock::Moment;
 
 use super::{Checker, Seen};
 use crate::model::{End, Model, Op, What};
+use crate::pictures::{Curve, Curves, Picture, Shape};
 use crate::report::{Report, Spread, millis};
 use crate::world::World;
 
@@ -26,6 +27,27 @@ impl Checker for Latency {
         let stored = model.of(What::Put, None);
         let stored = stored.filter(|op| matches!(op.end, Some(End::Stored(_))));
         let stored = Spread::of(stored.filter_map(|op| waited(op, op.done)));
+        let curve = |name: &str, spread: &Spread| Curve {
+            name: name.to_owned(),
+            values: spread.values().to_vec(),
+        };
+        let curves = [
+            curve("get: first value", &first),
+            curve("get: no value, decided", &miss),
+            curve("put: stored", &stored),
+        ];
+        report.pictures.push(Picture {
+            file: "latency",
+            title: "How long clients wait".to_owned(),
+            note: report.scenario.clone(),
+            shape: Shape::Curves(Curves {
+                x: "milliseconds",
+                curves: curves
+                    .into_iter()
+                    .filter(|c| !c.values.is_empty())
+                    .collect(),
+            }),
+        });
         if first.len() > 0 {
             let figure = report.figure("first value, median", first.percentile(50), "ms");
             figure.at_most(300.0).elsewhere("plain Kademlia 623");

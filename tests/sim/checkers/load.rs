@@ -7,6 +7,7 @@ use dht::engine::message::{Ask, Kind, Message};
 
 use super::{Checker, KIND_AT, Seen, read};
 use crate::model::Model;
+use crate::pictures::{Curve, Dots, Picture, Shape};
 use crate::report::{Report, Spread, ratio};
 use crate::world::World;
 
@@ -56,6 +57,32 @@ impl Load {
     }
 }
 
+/// What each node was asked, by how close it is to the key.
+fn picture(world: &World, key: &Key, [puts, gets]: [&[f64]; 2], bound: f64) -> Picture {
+    let mut hosts: Vec<_> = (0..puts.len())
+        .filter(|host| world.model.is_up(*host))
+        .collect();
+    hosts.sort_by_key(|host| world.id(*host).distance(key));
+    let series = |name: &str, rates: &[f64]| Curve {
+        name: name.to_owned(),
+        values: hosts
+            .iter()
+            .filter_map(|host| rates.get(*host).copied())
+            .collect(),
+    };
+    Picture {
+        file: "load",
+        title: "Requests for a hot key, by distance from it".to_owned(),
+        note: format!("{} nodes, each a dot", hosts.len()),
+        shape: Shape::Dots(Dots {
+            x: "nodes in order of their distance from the key, the closest first",
+            y: "requests per minute",
+            series: vec![series("puts", puts), series("gets", gets)],
+            bound: (bound, "bound of puts at the closest".to_owned()),
+        }),
+    }
+}
+
 impl Checker for Load {
     fn saw(&mut self, now: Moment, seen: &Seen<'_>, _model: &mut Model) {
         match *seen {
@@ -98,6 +125,9 @@ impl Checker for Load {
                 .next_power_of_two()
                 .trailing_zeros(),
         );
+        report
+            .pictures
+            .push(picture(world, &self.key, [&puts, &gets], BETA * digits));
         let at_closest = puts.get(closest).copied().unwrap_or(0.0);
         let figure = report.figure("puts per minute at the closest node", at_closest, "/min");
         figure

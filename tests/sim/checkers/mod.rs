@@ -3,10 +3,13 @@
 
 mod bounds;
 mod claims;
+mod clusters;
 mod gets;
+mod goodput;
 mod healing;
 mod latency;
 mod load;
+pub(crate) mod reach;
 mod recovery;
 mod silence;
 mod traffic;
@@ -25,10 +28,13 @@ use crate::world::World;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use claims::Claims;
+pub(crate) use clusters::Clusters;
 pub(crate) use gets::Gets;
+pub(crate) use goodput::Goodput;
 pub(crate) use healing::Healing;
 pub(crate) use latency::Latency;
 pub(crate) use load::Load;
+pub(crate) use reach::Reach;
 pub(crate) use recovery::Recovery;
 pub(crate) use silence::Silence;
 pub(crate) use traffic::Traffic;

@@ -19,6 +19,7 @@ pub(crate) struct Traffic {
     counting: Option<Moment>,
     seconds: f64,
     sent: Vec<usize>,
+    received: Vec<usize>,
     datagrams: usize,
     kinds: BTreeMap<u8, (usize, usize)>,
 }
@@ -32,6 +33,7 @@ impl Traffic {
             counting: None,
             seconds: 0.0,
             sent: vec![0; nodes],
+            received: vec![0; nodes],
             datagrams: 0,
             kinds: BTreeMap::new(),
         }
@@ -56,6 +58,11 @@ impl Checker for Traffic {
                 let (count, size) = self.kinds.entry(kind).or_default();
                 (*count, *size) = (*count + 1, *size + bytes.len());
             }
+            Seen::Arrived { parcel } if self.counting.is_some() => {
+                if let Some(received) = self.received.get_mut(parcel.to) {
+                    *received += parcel.bytes.len();
+                }
+            }
             _ => {}
         }
     }
@@ -68,8 +75,11 @@ impl Checker for Traffic {
             return;
         }
         let phase = self.phase;
-        let up = (0..self.sent.len()).filter(|host| world.model.is_up(*host));
-        let rates = Spread::of(up.map(|host| ratio(self.sent[host]) / self.seconds));
+        let rates = |bytes: &[usize]| {
+            let up = (0..bytes.len()).filter(|host| world.model.is_up(*host));
+            Spread::of(up.map(|host| ratio(bytes[host]) / self.seconds))
+        };
+        let (received, rates) = (rates(&self.received), rates(&self.sent));
         let nodes = ratio(rates.len().max(1));
         let figure = report.figure(format!("sent per node, {phase}, mean"), rates.mean(), "B/s");
         figure.at_most(self.most);
@@ -78,6 +88,13 @@ impl Checker for Traffic {
             rates.percentile(99),
             "B/s",
         );
+        report
+            .figure(
+                format!("received per node, {phase}, mean"),
+                received.mean(),
+                "B/s",
+            )
+            .at_most(self.most);
         let datagrams = ratio(self.datagrams) / self.seconds / nodes;
         report.figure(format!("datagrams sent per node, {phase}"), datagrams, "/s");
         for (code, (count, size)) in &self.kinds {

@@ -16,6 +16,7 @@ use dht::engine::{Answer, IndexKind};
 
 use super::{Checker, Seen, index, is_reply, read};
 use crate::model::{End, Model, What};
+use crate::pictures::{Curve, Curves, Picture, Shape};
 use crate::report::{Report, Spread, percent};
 use crate::world::World;
 
@@ -214,6 +215,7 @@ impl Checker for Walks {
         let n = model.alive().max(2);
         let digits = f64::from(n.next_power_of_two().trailing_zeros());
         let half = (f64::log2(crate::report::ratio(n)) / 2.0 + 1.0).round();
+        let mut bars = Vec::new();
         for (what, name, most) in [(What::Get, "get", 10.0), (What::Put, "put", 12.0)] {
             let done = || model.of(what, None).filter(|op| op.followed);
             let ended = |op: &&crate::model::Op| !matches!(op.end, Some(End::Refused(_)));
@@ -222,6 +224,10 @@ impl Checker for Walks {
                 continue;
             }
             let hops = Spread::of(done().filter(ended).map(|op| f64::from(op.hops)));
+            bars.push(Curve {
+                name: name.to_owned(),
+                values: hops.values().to_vec(),
+            });
             let figure = report.figure(format!("requests per {name}, mean"), requests.mean(), "");
             figure.at_most(most).elsewhere(match what {
                 What::Get => "mainline 55, OpenDHT 26 at n = 100",
@@ -238,6 +244,17 @@ impl Checker for Walks {
             report
                 .figure(format!("hops per {name}, most"), hops.most(), "")
                 .at_most(digits + 2.0);
+        }
+        if !bars.is_empty() {
+            report.pictures.push(Picture {
+                file: "hops",
+                title: "Hops of an operation".to_owned(),
+                note: report.scenario.clone(),
+                shape: Shape::Bars(Curves {
+                    x: "hops",
+                    curves: bars,
+                }),
+            });
         }
         if world
             .hosts

@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 600,
     settle: 60,
     ops: 1_000,
+    lasts: |plan| plan.seconds + 10,
     run,
 };
 

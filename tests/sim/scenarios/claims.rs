@@ -18,6 +18,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 5,
     settle: 60,
     ops: 12,
+    lasts: |plan| rounds(plan) * (plan.seconds + 5),
     run,
 };
 
@@ -30,12 +31,16 @@ const WITHIN: Duration = Duration::from_millis(100);
 /// A claim lives so long.
 const TTL: Duration = Duration::from_secs(20);
 
+fn rounds(plan: &super::Plan) -> u64 {
+    plan.options.rounds.unwrap_or(ROUNDS) as u64
+}
+
 fn run(stage: &mut Stage) {
     stage.watch_basics(0.0);
     stage.world.watch(Box::new(Claims::new(stage.plan.ops)));
     stage.join();
     stage.world.phase("claim");
-    for _ in 0..stage.plan.options.rounds.unwrap_or(ROUNDS) {
+    for _ in 0..rounds(&stage.plan) {
         for _ in 0..stage.plan.ops {
             let key = stage.key();
             for host in 0..stage.plan.nodes {

@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 120,
     settle: 60,
     ops: 1_000,
+    lasts: |plan| plan.seconds + 15,
     run,
 };
 

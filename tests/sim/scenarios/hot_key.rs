@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 60,
     settle: 60,
     ops: 0,
+    lasts: |plan| plan.seconds + 65,
     run,
 };
 
@@ -39,7 +40,7 @@ fn run(stage: &mut Stage) {
         let pairs = (ratio(rate * stage.plan.nodes) * span.as_secs_f64() / 60.0).round();
         for _ in 0..count(pairs) {
             let (at, host) = (stage.sometime(span), stage.anyone());
-            stage.put(at, host, key, TTL);
+            stage.put_own(at, host, key, TTL);
             stage.get(at + super::stage::PATIENCE / 100, host, key);
         }
         stage.run(span);

@@ -8,15 +8,23 @@ mod churn;
 mod claims;
 mod death;
 mod hot_key;
+mod levels;
+mod locality;
 mod outsiders;
 mod partition;
 mod restart;
+mod saturation;
 mod stage;
 mod steady;
 
-use common::clock::{Clock, SystemClock};
-use dht::engine::IndexKind;
+use std::sync::Arc;
+use std::time::Duration;
 
+use common::clock::{Clock, Moment, SystemClock};
+use common::wire::secret::Network;
+use dht::engine::{IndexKind, Node};
+
+use crate::allocated;
 use crate::cli::Options;
 use crate::matrix::Matrix;
 use crate::net::Loss;
@@ -24,6 +32,9 @@ use crate::report::{Cost, Report, ratio};
 use crate::world::{Pulse, World};
 
 pub(crate) use stage::Stage;
+
+/// An idle engine is to weigh no more, in KiB.
+const ENGINE_KIB: f64 = 64.0;
 
 /// A scenario and its defaults.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +47,17 @@ pub(crate) struct Scenario {
     seconds: u64,
     settle: u64,
     ops: usize,
+    /// Virtual seconds after everybody has settled.
+    lasts: fn(&Plan) -> u64,
     run: fn(&mut Stage),
 }
 
 /// Every scenario.
-pub(crate) const ALL: [Scenario; 8] = [
+pub(crate) const ALL: [Scenario; 11] = [
     steady::SCENARIO,
+    levels::SCENARIO,
+    locality::SCENARIO,
+    saturation::SCENARIO,
     churn::SCENARIO,
     death::SCENARIO,
     hot_key::SCENARIO,
@@ -82,8 +98,7 @@ pub(crate) fn list() -> String {
     text
 }
 
-/// Runs what `options` ask for; `pulse` hears of progress.
-pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
+fn plan(options: &Options) -> Result<(Scenario, Plan), String> {
     let name = options.scenario.as_deref().unwrap_or_default();
     let scenario = ALL.into_iter().find(|scenario| scenario.name == name);
     let scenario = scenario.ok_or_else(|| format!("no scenario {name:?}\n{}", list()))?;
@@ -94,16 +109,31 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
         ops: options.ops.unwrap_or(scenario.ops),
         options: options.clone(),
     };
+    Ok((scenario, plan))
+}
+
+/// About how long what `options` ask for lasts, in virtual time.
+pub(crate) fn lasts(options: &Options) -> Option<Duration> {
+    let (scenario, plan) = plan(options).ok()?;
+    let after = (scenario.lasts)(&plan);
+    Some(stage::STARTED_BY + Duration::from_secs(plan.settle + after))
+}
+
+/// Runs what `options` ask for; `pulse` hears of progress.
+pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
+    let (scenario, plan) = plan(options)?;
+    let name = scenario.name;
     let matrix = Matrix::open(&options.matrix)?;
     let clock = SystemClock::new();
     let (began, before) = (clock.moment(), resident_kib());
-    let sins = options.faults.sins();
+    let sins = options.sins();
     let world = World::new(options.seed, matrix, sins, pulse);
     let mut report = Report {
         scenario: format!(
             "{name}, {} nodes, seed {}, {}",
             plan.nodes, options.seed, options.matrix
         ),
+        nodes: plan.nodes,
         command: command(options, &plan),
         ..Report::default()
     };
@@ -111,6 +141,7 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
     let start = stage.world.now;
     (scenario.run)(&mut stage);
     let settled = stage.settled_kib.unwrap_or(before);
+    let weighed = stage.weighed;
     let mut world = stage.world;
     world.sample();
     for mut checker in world.take_checkers() {
@@ -119,6 +150,11 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
     report.violated = report.violated.max(report.violations.len());
     count(&world, &mut report);
     report.fingerprint = world.fingerprint();
+    let kib_per_engine = weigh(&mut world);
+    if weighed {
+        let figure = report.figure("memory per engine", kib_per_engine, "KiB");
+        figure.at_most(ENGINE_KIB);
+    }
     let seconds = clock.moment().since(began).as_secs_f64();
     let delivered = usize::try_from(world.counts.delivered.max(1)).unwrap_or(1);
     let added = settled.saturating_sub(before);
@@ -127,8 +163,30 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
         virtual_seconds: world.now.since(start).as_secs_f64(),
         micros_per_datagram: seconds * 1e6 / ratio(delivered),
         kib_per_node: ratio(added) / ratio(world.hosts.len().max(1)),
+        kib_per_engine,
     };
     Ok(report)
+}
+
+/// An engine out of a network that has joined and settled, its network, and the time it has.
+pub(crate) fn one_engine(options: &Options) -> Result<(Box<Node>, Arc<Network>, Moment), String> {
+    let (_, plan) = plan(options)?;
+    let matrix = Matrix::open(&options.matrix)?;
+    let world = World::new(options.seed, matrix, options.sins(), Box::new(|_, _| ()));
+    let mut stage = Stage::new(world, plan);
+    stage.join();
+    let host = stage.world.hosts.pop().ok_or("no node")?;
+    let node = host.node.ok_or("no node")?;
+    Ok((node, host.network, host.clock.shows(stage.world.now)))
+}
+
+/// What an engine weighs on average: all are dropped.
+fn weigh(world: &mut World) -> f64 {
+    let members = world.hosts.iter_mut().filter(|host| host.member);
+    let engines: Vec<_> = members.filter_map(|host| host.node.take()).collect();
+    let count = engines.len().max(1);
+    let bytes: usize = engines.into_iter().map(allocated::weigh).sum();
+    ratio(bytes) / 1_024.0 / ratio(count)
 }
 
 fn count(world: &World, report: &mut Report) {
@@ -191,6 +249,14 @@ fn command(options: &Options, plan: &Plan) -> String {
         ("--rounds", options.rounds.map(|n| n as u64)),
         ("--session", options.session),
         ("--rate", options.rate.map(|n| n as u64)),
+        (
+            "--levels",
+            (options.levels != 3).then_some(options.levels.into()),
+        ),
+        (
+            "--service-time",
+            (options.service_time > 0).then_some(options.service_time),
+        ),
         (
             "--self-test",
             (options.self_test != 40).then_some(options.self_test),

@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 60,
     settle: 60,
     ops: 5_000,
+    lasts: |plan| plan.seconds + 20,
     run,
 };
 

@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 300,
     settle: 60,
     ops: 500,
+    lasts: |plan| plan.seconds + AFTER.as_secs() + 10,
     run,
 };
 

@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 120,
     settle: 60,
     ops: 500,
+    lasts: |plan| plan.seconds,
     run,
 };
 

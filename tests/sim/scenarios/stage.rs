@@ -19,7 +19,7 @@ const SEEDS: usize = 3;
 const START_GAP: Duration = Duration::from_millis(20);
 
 /// Everybody has started after this.
-const STARTED_BY: Duration = Duration::from_secs(20);
+pub(super) const STARTED_BY: Duration = Duration::from_secs(20);
 
 /// Patience of a client with the index.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ pub(crate) struct Stage {
     pub(crate) plan: Plan,
     /// Resident memory in KiB once everybody had joined, if that was looked at.
     pub(crate) settled_kib: Option<usize>,
+    /// Whether what an engine weighs at the end is a figure of this run.
+    pub(crate) weighed: bool,
     values: u64,
 }
 
@@ -48,6 +50,7 @@ impl Stage {
             world,
             plan,
             settled_kib: None,
+            weighed: false,
             values: 0,
         };
         let generation = stage.plan.options.index.generation(NETWORK.1);
@@ -68,6 +71,8 @@ impl Stage {
             seeds: self.seeds(node),
             ..Config::default()
         };
+        let inner = usize::from(self.plan.options.levels).saturating_sub(1);
+        config.levels.thresholds.truncate(inner);
         config.contacts.self_test_every = self.plan.options.self_test_every();
         config
     }
@@ -149,6 +154,14 @@ impl Stage {
     /// `host` will put a new value.
     pub(crate) fn put(&mut self, at: Moment, host: usize, key: Key, ttl: Duration) {
         let value = self.value();
+        let wish = Wish::Put { key, value, ttl };
+        self.world.at(at, Act::Ask(host, wish, PATIENCE));
+    }
+
+    /// `host` will put the one value that is its own: where it is.
+    pub(crate) fn put_own(&mut self, at: Moment, host: usize, key: Key, ttl: Duration) {
+        let mut value = vec![0xff; VALUE_LEN];
+        value[..8].copy_from_slice(&(host as u64).to_be_bytes());
         let wish = Wish::Put { key, value, ttl };
         self.world.at(at, Act::Ask(host, wish, PATIENCE));
     }

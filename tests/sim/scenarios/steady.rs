@@ -13,6 +13,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 40,
     settle: 60,
     ops: 1_000,
+    lasts: |plan| plan.seconds * 3 / 2 + 10,
     run,
 };
 
