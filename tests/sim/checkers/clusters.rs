@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::ids::ClusterId;
 use dht::engine::cluster::Moved;
-use dht::engine::{Event, Node};
+use dht::engine::{Event, Index};
 
 use super::{Checker, Seen};
 use crate::model::Model;
@@ -57,7 +57,7 @@ impl Places {
         }
     }
 
-    fn sampled(&mut self, host: usize, node: &Node) {
+    fn sampled(&mut self, host: usize, node: &dyn Index) {
         let all = node.memberships();
         if self.thresholds.len() < all.len() {
             self.thresholds = all.iter().map(|level| level.threshold).collect();

@@ -1,9 +1,10 @@
 //! A frame with two axes: where a value goes, with lines and numbers to read it by.
 
 use super::svg::{Anchor, COLOURS, GREY, GRID, INK, SIZE, Svg};
+use crate::report::ratio;
 
 /// Left, top, right and bottom of the frame.
-const FRAME: (f64, f64, f64, f64) = (80.0, 70.0, SIZE.0 - 30.0, SIZE.1 - 70.0);
+const FRAME: (f64, f64, f64, f64) = (80.0, 90.0, SIZE.0 - 30.0, SIZE.1 - 70.0);
 
 /// How values spread over an axis.
 #[derive(Clone, Copy, Debug)]
@@ -146,26 +147,22 @@ impl Axes {
     }
 }
 
-/// What the colours mean, in a corner of the frame: `high` up or at the bottom, on the right.
-pub(super) fn legend(svg: &mut Svg, names: &[String], high: bool) {
-    let (_, top, right, bottom) = FRAME;
-    let longest = names.iter().map(|name| name.chars().count()).max();
-    let width = crate::report::ratio(longest.unwrap_or(0)).mul_add(6.8, 36.0);
-    let height = crate::report::ratio(names.len()).mul_add(20.0, 10.0);
-    let left = right - width - 10.0;
-    let top = if high {
-        top + 10.0
-    } else {
-        bottom - height - 10.0
-    };
-    svg.rect((left, top), (width, height), "#ffffff");
+/// What the colours mean, in a row above the frame.
+pub(super) fn legend(svg: &mut Svg, names: &[String]) {
+    /// About the width of a letter of the small print, and of all around a name.
+    const LETTER: f64 = 6.4;
+    const AROUND: f64 = 44.0;
+    let width = |name: &String| ratio(name.chars().count()).mul_add(LETTER, AROUND);
+    let all: f64 = names.iter().map(width).sum();
+    let (mut x, y) = ((SIZE.0 - all + AROUND / 2.0) / 2.0, 74.0);
     for (at, name) in names.iter().enumerate() {
-        let y = crate::report::ratio(at).mul_add(20.0, top + 16.0);
-        svg.rect((left + 8.0, y - 5.0), (14.0, 10.0), colour(at));
-        svg.text((left + 28.0, y + 4.0), (12, INK), Anchor::Start, name);
+        svg.rect((x, y - 9.0), (14.0, 10.0), colour(at));
+        svg.text((x + 20.0, y), (12, INK), Anchor::Start, name);
+        x += width(name);
     }
     if names.is_empty() {
-        svg.text((left, top), (12, GREY), Anchor::End, "nothing was measured");
+        let middle = (SIZE.0 / 2.0, SIZE.1 / 2.0);
+        svg.text(middle, (14, GREY), Anchor::Middle, "nothing was measured");
     }
 }
 

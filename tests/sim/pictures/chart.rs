@@ -42,7 +42,7 @@ pub(super) fn shares_below(svg: &mut Svg, Curves { x, curves }: &Curves) {
         let points: Vec<_> = kept.map(point).collect();
         svg.path(&points, (colour(at), 2.2));
     }
-    legend(svg, &labels(curves), false);
+    legend(svg, &labels(curves));
 }
 
 /// For every small whole number, the share of all that are it.
@@ -73,7 +73,7 @@ pub(super) fn shares_of(svg: &mut Svg, Curves { x, curves }: &Curves) {
             svg.rect(corner, size, colour(at));
         }
     }
-    legend(svg, &labels(curves), true);
+    legend(svg, &labels(curves));
 }
 
 /// A dot per rank and series; nothing at all is drawn at the foot.
@@ -99,5 +99,5 @@ pub(super) fn dots(svg: &mut Svg, dots: &Dots) {
     let label = format!("{}: {:.0}", bound.1, bound.0);
     svg.text((to.0 - 6.0, to.1 - 6.0), (12, INK), Anchor::End, &label);
     let names: Vec<_> = series.iter().map(|curve| curve.name.clone()).collect();
-    legend(svg, &names, true);
+    legend(svg, &names);
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use common::clock::{Clock, Moment, SystemClock};
 use common::wire::secret::Network;
-use dht::engine::{IndexKind, Node};
+use dht::engine::{Index, IndexKind};
 
 use crate::allocated;
 use crate::cli::Options;
@@ -168,8 +168,11 @@ pub(crate) fn run(options: &Options, pulse: Pulse) -> Result<Report, String> {
     Ok(report)
 }
 
-/// An engine out of a network that has joined and settled, its network, and the time it has.
-pub(crate) fn one_engine(options: &Options) -> Result<(Box<Node>, Arc<Network>, Moment), String> {
+/// An engine, its network, and the time it has.
+pub(crate) type OneEngine = (Box<dyn Index>, Arc<Network>, Moment);
+
+/// An engine out of a network that has joined and settled.
+pub(crate) fn one_engine(options: &Options) -> Result<OneEngine, String> {
     let (_, plan) = plan(options)?;
     let matrix = Matrix::open(&options.matrix)?;
     let world = World::new(options.seed, matrix, options.sins(), Box::new(|_, _| ()));
