@@ -4,6 +4,7 @@
 //! last and alone.
 
 mod bench;
+mod jobs;
 mod page;
 mod rows;
 
@@ -17,7 +18,8 @@ use crate::cli::Options;
 use crate::many;
 use crate::progress::Board;
 use crate::report::{Figure, Report, ratio};
-use rows::{Cell, JOBS, Job, ROWS};
+use jobs::{JOBS, Job};
+use rows::{Cell, ROWS};
 
 /// Nodes and virtual seconds of the simulator's own target, and the seconds it may take.
 const SPEED: (usize, f64, f64) = (10_000, 1_800.0, 180.0);

@@ -1,0 +1,136 @@
+//! Which runs a report makes: each by its words on the command line, so that anybody can repeat it.
+
+/// A run, in full and for the impatient.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    /// Its name in the table.
+    pub(super) name: &'static str,
+    /// The scenario and its options.
+    pub(super) full: &'static str,
+    /// The same, small.
+    pub(super) quick: &'static str,
+    /// Seeds, in full and small.
+    pub(super) seeds: (u64, u64),
+}
+
+const fn job(name: &'static str, full: &'static str, quick: &'static str) -> Job {
+    Job {
+        name,
+        full,
+        quick,
+        seeds: (1, 1),
+    }
+}
+
+/// Every run, the longest first so that threads end together. Sizes are such that all of it takes
+/// under ten minutes on two cores.
+pub(super) const JOBS: [Job; 21] = [
+    job(
+        "levels",
+        "levels --nodes 600 --settle 1780 --seconds 300 --ops 1000",
+        "levels --nodes 100 --settle 300 --seconds 60 --ops 200",
+    ),
+    job(
+        "static-large",
+        "static --nodes 3000 --settle 20 --seconds 8 --ops 1000 --self-test 0",
+        "static --nodes 200 --settle 20 --seconds 8 --ops 200 --self-test 0",
+    ),
+    job(
+        "partition",
+        "partition --nodes 150 --seconds 1800 --ops 300",
+        "partition --nodes 60 --seconds 300 --ops 60",
+    ),
+    job(
+        "churn-fast",
+        "churn --nodes 1000 --session 84 --seconds 120 --ops 500",
+        "churn --nodes 100 --session 84 --seconds 60 --ops 100",
+    ),
+    job(
+        "locality-levels",
+        "locality --levels 3 --nodes 490 --settle 600 --seconds 120 --ops 6000",
+        "locality --levels 3 --nodes 120 --settle 200 --seconds 60 --ops 1000",
+    ),
+    job(
+        "locality-world",
+        "locality --levels 1 --nodes 490 --settle 60 --seconds 120 --ops 6000",
+        "locality --levels 1 --nodes 120 --settle 60 --seconds 60 --ops 1000",
+    ),
+    job(
+        "churn",
+        "churn --nodes 300 --session 1800 --seconds 400 --ops 600",
+        "churn --nodes 60 --session 1800 --seconds 120 --ops 100",
+    ),
+    Job {
+        seeds: (100, 2),
+        ..job(
+            "claims",
+            "claims --nodes 166 --settle 20 --rounds 1",
+            "claims --nodes 60 --settle 20 --rounds 1",
+        )
+    },
+    job(
+        "hot-key-494",
+        "hot-key --nodes 494 --rate 120",
+        "hot-key --nodes 100 --rate 60 --seconds 30",
+    ),
+    job(
+        "hot-key-1000",
+        "hot-key --nodes 1000 --rate 60",
+        "hot-key --nodes 150 --rate 60 --seconds 30",
+    ),
+    job(
+        "hot-key-large",
+        "hot-key --nodes 2000 --rate 12 --settle 20 --self-test 0",
+        "hot-key --nodes 200 --rate 60 --seconds 30",
+    ),
+    job(
+        "mass-death",
+        "mass-death --nodes 1000 --seconds 120",
+        "mass-death --nodes 100 --seconds 120 --ops 200",
+    ),
+    job(
+        "restart",
+        "restart --nodes 1000 --settle 30",
+        "restart --nodes 100 --settle 20 --ops 100",
+    ),
+    job(
+        "static",
+        "static --nodes 1000 --settle 60 --seconds 20 --ops 2000",
+        "static --nodes 100 --settle 30 --seconds 20 --ops 500",
+    ),
+    job(
+        "loss",
+        "static --nodes 1000 --settle 60 --seconds 20 --ops 1000 --loss 1",
+        "static --nodes 100 --settle 30 --seconds 20 --ops 300 --loss 1",
+    ),
+    job(
+        "non-transitive",
+        "static --nodes 494 --settle 60 --seconds 20 --ops 1000 --non-transitive 9",
+        "static --nodes 100 --settle 30 --seconds 20 --ops 300 --non-transitive 9",
+    ),
+    job(
+        "saturation",
+        "saturation --nodes 100 --settle 30 --seconds 5",
+        "saturation --nodes 40 --settle 20 --seconds 3",
+    ),
+    job(
+        "rest-100",
+        "levels --nodes 100 --settle 580 --seconds 300 --ops 200",
+        "levels --nodes 50 --settle 180 --seconds 60 --ops 50",
+    ),
+    job(
+        "rest-large",
+        "levels --nodes 2000 --settle 120 --seconds 30 --ops 500",
+        "levels --nodes 200 --settle 100 --seconds 30 --ops 50",
+    ),
+    job(
+        "outsiders",
+        "outsiders --nodes 100",
+        "outsiders --nodes 30 --settle 20 --seconds 20 --ops 500",
+    ),
+    job(
+        "faults",
+        "static --nodes 300 --ops 500 --loss 2 --jitter 30 --duplicate 2 --reorder 2 --corrupt 1 --one-way 1 --non-transitive 2 --drift 3 --stopped 3 --starved 10",
+        "static --nodes 60 --ops 100 --settle 20 --loss 2 --jitter 30 --duplicate 2 --reorder 2 --corrupt 1 --one-way 1 --non-transitive 2 --drift 3 --stopped 3 --starved 10",
+    ),
+];
