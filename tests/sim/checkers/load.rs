@@ -73,7 +73,7 @@ fn picture(world: &World, key: &Key, [puts, gets]: [&[f64]; 2], bound: f64) -> P
     Picture {
         file: "load",
         title: "Requests for a hot key, by distance from it".to_owned(),
-        note: format!("{} nodes, each a dot", hosts.len()),
+        note: format!("{} nodes, each a dot; at the foot: none", hosts.len()),
         shape: Shape::Dots(Dots {
             x: "nodes in order of their distance from the key, the closest first",
             y: "requests per minute",

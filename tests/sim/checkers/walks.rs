@@ -20,6 +20,9 @@ use crate::pictures::{Curve, Curves, Picture, Shape};
 use crate::report::{Report, Spread, percent};
 use crate::world::World;
 
+/// The phase in which some nodes cannot be reached: the closest of all may be among them.
+const DIVIDED: &str = "divided";
+
 /// An operation under way.
 #[derive(Debug)]
 struct Walk {
@@ -265,7 +268,14 @@ impl Checker for Walks {
             return;
         }
         // A get that found something may stop before the closest node, and should.
+        let cut: Vec<_> = (1..)
+            .zip(&model.phases)
+            .filter(|(_, name)| **name == DIVIDED)
+            .collect();
         let walked = model.ops.iter().filter(|op| {
+            if cut.iter().any(|(phase, _)| *phase == op.phase) {
+                return false;
+            }
             let whole = op.followed && matches!(op.end, Some(End::Nothing | End::Stored(_)));
             whole && matches!(op.what, What::Get | What::Put)
         });

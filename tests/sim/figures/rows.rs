@@ -263,9 +263,10 @@ pub(super) const ROWS: [Row; 21] = [
         0,
         "mainline 89 % answered, 99th 2.4 s",
         &[
+            Of("saturation", "goodput at 4 x saturation, of its peak"),
             Of(
                 "saturation",
-                "goodput from 4 x saturation on, of its peak so far",
+                "goodput beyond 4 x, of the best at lesser loads",
             ),
             Of("saturation", "live contacts taken for dead"),
         ],

@@ -14,7 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 300,
     settle: 60,
     ops: 500,
-    lasts: |plan| plan.seconds + AFTER.as_secs() + 10,
+    lasts: |plan| plan.seconds + AFTER.as_secs() + 75,
     run,
 };
 
@@ -68,6 +68,13 @@ fn run(stage: &mut Stage) {
         }
     }
     stage.run(AFTER + super::stage::PATIENCE);
+    // Gets in vain go all the way: they show whether everybody finds the closest of all again.
+    stage.world.phase("one again");
+    for _ in 0..stage.plan.ops {
+        let (at, host, key) = (stage.sometime(NOTICE), stage.anyone(), stage.key());
+        stage.get(at, host, key);
+    }
+    stage.run(NOTICE + super::stage::PATIENCE);
 }
 
 impl Stage {

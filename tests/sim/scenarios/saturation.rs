@@ -20,8 +20,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// Gets a second as multiples of what one node can take, in tenths, and the phase of each.
-const LOADS: [usize; 5] = [5, 10, 20, 40, 80];
-const PHASES: [&str; 5] = ["load 0.5", "load 1", "load 2", "load 4", "load 8"];
+const LOADS: [usize; 6] = [5, 10, 20, 40, 80, 160];
+const PHASES: [&str; 6] = [
+    "load 0.5", "load 1", "load 2", "load 4", "load 8", "load 16",
+];
 
 /// Time a node works on a datagram, unless asked otherwise.
 const SERVICE: Duration = Duration::from_millis(1);

@@ -25,7 +25,8 @@ const GETS_PER_PUT: usize = 3;
 const PUTS_PER_MISS: usize = 2;
 
 fn run(stage: &mut Stage) {
-    stage.watch_basics(99.99);
+    let faults = stage.plan.options.faults.non_transitive > 0.0;
+    stage.watch_basics(if faults { 99.0 } else { 99.99 });
     let traffic = Traffic::new("idle", IDLE_TRAFFIC, stage.plan.nodes);
     stage.world.watch(Box::new(traffic));
     stage.join();
