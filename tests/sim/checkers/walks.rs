@@ -167,6 +167,41 @@ fn name(walk: &mut Walk, addresses: &Addresses, contacts: &[Contact], here: u32)
     }
 }
 
+/// How often walks that went all the way came to the live node closest to their key.
+fn closest(world: &World, report: &mut Report) {
+    let model = &world.model;
+    if world
+        .hosts
+        .iter()
+        .any(|host| host.config.kind == IndexKind::Full)
+    {
+        // Its keys are not at the closest node.
+        return;
+    }
+    // A get that found something may stop before the closest node, and should.
+    let cut: Vec<_> = (1..)
+        .zip(&model.phases)
+        .filter(|(_, name)| **name == DIVIDED)
+        .collect();
+    let walked = model.ops.iter().filter(|op| {
+        if cut.iter().any(|(phase, _)| *phase == op.phase) {
+            return false;
+        }
+        let whole = op.followed && matches!(op.end, Some(End::Nothing | End::Stored(_)));
+        whole && matches!(op.what, What::Get | What::Put)
+    });
+    let reached: Vec<_> = walked.map(|op| op.reached).collect();
+    let found = reached.iter().filter(|reached| **reached).count();
+    if !reached.is_empty() {
+        let figure = report.figure(
+            "closest live node reached",
+            percent(found, reached.len()),
+            "%",
+        );
+        figure.at_least(99.5).elsewhere("plain Kademlia 97.4");
+    }
+}
+
 impl Checker for Walks {
     fn saw(&mut self, _now: Moment, seen: &Seen<'_>, model: &mut Model) {
         let busy = |host: usize| self.by_host.get(host).is_some_and(|busy| *busy > 0);
@@ -259,35 +294,6 @@ impl Checker for Walks {
                 }),
             });
         }
-        if world
-            .hosts
-            .iter()
-            .any(|host| host.config.kind == IndexKind::Full)
-        {
-            // Its keys are not at the closest node.
-            return;
-        }
-        // A get that found something may stop before the closest node, and should.
-        let cut: Vec<_> = (1..)
-            .zip(&model.phases)
-            .filter(|(_, name)| **name == DIVIDED)
-            .collect();
-        let walked = model.ops.iter().filter(|op| {
-            if cut.iter().any(|(phase, _)| *phase == op.phase) {
-                return false;
-            }
-            let whole = op.followed && matches!(op.end, Some(End::Nothing | End::Stored(_)));
-            whole && matches!(op.what, What::Get | What::Put)
-        });
-        let reached: Vec<_> = walked.map(|op| op.reached).collect();
-        let found = reached.iter().filter(|reached| **reached).count();
-        if !reached.is_empty() {
-            let figure = report.figure(
-                "closest live node reached",
-                percent(found, reached.len()),
-                "%",
-            );
-            figure.at_least(99.5).elsewhere("plain Kademlia 97.4");
-        }
+        closest(world, report);
     }
 }
