@@ -10,6 +10,7 @@ use common::config::{ByteSize, Settings, Span};
 use common::name::Zone;
 
 pub use self::keys::KEYS;
+use super::access::{self, Form};
 use super::http::fresh::FreshPolicy;
 use super::http::hop::Identity;
 use super::net::Net;
@@ -39,6 +40,17 @@ pub struct Config {
     pub store: StoreConfig,
     /// Who gets how much.
     pub share: ShareConfig,
+    /// The access log; `None` for none.
+    pub access: Option<Access>,
+}
+
+/// The access log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// How its lines look.
+    pub form: Form,
+    /// Where it goes; `None` for standard output.
+    pub file: Option<PathBuf>,
 }
 
 /// Listeners and their bounds.
@@ -159,8 +171,15 @@ impl Config {
             },
             store: store(settings),
             share: share(settings, exempt),
+            access: access(settings),
         }
     }
+}
+
+fn access(settings: &mut Settings) -> Option<Access> {
+    let access::Choice(form) = settings.value("log.access");
+    let file = settings.optional("log.access_file");
+    form.map(|form| Access { form, file })
 }
 
 fn share(settings: &mut Settings, exempt: Vec<Net>) -> ShareConfig {

@@ -6,6 +6,7 @@
 //! page. [`http`] holds the rules of RFC 9110 and 9111 that they apply, [`lenient`] reads what origins
 //! send.
 
+pub mod access;
 pub mod announce;
 pub mod block;
 pub mod config;

@@ -7,6 +7,7 @@ use common::clock::{Clock as _, Moment, SystemClock};
 use common::name::Zone;
 use common::rng::Generator;
 
+use super::access::AccessLog;
 use super::body::{SharedBody, SpillRule};
 use super::fill::Fill;
 use super::index::IndexLink;
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
+    /// `None` if it is off.
+    pub(crate) access: Option<Arc<AccessLog>>,
     draining: AtomicBool,
     flow: Mutex<SharedFlow>,
     rng: Mutex<Generator>,
@@ -65,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
+    pub(crate) access: Option<Arc<AccessLog>>,
     pub(crate) flow: SharedFlow,
     pub(crate) rng: Generator,
 }
@@ -83,6 +87,7 @@ impl Context {
             metrics: parts.metrics,
             shares: parts.shares,
             blocked: parts.blocked,
+            access: parts.access,
             draining: AtomicBool::new(false),
             flow: Mutex::new(parts.flow),
             rng: Mutex::new(parts.rng),

@@ -3,21 +3,25 @@
 mod own;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
+use common::clock::Moment;
 use http::header::{CONNECTION, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use self::own::empty;
+use super::access::Due;
 use super::body::Cut;
 use super::context::Context;
 use super::fill::{Asker, Fill, Headed, Response as Object, Seat, Source};
 use super::metrics::Outcome;
 use super::multipart::Parts;
 use super::task::Task;
+use crate::engine::access;
 use crate::engine::flow::{Ask, Lookup, Miss, Plan};
 use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::hop;
@@ -94,6 +98,7 @@ pub(crate) async fn serve<B>(
         method: head.method,
         headers: head.headers,
         version: head.version,
+        note: OnceLock::new(),
     };
     let mut response = match judged {
         _ if matches!(denied, Some(Denied::Client(_))) => {
@@ -116,7 +121,9 @@ pub(crate) async fn serve<B>(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
-    client.ctx.metrics.first_byte(client.ctx.now().since(began));
+    let after = client.ctx.now().since(began);
+    client.ctx.metrics.first_byte(after);
+    client.log(&mut response, &visit, head.uri, (began, after));
     response
 }
 
@@ -126,6 +133,8 @@ struct Client {
     method: Method,
     headers: HeaderMap,
     version: Version,
+    /// For the access log: how it ended, and why if there is a why.
+    note: OnceLock<(Outcome, &'static str)>,
 }
 
 /// What one look at the cache gave.
@@ -155,6 +164,38 @@ struct Waiting {
 }
 
 impl Client {
+    /// Counts how the request ended. The first word is the one that is logged.
+    fn note(&self, outcome: Outcome, reason: &'static str) {
+        // Only the first counts.
+        let _ = self.note.set((outcome, reason));
+    }
+
+    /// Sees to it that a line is written when the answer is over, if there is a log at all.
+    fn log(
+        self,
+        response: &mut Response<Outgoing>,
+        visit: &Visit,
+        uri: Uri,
+        (began, first_byte): (Moment, Duration),
+    ) {
+        let Some(log) = &self.ctx.access else {
+            return;
+        };
+        let (outcome, reason) = self.note.get().copied().unwrap_or((Outcome::Own, ""));
+        let understood = visit.refused.is_none();
+        let asked = access::Asked {
+            client: visit.client,
+            request: understood.then_some((self.method, uri, self.version)),
+            fields: access::Fields::of(self.headers),
+            status: response.status(),
+            first_byte,
+            outcome: outcome.as_str(),
+            reason,
+        };
+        let log = Arc::clone(log);
+        response.extensions_mut().insert(Due { log, asked, began });
+    }
+
     // ---- a page of a site
 
     async fn page(&self, key: PrimaryKey, port: u16) -> Response<Outgoing> {
@@ -271,13 +312,19 @@ impl Client {
         });
     }
 
-    fn hit(&self, object: &Arc<Object>, port: u16, detail: Option<&str>) -> Response<Outgoing> {
+    fn hit(
+        &self,
+        object: &Arc<Object>,
+        port: u16,
+        detail: Option<&'static str>,
+    ) -> Response<Outgoing> {
         let outcome = if detail.is_some() {
             Outcome::Stale
         } else {
             Outcome::Hit
         };
         self.ctx.metrics.request(outcome);
+        self.note(outcome, detail.unwrap_or_default());
         let told = Told {
             handling: Handling::Hit,
             detail,
@@ -300,11 +347,17 @@ impl Client {
             Source::Peer(found, members) => (Outcome::Peer, found, members),
             Source::Stale(reason) => (Outcome::Stale, reason.as_str(), &[]),
         };
-        self.ctx.metrics.request(if collapsed {
+        let outcome = if collapsed {
             Outcome::Collapsed
         } else {
             outcome
-        });
+        };
+        self.ctx.metrics.request(outcome);
+        let reason = match &headed.source {
+            Source::Stale(reason) => reason.as_str(),
+            Source::Origin | Source::Revalidated | Source::Peer(..) => "",
+        };
+        self.note(outcome, reason);
         let handling = Handling::Forwarded {
             why: forward_reason(miss),
             status: forward_status(&headed.source),

@@ -9,10 +9,12 @@ use common::clock::{Clock as _, SystemClock};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 
+use super::access::Due;
 use super::body::Cut;
 use super::downstream::Outgoing;
 use super::guard::Link;
 use super::share::Account;
+use crate::engine::access::Ending;
 
 /// Bytes after which the account of a long answer is told.
 const TELL_EVERY: u64 = 256 << 10;
@@ -23,6 +25,11 @@ pub(crate) struct Metered {
     link: Arc<Link>,
     clock: SystemClock,
     account: Option<Account>,
+    /// The line of the access log that is due at the end.
+    due: Option<Due>,
+    /// Bytes that there are, if that is known.
+    whole: Option<u64>,
+    ending: Ending,
     /// Bytes given on.
     sent: u64,
     /// Of these, as many as the account knows of.
@@ -36,12 +43,17 @@ impl Metered {
         link: Arc<Link>,
         clock: SystemClock,
     ) -> Response<Self> {
-        let account = response.extensions_mut().remove();
+        let extensions = response.extensions_mut();
+        let (account, due) = (extensions.remove(), extensions.remove());
+        let whole = response.body().size_hint().exact();
         response.map(|inner| Self {
             inner,
             link,
             clock,
             account,
+            due,
+            whole,
+            ending: Ending::Left,
             sent: 0,
             told: 0,
         })
@@ -65,6 +77,11 @@ impl Body for Metered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            None => self.ending = Ending::Complete,
+            Some(Err(_)) => self.ending = Ending::Broken,
+            Some(Ok(_)) => {}
+        }
         if let Some(data) = frame
             .as_ref()
             .and_then(|frame| frame.as_ref().ok()?.data_ref())
@@ -90,5 +107,14 @@ impl Drop for Metered {
     fn drop(&mut self) {
         self.link.served();
         self.tell(true);
+        if let Some(due) = self.due.take() {
+            // A body of known length is not asked for its end once all of it went.
+            let complete = self.inner.is_end_stream() || self.whole == Some(self.sent);
+            let ending = match self.ending {
+                Ending::Left if complete => Ending::Complete,
+                ending => ending,
+            };
+            due.ended(&self.clock, self.sent, ending);
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
             Self::Stale => "stale",
@@ -129,6 +129,7 @@ pub(crate) struct Metrics {
     connections_refused: Family<Label, Counter>,
     connections_cut: Counter,
     first_byte: Option<Histogram>,
+    access_dropped: Counter,
     registered: AtomicBool,
 }
 
@@ -187,6 +188,11 @@ impl Metrics {
             "Requests of other proxies",
             m.peer_requests.clone(),
         );
+        registry.register(
+            "atoll_proxy_access_lines_dropped",
+            "Lines of the access log that were lost because the disk did not take them",
+            m.access_dropped.clone(),
+        );
         m.register_connections(registry);
         if let Some(histogram) = &m.first_byte {
             registry.register(
@@ -215,6 +221,11 @@ impl Metrics {
             "Connections cut because the client took its answer too slowly",
             m.connections_cut.clone(),
         );
+    }
+
+    /// Counts lines of the access log that were lost.
+    pub(crate) fn access_dropped(&self) -> Counter {
+        self.access_dropped.clone()
     }
 
     pub(crate) fn request(&self, outcome: Outcome) {

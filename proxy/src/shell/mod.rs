@@ -17,8 +17,9 @@
 //! | `peer` | requests of other proxies |
 //! | `index` | the index daemon: claims, pointers, registration |
 //! | [`reload`] | what changes while the proxy runs |
-//! | `metrics`, `inspect` | what operators see |
+//! | `metrics`, `inspect`, `access` | what operators see |
 
+mod access;
 mod body;
 mod connect;
 mod context;

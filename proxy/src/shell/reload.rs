@@ -1,5 +1,5 @@
-//! What changes while the proxy runs: the block list, when its file does, and the settings that can
-//! be taken over without losing a request, on SIGHUP.
+//! What changes while the proxy runs: the block list, when its file does; on SIGHUP the settings that
+//! can be taken over without losing a request, and the file of the access log.
 //!
 //! Whatever cannot be read or understood changes nothing, and is said loudly: the last good state
 //! goes on.
@@ -73,6 +73,9 @@ pub(crate) async fn watch(ctx: Arc<Context>, file: Option<PathBuf>, again: Again
             () = next(&mut hangup) => true,
         };
         if told {
+            if let Some(access) = &ctx.access {
+                access.reopen();
+            }
             reload(&ctx, &again);
         }
         let now = file.as_deref().and_then(stamp);

@@ -19,6 +19,7 @@ use common::wire::GENERATION;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use super::access::AccessLog;
 use super::body::SpillRule;
 use super::connect::{Connector, tls};
 use super::context::{Context, Parts};
@@ -32,7 +33,7 @@ use super::room::Room;
 use super::share::Shares;
 use super::spill::SpillSpace;
 use super::upstream::{Client, Patience};
-use crate::engine::config::{Config, Index};
+use crate::engine::config::{Access, Config, Index};
 use crate::engine::flow::Flow;
 
 /// Peer connections at once.
@@ -150,10 +151,14 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     }
     let http = listeners.http;
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
+    let access = ctx.access.clone();
     listen::serve(ctx, http, Door::Client, bounds, shutdown).await;
     if let Some(peers) = peers {
         // Others may be in the middle of a page of ours; the listener has a deadline of its own.
         drop(peers.await);
+    }
+    if let Some(access) = access {
+        access.close();
     }
     tracing::info!("stopped");
     Ok(())
@@ -188,6 +193,8 @@ pub(super) fn context(
     let clock = SystemClock::new();
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
+    let access = config.access.clone();
+    let access = access.map(|access| open(access, &metrics)).transpose()?;
     let extra = match &config.origin.ca_file {
         Some(path) => Some(std::fs::read(path).map_err(|error| {
             StartError::Runtime(format!("origin.ca_file {}: {error}", path.display()))
@@ -217,6 +224,7 @@ pub(super) fn context(
         index: config.index.as_ref().map(link).transpose()?,
         client: Client::new(connector, clock, patience),
         blocked,
+        access,
         shares: Shares::new(config.share.clone()),
         flow: Flow::new(config.store.budget, config.fresh),
         zone: config.zone,
@@ -229,6 +237,15 @@ pub(super) fn context(
     let watched = Arc::clone(&ctx);
     registry.register_collector(Box::new(MetricTable::new(move || gauges(&watched))));
     Ok((ctx, Arc::new(registry), rng))
+}
+
+fn open(access: Access, metrics: &Metrics) -> Result<Arc<AccessLog>, StartError> {
+    let Access { form, file } = access;
+    let name = file.as_ref().map(|file| file.display().to_string());
+    AccessLog::start(form, file, metrics.access_dropped()).map_err(|error| {
+        let name = name.unwrap_or_default();
+        StartError::Runtime(format!("log.access_file {name}: {error}"))
+    })
 }
 
 fn link(index: &Index) -> Result<IndexLink, StartError> {

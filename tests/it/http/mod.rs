@@ -10,6 +10,7 @@ mod hostile;
 mod hostile_keys;
 mod hostile_limits;
 mod https;
+mod logging;
 mod operating;
 mod passing;
 mod private;

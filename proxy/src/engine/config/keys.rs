@@ -264,4 +264,17 @@ pub static KEYS: &[KeySpec] = &[
         "level or list of target=level",
         "Which log lines are written.",
     ),
+    key(
+        "log.access",
+        "off",
+        "off, combined or json",
+        "Whether every client request is logged, and how. Costs about 1 us of CPU each.",
+    ),
+    KeySpec {
+        path: "log.access_file",
+        default: Some(""),
+        example: "/var/log/atoll/access.log",
+        what: "path",
+        why: "Where the access log goes; empty for standard output. To rotate it rename it and send SIGHUP. Lines that the disk does not take in time are dropped beyond 4 MiB, and counted.",
+    },
 ];

@@ -52,6 +52,7 @@ impl Client {
     /// Sends the client home because its site, or this node, has had its share.
     pub(super) fn bounce(&self, key: &PrimaryKey, reason: &'static str) -> Response<Outgoing> {
         self.ctx.metrics.bounced(reason);
+        self.note(Outcome::Own, reason);
         let mut response = self.home(key);
         let own = CacheStatus {
             cache: self.ctx.identity.name(),
@@ -86,6 +87,7 @@ impl Client {
         key: Option<&PrimaryKey>,
     ) -> Response<Outgoing> {
         self.ctx.metrics.refused(reason);
+        self.note(Outcome::Refused, reason.as_str());
         let home = key.map(PrimaryKey::as_str);
         let advice = reason.advice(self.ctx.zone.as_str());
         let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
@@ -109,6 +111,7 @@ impl Client {
             return self.bounce(key, reason.as_str());
         }
         self.ctx.metrics.failed(reason);
+        self.note(Outcome::Failed, reason.as_str());
         tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
         let advice = reason.advice(key.authority());
         let home = Some(key.as_str());
