@@ -10,3 +10,4 @@ mod coop;
 mod dht;
 mod dns;
 mod http;
+mod programs;

@@ -1,7 +1,10 @@
 //! Real web servers over a real directory tree, and curl as a real client.
 
+use std::fs::{self, File, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::client::Page;
 use crate::daemon::Daemon;
@@ -37,12 +40,19 @@ pub fn tree(root: &Path) -> Vec<String> {
     ];
     for (path, size) in sizes {
         let file = root.join(path);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, pattern::whole(0..size)).unwrap();
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, pattern::whole(0..size)).unwrap();
     }
     sizes
         .map(|(path, _)| format!("/{}", path.replace(' ', "%20")))
         .to_vec()
+}
+
+/// Gives a file a date long past, so that a cache may take it for lasting (RFC 9111 §4.2.2).
+pub fn age(file: &Path) {
+    let date = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let file = File::options().append(true).open(file).unwrap();
+    file.set_modified(date).unwrap();
 }
 
 /// The file that `path`, as [`tree`] gave it, stands for.
@@ -86,16 +96,21 @@ impl WebServer {
             return None;
         };
         let addr = place.at(host::ORIGIN + 50, Port::Web);
+        let mime = Path::new("/etc/nginx/mime.types");
+        let types = match mime.is_file() {
+            true => format!("include {};", mime.display()),
+            false => String::new(),
+        };
         let config = place.file("nginx.conf");
         let own = place.dir().display();
         let text = format!(
             "daemon off; master_process off; pid {own}/nginx.pid; error_log stderr;\n\
              events {{}}\n\
-             http {{ access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;\n\
+             http {{ {types} access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;\n\
              fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;\n\
              server {{ listen {addr}; {directives} }} }}\n"
         );
-        std::fs::write(&config, text).unwrap();
+        fs::write(&config, text).unwrap();
         let args = [
             "-c",
             config.to_str().unwrap(),
@@ -104,6 +119,61 @@ impl WebServer {
         ];
         let daemon = Daemon::start_other("nginx", &nginx, &args, place.dir());
         Some(Self::up("nginx", addr, daemon).await)
+    }
+
+    /// Apache over `root`, with `directives` after what it needs. `None`, and said loudly, where
+    /// there is none.
+    pub async fn apache(place: &Place, root: &Path, directives: &str) -> Option<Self> {
+        let modules = Path::new("/usr/lib/apache2/modules");
+        let Some(apache) = exec::find("apache2").filter(|_| modules.is_dir()) else {
+            skip::loudly("no Apache for a real web server");
+            return None;
+        };
+        // It serves as a user of its own, who has to find the way.
+        fs::set_permissions(place.dir(), Permissions::from_mode(0o755)).unwrap();
+        let addr = place.at(host::ORIGIN + 51, Port::Web);
+        let loaded = [
+            "mpm_event",
+            "authz_core",
+            "mime",
+            "dir",
+            "filter",
+            "deflate",
+        ];
+        let mut text = format!(
+            "ServerName origin.test\nListen {addr}\nServerRoot {own}\nPidFile {own}/apache.pid\n\
+             ErrorLog /dev/stderr\nLogLevel crit\nDefaultRuntimeDir {own}\nDocumentRoot {root}\n",
+            own = place.dir().display(),
+            root = root.display(),
+        );
+        for module in loaded {
+            let file = modules.join(format!("mod_{module}.so"));
+            text.push_str(&format!("LoadModule {module}_module {}\n", file.display()));
+        }
+        text.push_str("TypesConfig /etc/mime.types\nUser nobody\nGroup nogroup\n");
+        text.push_str(directives);
+        let config = place.file("apache.conf");
+        fs::write(&config, text).unwrap();
+        // One process, so that nothing is left behind when it is killed.
+        let args = ["-X", "-f", config.to_str().unwrap()];
+        let daemon = Daemon::start_other("apache", &apache, &args, place.dir());
+        Some(Self::up("Apache", addr, daemon).await)
+    }
+
+    /// PHP's own server, which gives every request to `script`. `None`, and said loudly, where
+    /// there is no PHP.
+    pub async fn php(place: &Place, script: &str) -> Option<Self> {
+        let Some(php) = exec::find("php") else {
+            skip::loudly("no PHP for a real web server");
+            return None;
+        };
+        let addr = place.at(host::ORIGIN + 52, Port::Web);
+        let file = place.file("page.php");
+        fs::write(&file, script).unwrap();
+        let at = addr.to_string();
+        let args = ["-q", "-S", &at, file.to_str().unwrap()];
+        let daemon = Daemon::start_other("php", &php, &args, place.dir());
+        Some(Self::up("PHP", addr, daemon).await)
     }
 
     async fn up(name: &'static str, addr: SocketAddr, daemon: Daemon) -> Self {
