@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::expiring::ExpiringMap;
-use common::ids::{Key, NodeId};
 
 use super::pointer::{Pointer, Progress};
 use super::policy::may_be_peer;
@@ -92,18 +91,6 @@ pub fn rank(
     ranked
 }
 
-/// Whether the rest of an object whose source died is the business of who said `other` rather than
-/// of `own`: a whole copy always, and of those who would all fetch it the one nearest to its key. The
-/// others wait for that one, so that the origin is asked once.
-#[must_use]
-pub fn precedes(key: &Key, other: &Pointer, own: SocketAddr) -> bool {
-    let from_key = |peer| NodeId::of(peer).distance(key);
-    match other.progress {
-        Progress::Complete { .. } => true,
-        Progress::Fetching => from_key(other.peer) < from_key(own),
-    }
-}
-
 /// The word for an answer from a peer that the index found at `level` (0 is the world, higher is
 /// nearer), or that another peer named.
 #[must_use]
@@ -163,22 +150,6 @@ mod tests {
             rank(later, None, &pointers, &blame),
             [addr(2), addr(3), addr(4)]
         );
-    }
-
-    #[test]
-    fn of_all_who_would_go_on_one_precedes_the_others() {
-        let key = Key::of(b"key");
-        for n in 1..20 {
-            let others = (1..20).filter(|other| *other != n);
-            let first = others.filter(|other| precedes(&key, &pointer(*other, false), addr(n)));
-            assert_eq!(first.count() == 0, n == first_of(&key), "{n}");
-            assert!(precedes(&key, &pointer(20, true), addr(n)));
-        }
-    }
-
-    fn first_of(key: &Key) -> u8 {
-        let distance = |n: &u8| NodeId::of(addr(*n)).distance(key);
-        (1..20).min_by_key(distance).unwrap()
     }
 
     #[test]

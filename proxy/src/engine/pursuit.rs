@@ -25,8 +25,8 @@ pub const TAKE_OVER_WITHIN: Duration = Duration::from_secs(1);
 pub enum Act {
     /// Ask the index who has it, and claim it if nobody does.
     AskIndex,
-    /// Tell the index that we would go on with it, and ask who else does: the source died under all
-    /// who drew from it, and the origin should be asked by one.
+    /// Claim what the last source left behind, or hear who goes on with it: the source died under
+    /// all who drew from it, and the origin should be asked by one.
     TakeOver,
     /// Fetch from this peer; a stale copy will do only if `stale`.
     Peer {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::backoff::Backoff;
-use common::ids::Key;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::wire::secret::Network;
 use dht::client::{Claim, Client, ClientError};
+use dht::value::Value;
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
@@ -34,7 +34,7 @@ const RENEWALS_PER_TICK: usize = 256;
 /// Between two looks at what is due; a lease is renewed ten seconds before it ends.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Pointers asked for when a source died: its own, those of others who go on, and whole copies.
+/// Pointers asked for when a source died: its own, those of others it fed, and whole copies.
 const TAKE_OVER_WANT: usize = 8;
 
 /// The service that name servers look for.
@@ -85,87 +85,56 @@ impl IndexLink {
 /// At which level of the index each peer was found.
 pub(crate) type Levels = Vec<(SocketAddr, u8)>;
 
-/// How the index is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Call {
-    /// Who has it? If nobody, it is claimed.
-    Claim,
-    /// Who goes on with it, now that its source died? Others ask the same: each says first that it
-    /// would, and then looks whose turn it is.
-    TakeOver,
-}
-
-/// Asks who has `key` or will. Waits as long as the site's heat allows, which may grow while it
-/// waits; where readers wait in the middle of a body, as long as they are let wait.
-pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey, call: Call) -> (News, Levels) {
-    let mut levels = Levels::new();
+/// Asks who has `key` or will; if nobody does, it is claimed. Waits as long as the site's heat
+/// allows, which may grow while it waits.
+pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Levels) {
     let Some(link) = &ctx.index else {
-        return (News::NoIndex, levels);
+        return (News::NoIndex, Levels::new());
     };
     if !ctx.flow().words().claim(key) {
         // What we said last is being taken back; what we do next will be said after that.
         ctx.metrics.index(IndexOutcome::Dropped);
-        return (News::NoIndex, levels);
+        return (News::NoIndex, Levels::new());
     }
-    let news = match ask(ctx, link, key, call).await {
+    let (news, levels) = match claim(ctx, link, key).await {
         Ok(Claim::Granted) => {
             ctx.metrics.index(IndexOutcome::Granted);
-            News::Granted
+            (News::Granted, Levels::new())
         }
         Ok(Claim::Found(values)) => {
             ctx.metrics.index(IndexOutcome::Found);
-            let mut pointers = Vec::new();
-            for value in &values {
-                if let Some(pointer) = Pointer::parse(&value.bytes) {
-                    levels.push((pointer.peer, value.level));
-                    pointers.push(pointer);
-                }
-            }
-            let (now, mut flow) = (ctx.now(), ctx.flow());
-            if call == Call::TakeOver {
-                pointers.retain(|other| peers::precedes(&key.index_key(), other, link.peer));
-            }
-            News::Located(peers::rank(now, Some(link.peer), &pointers, flow.blame()))
+            located(ctx, link, pointers(values))
         }
         Err(outcome) => {
             ctx.metrics.index(outcome);
-            News::NoIndex
+            (News::NoIndex, Levels::new())
         }
     };
-    if call == Call::TakeOver || !matches!(news, News::Located(_)) {
+    if !matches!(news, News::Located(_)) {
         // Late or not, the index may hold our claim: it is kept alive or withdrawn like any other.
         ctx.flow().ledger().told(ctx.now(), key.clone(), LEASE);
     }
     (news, levels)
 }
 
-async fn ask(
+async fn claim(
     ctx: &Arc<Context>,
     link: &IndexLink,
     key: &PrimaryKey,
-    call: Call,
 ) -> Result<Claim, IndexOutcome> {
     let (client, point) = (link.client.clone(), key.index_key());
     let value = link.pointer(Progress::Fetching);
     // A task of its own: given up here, the claim still reaches the index and others find us.
     let (told, about) = (Arc::clone(ctx), key.clone());
     let mut answer = tokio::spawn(async move {
-        let answer = match call {
-            Call::Claim => {
-                let claim = client.claim(point, value.as_bytes(), LEASE, PATIENCE_HOT);
-                claim.await
-            }
-            Call::TakeOver => take_over(&client, point, value.as_bytes()).await,
-        };
+        let claim = client.claim(point, value.as_bytes(), LEASE, PATIENCE_HOT);
+        let answer = claim.await;
         go_on(&told, &about, answer.is_ok());
         answer
     });
     let asked = ctx.now();
     loop {
-        let patience = match call {
-            Call::Claim => ctx.flow().patience(ctx.now(), key),
-            Call::TakeOver => TAKE_OVER_WITHIN,
-        };
+        let patience = ctx.flow().patience(ctx.now(), key);
         let left = patience.saturating_sub(ctx.now().since(asked));
         if left.is_zero() {
             return Err(IndexOutcome::Late);
@@ -178,11 +147,46 @@ async fn ask(
     }
 }
 
-/// Says that we fetch, then looks who else does.
-async fn take_over(client: &Client, point: Key, value: &[u8]) -> Result<Claim, ClientError> {
-    client.put(point, value, LEASE, TAKE_OVER_WITHIN).await?;
-    let found = client.get(point, TAKE_OVER_WANT, TAKE_OVER_WITHIN).await?;
-    Ok(Claim::Found(found.values))
+/// Asks who has all of `key`, or goes on with it now that `source` died, from which bytes came here.
+/// All who drew from it ask the same; if nobody goes on yet, it is us.
+pub(crate) async fn take_over(
+    ctx: &Arc<Context>,
+    key: &PrimaryKey,
+    source: SocketAddr,
+) -> (News, Levels) {
+    let Some(link) = &ctx.index else {
+        return (News::NoIndex, Levels::new());
+    };
+    let (client, value) = (&link.client, link.pointer(Progress::Fetching));
+    let succession = key.succession(source);
+    let (holders, successor) = tokio::join!(
+        client.get(key.index_key(), TAKE_OVER_WANT, TAKE_OVER_WITHIN),
+        client.claim(succession, value.as_bytes(), LEASE, TAKE_OVER_WITHIN),
+    );
+    let mut found = holders.map_or_else(|_| Vec::new(), |found| pointers(found.values));
+    // Who was fetching it drew from the source as we did, or will be found as its successor.
+    found.retain(|(pointer, _)| pointer.progress != Progress::Fetching);
+    match successor {
+        Ok(Claim::Found(values)) => found.extend(pointers(values)),
+        Ok(Claim::Granted) => ctx.metrics.index(IndexOutcome::Granted),
+        Err(error) => ctx.metrics.index(outcome_of(&error)),
+    }
+    located(ctx, link, found)
+}
+
+fn pointers(values: Vec<Value>) -> Vec<(Pointer, u8)> {
+    let each = values.into_iter();
+    each.filter_map(|value| Some((Pointer::parse(&value.bytes)?, value.level)))
+        .collect()
+}
+
+fn located(ctx: &Context, link: &IndexLink, found: Vec<(Pointer, u8)>) -> (News, Levels) {
+    let levels = found.iter().map(|(pointer, level)| (pointer.peer, *level));
+    let levels = levels.collect();
+    let found: Vec<_> = found.into_iter().map(|(pointer, _)| pointer).collect();
+    let (now, mut flow) = (ctx.now(), ctx.flow());
+    let ranked = peers::rank(now, Some(link.peer), &found, flow.blame());
+    (News::Located(ranked), levels)
 }
 
 const fn outcome_of(error: &ClientError) -> IndexOutcome {

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::body::SharedBody;
 use super::context::Context;
 use super::fill::{Asker, Fill, Source};
-use super::index::{self, Call};
+use super::index;
 use super::peer;
 use super::transfer::{Transfer, content_length};
 use super::upstream::{Destination, Question, Upstream};
@@ -48,6 +48,8 @@ pub(crate) struct Task {
     transfer: Option<Transfer>,
     /// Where the bytes come from at the moment.
     drawing: Drawing,
+    /// The peer that sent bytes last.
+    fed_by: Option<SocketAddr>,
     /// At which level of the index each peer was found.
     levels: index::Levels,
 }
@@ -77,6 +79,7 @@ impl Task {
             conditional,
             transfer: None,
             drawing: Drawing::Seeking,
+            fed_by: None,
             levels: index::Levels::new(),
         }
     }
@@ -113,8 +116,8 @@ impl Task {
 
     async fn carry_out(&mut self, act: Act) -> Step {
         match act {
-            Act::AskIndex => self.ask_index(Call::Claim).await,
-            Act::TakeOver => self.ask_index(Call::TakeOver).await,
+            Act::AskIndex => self.ask_index().await,
+            Act::TakeOver => self.take_over().await,
             Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
             Act::Origin => self.ask_origin().await,
             Act::StaleHere(reason) => self.stale_here(reason),
@@ -131,9 +134,19 @@ impl Task {
 
     // ---- sources
 
-    async fn ask_index(&mut self, call: Call) -> Step {
+    async fn ask_index(&mut self) -> Step {
         self.draw(Drawing::Seeking);
-        let (news, levels) = index::locate(&self.ctx, &self.asker.key, call).await;
+        let (news, levels) = index::locate(&self.ctx, &self.asker.key).await;
+        self.levels.extend(levels);
+        Step::News(news)
+    }
+
+    async fn take_over(&mut self) -> Step {
+        self.draw(Drawing::Seeking);
+        let Some(source) = self.fed_by else {
+            return Step::News(News::NoIndex);
+        };
+        let (news, levels) = index::take_over(&self.ctx, &self.asker.key, source).await;
         self.levels.extend(levels);
         Step::News(news)
     }
@@ -152,6 +165,7 @@ impl Task {
                 let (upstream, length) = (found.upstream, found.length);
                 // What was here before may be what is wrong: only a whole is one peer's doing.
                 let blamed = Some(peer).filter(|_| self.transfer.is_none());
+                self.fed_by = Some(peer);
                 let taken = self
                     .receive(upstream, source, offset, length, promise)
                     .await;

@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use common::ids::Key;
@@ -155,6 +156,14 @@ impl PrimaryKey {
     #[must_use]
     pub fn index_key(&self) -> Key {
         Key::of(self.text.as_bytes())
+    }
+
+    /// The point of the index where those whom `source` fed with this resource agree who goes on
+    /// with it once `source` is dead. Nothing else is kept there.
+    #[must_use]
+    pub fn succession(&self, source: SocketAddr) -> Key {
+        // A URL has no spaces.
+        Key::of(format!("{} {source}", self.text).as_bytes())
     }
 
     /// Whether the URL asks not to be served from here: its query ends in `coral-no-serve`.
