@@ -212,7 +212,7 @@ async fn a_url_that_wants_no_service_goes_home() {
     let proxy = Proxy::alone(&place, &[]).await;
     for path in ["/page?coral-no-serve", "/page?a=b&coral-no-serve"] {
         let answer = proxy.get(&origin.page(path)).await;
-        let home = format!("http://{}{path}", origin.addr);
+        let home = format!("http://{}{path}&coral-no-serve", origin.addr);
         assert_eq!((answer.status, answer.field("location")), (302, home));
     }
     assert_eq!(origin.count_all(), 0);
