@@ -29,5 +29,6 @@ pub mod share;
 pub mod splice;
 pub mod steps;
 pub mod store;
+pub mod trail;
 pub mod uptake;
 pub mod words;

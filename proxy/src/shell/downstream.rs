@@ -17,7 +17,7 @@ use self::own::empty;
 use super::access::Due;
 use super::body::Cut;
 use super::context::Context;
-use super::fill::{Asker, Fill, Headed, Response as Object, Seat, Source};
+use super::fill::{Asker, Failure, Fill, Headed, Response as Object, Seat, Source};
 use super::metrics::Outcome;
 use super::multipart::Parts;
 use super::task::Task;
@@ -218,11 +218,12 @@ impl Client {
                     return self.fetched(headed, waiting, port);
                 }
                 // Not for us: look again, it may have been stored or proved unshareable.
-                Ok(_) | Err(FailReason::Abandoned) => {}
-                Err(reason) => return self.fail(reason, &asker.key),
+                Ok(_) => {}
+                Err(failure) if failure.reason == FailReason::Abandoned => {}
+                Err(failure) => return self.fail(&failure, &asker.key),
             }
         }
-        self.fail(FailReason::Abandoned, &asker.key)
+        self.fail(&Failure::of(FailReason::Abandoned), &asker.key)
     }
 
     /// One look at what is kept and what is under way. Starts what has to be started.

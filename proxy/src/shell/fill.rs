@@ -15,6 +15,7 @@ use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::store::NoStoreReason;
 use crate::engine::reason::FailReason;
 use crate::engine::store::object::Object;
+use crate::engine::trail::Trail;
 
 /// A response with the shell's body.
 pub(crate) type Response = Object<Arc<SharedBody>>;
@@ -27,7 +28,16 @@ pub(crate) enum Stage {
     /// The head is here, the body is coming or has come.
     Headed(Headed),
     /// Nobody had it.
-    Failed(FailReason),
+    Failed(Failure),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// What was wrong at last.
+    pub(crate) reason: FailReason,
+    /// What was tried.
+    pub(crate) trail: Arc<Trail>,
 }
 
 /// Where an answer came from.
@@ -80,6 +90,14 @@ pub(crate) struct Fill {
 #[derive(Debug)]
 pub(crate) struct Seat(Arc<Fill>);
 
+impl Failure {
+    /// One before which nothing was tried.
+    pub(crate) fn of(reason: FailReason) -> Self {
+        let trail = Arc::default();
+        Self { reason, trail }
+    }
+}
+
 impl Fill {
     pub(crate) fn new() -> Arc<Self> {
         let (stage, _) = watch::channel(Stage::Waiting(Drawing::Seeking));
@@ -123,7 +141,7 @@ impl Fill {
     pub(crate) fn give_up(&self) {
         self.stage.send_modify(|stage| {
             if matches!(stage, Stage::Waiting(_)) {
-                *stage = Stage::Failed(FailReason::Abandoned);
+                *stage = Stage::Failed(Failure::of(FailReason::Abandoned));
             }
         });
     }
@@ -150,12 +168,12 @@ impl Fill {
     }
 
     /// Its answer, or why there is none.
-    pub(crate) async fn answer(&self) -> Result<Headed, FailReason> {
+    pub(crate) async fn answer(&self) -> Result<Headed, Failure> {
         let over = |stage: &Stage| matches!(stage, Stage::Headed(_) | Stage::Failed(_));
         match self.until(over).await {
             Some(Stage::Headed(headed)) => Ok(headed),
-            Some(Stage::Failed(reason)) => Err(reason),
-            Some(Stage::Waiting(_)) | None => Err(FailReason::Abandoned),
+            Some(Stage::Failed(failure)) => Err(failure),
+            Some(Stage::Waiting(_)) | None => Err(Failure::of(FailReason::Abandoned)),
         }
     }
 }

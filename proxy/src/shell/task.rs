@@ -33,6 +33,7 @@ use crate::engine::pointer::Progress;
 use crate::engine::pursuit::{Act, News, Pursuit};
 use crate::engine::reason::FailReason;
 use crate::engine::splice::Promise;
+use crate::engine::trail::{self, Trail};
 
 /// How long a fetch goes on without a head and without anybody who waits for it.
 const ALONE_MOST: Duration = Duration::from_secs(1);
@@ -52,6 +53,7 @@ pub(crate) struct Task {
     fed_by: Option<SocketAddr>,
     /// At which level of the index each peer was found.
     levels: index::Levels,
+    trail: Trail,
 }
 
 /// What an act led to.
@@ -63,7 +65,7 @@ enum Step {
 }
 
 impl Task {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         ctx: Arc<Context>,
         fill: Arc<Fill>,
         plan: Plan<Arc<SharedBody>>,
@@ -81,6 +83,7 @@ impl Task {
             drawing: Drawing::Seeking,
             fed_by: None,
             levels: index::Levels::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -148,6 +151,9 @@ impl Task {
         };
         let (news, levels) = index::take_over(&self.ctx, &self.asker.key, source).await;
         self.levels.extend(levels);
+        if let Some(step) = trail::Step::of_index(&news) {
+            self.trail.push(step);
+        }
         Step::News(news)
     }
 
@@ -173,6 +179,7 @@ impl Task {
             }
             Err(refusal) => {
                 self.ctx.metrics.fetch_failed(refusal.reason);
+                self.trail.push(trail::Step::Peer(refusal.reason));
                 self.ctx
                     .flow()
                     .peer_failed(self.ctx.now(), peer, refusal.reason);
@@ -190,10 +197,13 @@ impl Task {
             Ok(slot) => slot,
             Err(reason) => {
                 self.ctx.metrics.fetch_failed(reason);
+                self.trail.push(trail::Step::Origin(reason));
                 return Step::News(self.failure(reason));
             }
         };
-        if let Err((_, reason)) = self.ctx.flow().pass_gate(self.ctx.now(), &key) {
+        let gate = self.ctx.flow().pass_gate(self.ctx.now(), &key);
+        if let Err((left, reason)) = gate {
+            self.trail.push(trail::Step::Spared(reason, left));
             return Step::News(self.failure(reason));
         }
         self.draw(Drawing::Origin);
@@ -268,7 +278,8 @@ impl Task {
         headers
     }
 
-    fn origin_failed(&self, reason: FailReason) -> Step {
+    fn origin_failed(&mut self, reason: FailReason) -> Step {
+        self.trail.push(trail::Step::Origin(reason));
         let (ctx, key) = (&self.ctx, &self.asker.key);
         tracing::debug!(url = %key, reason = reason.as_str(), "the origin failed");
         ctx.metrics.fetch_failed(reason);

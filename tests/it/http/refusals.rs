@@ -5,6 +5,7 @@ use harness::cluster::{Proxy, set};
 use harness::origin::{Origin, Reply};
 use harness::place::Place;
 use harness::resolver::Hosts;
+use harness::wait::{self, SOON};
 use http::Method;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,6 +140,50 @@ async fn an_unknown_site_is_one_line_for_curl_and_a_page_for_browsers() {
         "{}",
         html.text()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_says_what_was_tried_and_what_is_kept() {
+    let place = Place::shared().await;
+    let mut origin = Origin::start(&place).await;
+    origin.serves("/it's?a&b", |_| {
+        Reply::page("strict").header("Cache-Control", "max-age=1, must-revalidate")
+    });
+    let proxy = Proxy::alone(&place, &[]).await;
+    let page = origin.page("/it's?a&b");
+    let ask = || {
+        proxy
+            .ask(&page)
+            .header("accept", "application/problem+json")
+    };
+    assert_eq!(ask().fetch().await.status, 200);
+    origin.die().await;
+    let failed = wait::some("the copy has expired", SOON, async || {
+        Some(ask().fetch().await).filter(|answer| answer.status == 502)
+    })
+    .await;
+    assert_eq!(failed.field("content-type"), "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_slice(&failed.body).unwrap();
+    assert_eq!(problem["reason"], "connect_refused");
+    assert_eq!(problem["tried"][0]["source"], "origin");
+    assert_eq!(problem["saved_copy"]["withheld"], "must-revalidate");
+    assert!(problem["saved_copy"]["age_seconds"].as_u64() >= Some(1));
+    let plain = proxy.get(&page).await.text();
+    for part in [
+        "(connect_refused)",
+        "Tried: the site failed a moment ago (connect_refused) and is asked again in",
+        "old is kept here, but its site forbids to show it now (must-revalidate)",
+        "The page itself: http://",
+    ] {
+        assert!(plain.contains(part), "{part}: {plain}");
+    }
+    let html = proxy.ask(&page).header("accept", "text/html").fetch().await;
+    assert!(html.text().contains("old is kept here"), "{}", html.text());
+    assert!(html.text().contains("/it&#39;s?a&amp;b"));
+    let only = proxy.ask(&page).header("cache-control", "only-if-cached");
+    let only = only.fetch().await;
+    assert_eq!(only.status, 504);
+    assert!(only.text().contains("old is kept here"), "{}", only.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ use crate::engine::http::fresh::{FreshPolicy, Heat};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::verdict;
 use crate::engine::origin::{Gate, Gates};
+use crate::engine::page::Saved;
 use crate::engine::peers::Blame;
 use crate::engine::reason::FailReason;
 use crate::engine::store::Store;
@@ -66,6 +67,18 @@ impl<B, F> Flow<B, F> {
     pub fn may_stand_in(&self, now: Moment, object: &Object<B>, request: &HeaderMap) -> bool {
         let standing = object.standing(now, self.heat(now, &object.key));
         verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy).is_ok()
+    }
+
+    /// The copy that a request for `key` selects, for the page of an error that is shown instead.
+    pub fn saved(&mut self, now: Moment, key: &PrimaryKey, request: &HeaderMap) -> Option<Saved> {
+        let heat = self.heat(now, key);
+        let object = self.store.find(key, request, |_| true)?;
+        let standing = object.standing(now, heat);
+        let ban = verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy);
+        Some(Saved {
+            age: standing.age,
+            ban: ban.err(),
+        })
     }
 
     /// The grudges against peers.

@@ -53,6 +53,7 @@
 //! values are bytes, not text, and every parser is total. Where a standard leaves a choice for
 //! malformed input, the choice is the one that reuses less, and the function's doc says which.
 
+pub mod accept;
 pub mod cache_status;
 pub mod conditional;
 pub mod control;
@@ -72,4 +73,4 @@ pub mod vary;
 pub mod verdict;
 
 #[cfg(test)]
-mod samples;
+pub(in crate::engine) mod samples;

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 
 /// A header map with these lines, in this order; a name may repeat.
-pub(super) fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+pub(in crate::engine) fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in lines {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a literal field name");

@@ -9,8 +9,10 @@ use super::{Client, Outgoing};
 use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::{self, ProxyStatus};
-use crate::engine::page::{self, Page};
+use crate::engine::page::{self, Form, Page};
 use crate::engine::reason::{FailReason, RefuseReason};
+use crate::engine::trail::Trail;
+use crate::shell::fill::Failure;
 use crate::shell::metrics::Outcome;
 
 impl Client {
@@ -90,7 +92,15 @@ impl Client {
         self.note(Outcome::Refused, reason.as_str());
         let home = key.map(PrimaryKey::as_str);
         let advice = reason.advice(self.ctx.zone.as_str());
-        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let said = Said {
+            status: reason.status(),
+            reason: reason.as_str(),
+            advice: &advice,
+            tried: &Trail::default(),
+            home,
+        };
+        let copy = key.filter(|_| reason == RefuseReason::OnlyIfCached);
+        let mut response = self.error(&said, copy);
         let headers = response.headers_mut();
         match reason {
             RefuseReason::Method | RefuseReason::Tunnel => {
@@ -106,7 +116,8 @@ impl Client {
         response
     }
 
-    pub(super) fn fail(&self, reason: FailReason, key: &PrimaryKey) -> Response<Outgoing> {
+    pub(super) fn fail(&self, failure: &Failure, key: &PrimaryKey) -> Response<Outgoing> {
+        let reason = failure.reason;
         if reason == FailReason::SiteBusy {
             return self.bounce(key, reason.as_str());
         }
@@ -114,8 +125,14 @@ impl Client {
         self.note(Outcome::Failed, reason.as_str());
         tracing::debug!(url = %key, reason = reason.as_str(), "a request failed");
         let advice = reason.advice(key.authority());
-        let home = Some(key.as_str());
-        let mut response = self.error(reason.status(), reason.as_str(), &advice, home);
+        let said = Said {
+            status: reason.status(),
+            reason: reason.as_str(),
+            advice: &advice,
+            tried: &failure.trail,
+            home: Some(key.as_str()),
+        };
+        let mut response = self.error(&said, Some(key));
         let details = match reason {
             FailReason::Address(why) => why.as_str(),
             other => other.as_str(),
@@ -150,24 +167,31 @@ impl Client {
         proxy_status::append(response.headers_mut(), &status);
     }
 
-    fn error(
-        &self,
-        status: StatusCode,
-        reason: &str,
-        advice: &str,
-        home: Option<&str>,
-    ) -> Response<Outgoing> {
-        let node = self.ctx.identity.name();
+    /// The page of an error. If a copy is kept of `copy`, it tells of it.
+    fn error(&self, said: &Said<'_>, copy: Option<&PrimaryKey>) -> Response<Outgoing> {
+        let (now, headers) = (self.ctx.now(), &self.headers);
+        let saved = copy.and_then(|key| self.ctx.flow().saved(now, key, headers));
         let page = Page {
-            status,
-            reason,
-            advice,
-            home,
-            node,
+            status: said.status,
+            reason: said.reason,
+            advice: said.advice,
+            tried: said.tried,
+            saved,
+            home: said.home,
+            node: self.ctx.identity.name(),
         };
-        let rendered = page::render(&page, page::wants_html(&self.headers));
-        own(status, rendered.kind, rendered.body)
+        let rendered = page::render(&page, Form::wanted(headers));
+        own(said.status, rendered.kind, rendered.body)
     }
+}
+
+/// What an error page says, beside what is kept.
+struct Said<'a> {
+    status: StatusCode,
+    reason: &'a str,
+    advice: &'a str,
+    tried: &'a Trail,
+    home: Option<&'a str>,
 }
 
 pub(super) fn empty() -> Outgoing {

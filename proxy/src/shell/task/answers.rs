@@ -20,7 +20,7 @@ use crate::engine::reason::FailReason;
 use crate::engine::splice::{Promise, Splice};
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
-use crate::shell::fill::{Headed, Response, Source, Stage};
+use crate::shell::fill::{Failure, Headed, Response, Source, Stage};
 use crate::shell::transfer::{Incoming, Transfer};
 use crate::shell::upstream::Upstream;
 use crate::shell::{index, peer};
@@ -287,7 +287,7 @@ impl Task {
         }
     }
 
-    pub(super) fn stale_here(&self, reason: FailReason) -> Step {
+    pub(super) fn stale_here(&mut self, reason: FailReason) -> Step {
         let Some(object) = self.plan.stale.clone() else {
             return self.fail_plainly(reason);
         };
@@ -311,11 +311,12 @@ impl Task {
         self.fail_plainly(reason)
     }
 
-    fn fail_plainly(&self, reason: FailReason) -> Step {
+    fn fail_plainly(&mut self, reason: FailReason) -> Step {
         self.withdraw_claim();
         // Deregistered first: who comes now starts anew and does not get this old failure.
         self.ctx.flow().ended(&self.asker.key, self.plan.id);
-        self.fill.reach(Stage::Failed(reason));
+        let trail = Arc::new(std::mem::take(&mut self.trail));
+        self.fill.reach(Stage::Failed(Failure { reason, trail }));
         Step::Over
     }
 

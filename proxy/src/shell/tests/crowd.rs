@@ -138,6 +138,6 @@ async fn a_fetch_that_dies_takes_nobody_with_it() {
         asker.clone(),
     ));
     let answer = timeout(DEADLINE, fill.answer()).await.unwrap();
-    assert_eq!(answer.unwrap_err(), FailReason::Abandoned);
+    assert_eq!(answer.unwrap_err().reason, FailReason::Abandoned);
     assert_eq!(ctx.flow().filling(), 0);
 }
