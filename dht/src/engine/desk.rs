@@ -16,9 +16,6 @@ use super::routing::Entry;
 use super::work::{Owner, START};
 use crate::refusal::Refusal;
 
-/// Requests under way per task allowed, beyond which clients' pings are refused as busy.
-const CALLS_PER_TASK: usize = 4;
-
 /// What was stored less long ago lies where it was put; later its neighbours may have it too, and
 /// a withdrawal looks for it there.
 const HANDED_ON_AFTER: Duration = Duration::from_secs(10);
@@ -116,12 +113,12 @@ impl Node {
         if id == self.own.id {
             let rtt = Duration::ZERO;
             self.answer(ticket, Answer::Pong { rtt, services });
-        } else if self.calls.len() >= CALLS_PER_TASK * self.config.lookup.tasks {
-            self.refuse(ticket, Refusal::Busy);
         } else {
             let ask = Ask::Ping { services };
             let purpose = Purpose::Ping(ticket, deadline);
-            self.ask(now, Entry { id, addr }, 0, ask, purpose);
+            if let Err(refusal) = self.ask(now, Entry { id, addr }, 0, ask, purpose) {
+                self.refuse(ticket, refusal);
+            }
         }
     }
 

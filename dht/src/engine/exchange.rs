@@ -43,6 +43,11 @@ const SCOUT_SHARE: u32 = 16;
 const SCOUT_FIRST: Duration = Duration::from_secs(1);
 const SCOUT_LAST: Duration = Duration::from_secs(30);
 
+/// Requests that may be under way, per task that may be; one in [`UPKEEP_SHARE`] of them is kept
+/// for upkeep. What walks ask at once is within it, and so is what the ended ones left behind.
+const CALLS_PER_TASK: usize = 4;
+const UPKEEP_SHARE: usize = 16;
+
 /// Least patience with a relayed request: the introducer tries twice.
 const DETOUR_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -72,7 +77,22 @@ pub(super) enum Purpose {
 
 impl Node {
     /// Asks `to`; the answer or its absence comes back for `purpose`.
-    pub(super) fn ask(&mut self, now: Moment, to: Entry, level: u8, ask: Ask, purpose: Purpose) {
+    ///
+    /// # Errors
+    ///
+    /// `Busy`: as many requests are under way as may be. Nothing is sent and nothing comes back.
+    pub(super) fn ask(
+        &mut self,
+        now: Moment,
+        to: Entry,
+        level: u8,
+        ask: Ask,
+        purpose: Purpose,
+    ) -> Result<(), Refusal> {
+        if self.calls.len() >= self.calls_max(&purpose) {
+            self.stats.busy += 1;
+            return Err(Refusal::Busy);
+        }
         self.peers.meet(to.id, to.addr);
         let attempts = match purpose {
             Purpose::Ping(..) | Purpose::Near(_) | Purpose::Relay(_) | Purpose::Detour(..) => 2,
@@ -82,6 +102,19 @@ impl Node {
         };
         let call = self.calls.start(now, (to, level, ask), purpose, attempts);
         self.attempt(now, call);
+        Ok(())
+    }
+
+    /// Requests that may be under way when one more of this purpose begins. What walks may not use
+    /// is for upkeep: a node that stopped pinging because its clients are many would lose contacts.
+    fn calls_max(&self, purpose: &Purpose) -> usize {
+        let all = CALLS_PER_TASK * self.config.lookup.tasks.max(1);
+        match purpose {
+            Purpose::Task(_) | Purpose::Detour(..) | Purpose::Ping(..) | Purpose::Near(_) => {
+                all - all / UPKEEP_SHARE
+            }
+            Purpose::Probe | Purpose::Relay(_) | Purpose::Check(_) | Purpose::Hand { .. } => all,
+        }
     }
 
     /// Pings `to` for upkeep, unless that is under way already.
@@ -90,7 +123,10 @@ impl Node {
             return;
         }
         let services = self.services.clone();
-        self.ask(now, to, 0, Ask::Ping { services }, Purpose::Probe);
+        let asked = self.ask(now, to, 0, Ask::Ping { services }, Purpose::Probe);
+        if asked.is_err() {
+            self.probes.remove(&to.id);
+        }
     }
 
     /// A node nobody here has heard yet, or that counts as failed, showed itself or was mentioned:
@@ -121,28 +157,10 @@ impl Node {
             return;
         };
         let (to, attempts, purpose) = (call.to, call.attempts, call.purpose);
+        let timeout = self.patience(now, call);
         let peer = self.peers.at(to.id);
         let token = peer.and_then(|peer| peer.token(now));
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
-        let mut timeout = rtt.timeout(&self.config.rpc, attempts);
-        match purpose {
-            Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
-                timeout = timeout.max(PROBE_PATIENCE);
-            }
-            // Half of what is left for the first attempt, all of it for the second.
-            Purpose::Ping(_, deadline) => {
-                let left = deadline.since(now);
-                timeout = if attempts == 0 { left / 2 } else { left };
-            }
-            Purpose::Task(_) if attempts + 1 >= call.attempts_max => {
-                let verdict = call.began + self.config.rpc.verdict_floor;
-                timeout = timeout.max(verdict.since(now));
-            }
-            // The asker waits: the answer is worth no more than the link's own patience.
-            Purpose::Task(_) | Purpose::Near(_) | Purpose::Relay(_) => {}
-            // Two links and their patience.
-            Purpose::Detour(..) => timeout = timeout.saturating_mul(3).max(DETOUR_PATIENCE),
-        }
         let late = match purpose {
             Purpose::Task(_) if attempts == 0 => rtt.late(&self.config.rpc),
             _ => None,
@@ -167,6 +185,31 @@ impl Node {
             peer.asked = Some(now);
         }
         self.calls.sent(now, id, tx, (timeout, late));
+    }
+
+    /// How long the next attempt of a call is worth waiting for.
+    fn patience(&self, now: Moment, call: &Call<Purpose>) -> Duration {
+        let attempts = call.attempts;
+        let rtt = self.peers.at(call.to.id).map(|peer| peer.rtt);
+        let timeout = rtt.unwrap_or_default().timeout(&self.config.rpc, attempts);
+        match call.purpose {
+            Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
+                timeout.max(PROBE_PATIENCE)
+            }
+            // Half of what is left for the first attempt, all of it for the second.
+            Purpose::Ping(_, deadline) => {
+                let left = deadline.since(now);
+                if attempts == 0 { left / 2 } else { left }
+            }
+            Purpose::Task(_) if attempts + 1 >= call.attempts_max => {
+                let verdict = call.began + self.config.rpc.verdict_floor;
+                timeout.max(verdict.since(now))
+            }
+            // The asker waits: the answer is worth no more than the link's own patience.
+            Purpose::Task(_) | Purpose::Near(_) | Purpose::Relay(_) => timeout,
+            // Two links and their patience.
+            Purpose::Detour(..) => timeout.saturating_mul(3).max(DETOUR_PATIENCE),
+        }
     }
 
     /// The datagram of a request; padded when no token is held, so that the reply may be as large.
@@ -401,19 +444,43 @@ impl Node {
             match due {
                 Due::Late(id) => {
                     let late = self.calls.at(id).map(|call| (call.purpose, call.to.id));
-                    if let Some((Purpose::Task(task), peer)) = late {
+                    // Where one answer is awaited already, this one is late for the same reason.
+                    let first = self.calls.is_oldest(id);
+                    if let (Some((Purpose::Task(task), peer)), true) = (late, first) {
                         self.stats.hedged += 1;
                         self.task_slow(now, task, peer);
                     }
                 }
                 Due::Retry(id) => {
                     let slow = self.calls.at(id).map(|call| (call.purpose, call.to.id));
-                    self.attempt(now, id);
+                    self.attempt_again(now, id);
                     if let Some((Purpose::Task(task), peer)) = slow {
                         self.task_slow(now, task, peer);
                     }
                 }
                 Due::Failed(call) => self.unanswered(now, &call),
+            }
+        }
+    }
+
+    /// The next attempt of a call, if it is the oldest to its peer. Of the others, those that a
+    /// task still waits for go on waiting.
+    fn attempt_again(&mut self, now: Moment, id: CallId) {
+        let Some(call) = self.calls.at(id) else {
+            return;
+        };
+        if self.calls.is_oldest(id) {
+            return self.attempt(now, id);
+        }
+        match call.purpose {
+            Purpose::Task(task) if !self.tasks.contains_key(&task) => self.calls.abandon(now, id),
+            Purpose::Task(_) | Purpose::Check(_) | Purpose::Hand { .. } | Purpose::Probe => {
+                let timeout = self.patience(now, call);
+                self.calls.pass(now, id, timeout);
+            }
+            // Somebody else waits, and not for long.
+            Purpose::Ping(..) | Purpose::Near(_) | Purpose::Relay(_) | Purpose::Detour(..) => {
+                self.attempt(now, id);
             }
         }
     }

@@ -153,8 +153,8 @@ impl Node {
             value: value.bytes,
             ttl: value.ttl,
         };
-        self.stats.handed += 1;
-        self.ask(now, heir, 0, ask, Purpose::Hand { again: false });
+        let asked = self.ask(now, heir, 0, ask, Purpose::Hand { again: false });
+        self.stats.handed += u64::from(asked.is_ok());
     }
 
     /// The nodes that are among the closest to `key` because of `changes`, if this one is, or was
@@ -206,7 +206,9 @@ impl Node {
     /// The answer to a value handed on: one that wants a token has given it.
     pub(super) fn handed(&mut self, now: Moment, to: Entry, ask: Ask, again: bool, say: &Say) {
         if !again && *say == Say::Refused(Refusal::Token) {
-            self.ask(now, to, 0, ask, Purpose::Hand { again: true });
+            // A spare copy the fewer, should there be no room for one more request.
+            self.ask(now, to, 0, ask, Purpose::Hand { again: true })
+                .ok();
         }
     }
 }

@@ -137,11 +137,9 @@ impl Node {
                 for member in members {
                     self.ping_near(now, ticket, member, far);
                 }
-            } else if let Some(search) = self.near.get_mut(&ticket) {
-                search.outstanding += 1;
+            } else {
                 let target = id.as_key();
-                let ask = Ask::Find { target };
-                self.ask(now, Entry { id, addr }, level, ask, Purpose::Near(ticket));
+                self.ask_near(now, ticket, Entry { id, addr }, level, Ask::Find { target });
             }
         }
         self.end_search_if_done(now, ticket);
@@ -163,9 +161,16 @@ impl Node {
             }
             return;
         }
-        search.outstanding += 1;
         let services = self.services.clone();
-        self.ask(now, entry, 0, Ask::Ping { services }, Purpose::Near(ticket));
+        self.ask_near(now, ticket, entry, 0, Ask::Ping { services });
+    }
+
+    /// Asks for a search. Whoever cannot be asked is as good as silent.
+    fn ask_near(&mut self, now: Moment, ticket: Ticket, to: Entry, level: u8, ask: Ask) {
+        let asked = self.ask(now, to, level, ask, Purpose::Near(ticket));
+        if let (Ok(()), Some(search)) = (asked, self.near.get_mut(&ticket)) {
+            search.outstanding += 1;
+        }
     }
 
     /// A node asked for a search has answered, or has not (`None`).

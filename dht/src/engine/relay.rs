@@ -62,10 +62,10 @@ impl Node {
             to: far.addr,
             ask: Box::new(ask.clone()),
         };
-        self.stats.detours += 1;
         let purpose = Purpose::Detour(task, far.id);
-        self.ask(now, to, level, ask, purpose);
-        true
+        let asked = self.ask(now, to, level, ask, purpose).is_ok();
+        self.stats.detours += u64::from(asked);
+        asked
     }
 
     /// Somebody wants a node asked. `None`: it is under way, and the reply follows.
@@ -88,8 +88,6 @@ impl Node {
         if self.relays >= RELAYS_MAX {
             return Some(Say::Refused(Refusal::Busy));
         }
-        self.relays += 1;
-        self.stats.relayed += 1;
         let asker = Asker {
             addr: from,
             id: header.sender,
@@ -98,7 +96,12 @@ impl Node {
             again: false,
         };
         let purpose = Purpose::Relay(asker);
-        self.ask(now, Entry { id, addr: to }, level, ask.clone(), purpose);
+        let asked = self.ask(now, Entry { id, addr: to }, level, ask.clone(), purpose);
+        if let Err(refusal) = asked {
+            return Some(Say::Refused(refusal));
+        }
+        self.relays += 1;
+        self.stats.relayed += 1;
         None
     }
 
@@ -116,7 +119,10 @@ impl Node {
                 again: true,
                 ..asker
             };
-            self.ask(now, far, level, ask, Purpose::Relay(asker));
+            let asked = self.ask(now, far, level, ask, Purpose::Relay(asker));
+            if let Err(refusal) = asked {
+                self.relayed(now, asker, Some(Say::Refused(refusal)));
+            }
         } else {
             self.relayed(now, asker, Some(say));
         }

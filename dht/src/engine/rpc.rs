@@ -4,12 +4,16 @@
 //! swallow a retransmission and so that a round-trip sample is unambiguous. An answer to any
 //! attempt ends the call; answers to its other attempts still tell that the peer lives and how far
 //! it is. What a call is for is the caller's (`P`).
+//!
+//! A peer that is asked for more than it can do gets no answer out in time, and asking everything
+//! again makes that worse. So of all calls to one peer only the oldest is worth another attempt;
+//! those behind it wait on their first, and are the oldest in turn.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use common::clock::Moment;
-use common::ids::TxId;
+use common::ids::{NodeId, TxId};
 
 use super::message::Ask;
 use super::routing::Entry;
@@ -39,9 +43,9 @@ pub struct Call<P> {
     pub purpose: P,
     /// When the first attempt was sent.
     pub began: Moment,
-    /// Attempts sent.
+    /// Attempts sent or passed over.
     pub attempts: u8,
-    /// Attempts to send in all.
+    /// Attempts in all.
     pub attempts_max: u8,
     graces: u8,
     due: Moment,
@@ -54,7 +58,7 @@ pub struct Call<P> {
 pub enum Due<P> {
     /// Its answer is later than most: others may be asked beside it.
     Late(CallId),
-    /// Another attempt: send it and say so with [`Calls::sent`].
+    /// Another attempt: send it and say so with [`Calls::sent`], or [`pass`](Calls::pass) it over.
     Retry(CallId),
     /// It has failed and is gone.
     Failed(Call<P>),
@@ -66,6 +70,8 @@ pub struct Calls<P> {
     calls: BTreeMap<CallId, Call<P>>,
     transactions: BTreeMap<TxId, (CallId, Moment)>,
     due: BTreeSet<(Moment, CallId)>,
+    /// All calls by peer, in the order in which they began.
+    of_peer: BTreeSet<(NodeId, CallId)>,
     /// Attempts of calls that are over, the longest over first.
     gone: VecDeque<Gone>,
     next: u64,
@@ -88,6 +94,7 @@ impl<P> Calls<P> {
             calls: BTreeMap::new(),
             transactions: BTreeMap::new(),
             due: BTreeSet::new(),
+            of_peer: BTreeSet::new(),
             gone: VecDeque::new(),
             next: 0,
         }
@@ -132,6 +139,7 @@ impl<P> Calls<P> {
         };
         self.calls.insert(id, call);
         self.due.insert((due, id));
+        self.of_peer.insert((to.id, id));
         id
     }
 
@@ -160,6 +168,33 @@ impl<P> Calls<P> {
         call.sent.push(tx);
         self.due.insert((call.hedge.unwrap_or(call.due), id));
         self.transactions.insert(tx, (id, now));
+    }
+
+    /// Whether none that is under way to the same peer began before `id`.
+    #[must_use]
+    pub fn is_oldest(&self, id: CallId) -> bool {
+        let Some(call) = self.calls.get(&id) else {
+            return false;
+        };
+        let first = (call.to.id, CallId(0));
+        self.of_peer.range(first..).next() == Some(&(call.to.id, id))
+    }
+
+    /// No attempt is made in the place of one that is due: `id` goes on waiting, for `timeout`.
+    pub fn pass(&mut self, now: Moment, id: CallId, timeout: Duration) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        self.due
+            .remove(&(call.hedge.take().unwrap_or(call.due), id));
+        call.attempts += 1;
+        call.due = now + timeout;
+        self.due.insert((call.due, id));
+    }
+
+    /// Nobody waits for `id` any more. What comes all the same is evidence of life.
+    pub fn abandon(&mut self, now: Moment, id: CallId) {
+        self.remove(id, now);
     }
 
     /// Whether `tx` is an attempt under way to `from`.
@@ -257,6 +292,7 @@ impl<P> Calls<P> {
     fn remove(&mut self, id: CallId, now: Moment) -> Option<Call<P>> {
         let call = self.calls.remove(&id)?;
         self.due.remove(&(call.hedge.unwrap_or(call.due), id));
+        self.of_peer.remove(&(call.to.id, id));
         while let Some(oldest) = self.gone.front() {
             let room = self.gone.len() + call.sent.len() <= GONE_MAX;
             if room && now.since(oldest.over) < GONE_FOR {
@@ -283,8 +319,6 @@ impl<P> Default for Calls<P> {
 
 #[cfg(test)]
 mod tests {
-    use common::ids::NodeId;
-
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_millis(100);
@@ -384,6 +418,33 @@ mod tests {
         assert_eq!(calls.next_due(), Some(at(200)));
         assert!(calls.answered(at(199), TxId(2), to.addr).is_some());
         assert_eq!(calls.next_due(), None);
+    }
+
+    #[test]
+    fn only_the_oldest_call_to_a_peer_is_worth_another_attempt() {
+        let (mut calls, first, to) = started();
+        let ask = Ask::Ping {
+            services: Vec::new(),
+        };
+        let second = calls.start(at(10), (to, 0, ask), (), 2);
+        calls.sent(at(10), second, TxId(2), (TIMEOUT, None));
+        assert!(calls.is_oldest(first) && !calls.is_oldest(second));
+        assert!(matches!(calls.due(at(110)), Some(Due::Retry(due)) if due == first));
+        calls.sent(at(110), first, TxId(3), (TIMEOUT, None));
+        assert!(matches!(calls.due(at(110)), Some(Due::Retry(due)) if due == second));
+        calls.pass(at(110), second, TIMEOUT);
+        assert!(calls.answered(at(120), TxId(3), to.addr).is_some());
+        assert!(calls.is_oldest(second));
+        assert!(calls.answered(at(130), TxId(2), to.addr).is_some());
+        assert!(calls.is_empty() && calls.next_due().is_none());
+    }
+
+    #[test]
+    fn an_abandoned_call_is_answered_late() {
+        let (mut calls, id, to) = started();
+        calls.abandon(at(50), id);
+        assert!(calls.is_empty() && calls.next_due().is_none());
+        assert!(calls.answered_late(TxId(1), to.addr).is_some());
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct Stats {
     pub late_replies: u64,
     /// Requests that went unanswered for good.
     pub timeouts: u64,
+    /// Requests not sent because as many were under way as may be.
+    pub busy: u64,
     /// Requests given grace because this node was late itself.
     pub forgiven: u64,
     /// Contacts that failed.

@@ -24,7 +24,9 @@ impl Node {
             }
             let ttl = until.since(now);
             self.stats.checks += 1;
-            self.ask(now, place, 0, Ask::Offer { key, ttl }, Purpose::Check(key));
+            // One that cannot be looked for now is looked for at the next occasion.
+            self.ask(now, place, 0, Ask::Offer { key, ttl }, Purpose::Check(key))
+                .ok();
         }
         for (key, own) in self.keep.take_due(now) {
             let goal = Goal::Put {

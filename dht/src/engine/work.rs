@@ -172,6 +172,13 @@ impl Node {
         }
     }
 
+    /// A request of a task could not be made: that is the whole task's end.
+    fn task_refused(&mut self, id: TaskId, asked: Result<(), Refusal>) {
+        if let (Err(refusal), Some(running)) = (asked, self.tasks.get_mut(&id)) {
+            running.task.refused(refusal);
+        }
+    }
+
     pub(super) fn task_slow(&mut self, now: Moment, id: TaskId, peer: NodeId) {
         if let Some(running) = self.tasks.get_mut(&id) {
             running.task.slow(peer);
@@ -206,7 +213,8 @@ impl Node {
                     // one at once: for a pair that cannot reach each other, waiting is in vain.
                     let failed = self.peers.at(to.id).is_some_and(Peer::has_failed);
                     if !(failed && self.detour(now, (to, level, &ask), id)) {
-                        self.ask(now, to, level, ask, Purpose::Task(id));
+                        let asked = self.ask(now, to, level, ask, Purpose::Task(id));
+                        self.task_refused(id, asked);
                     }
                 }
                 Some(Step::AskSelf(ask)) => {

@@ -103,6 +103,11 @@ fn level_counters(stats: &Stats) -> Vec<Metric> {
             stats.hedged,
         ),
         counter(
+            "atoll_dht_requests_refused",
+            "Requests not sent because as many were under way as may be",
+            stats.busy,
+        ),
+        counter(
             "atoll_dht_members_refused",
             "Members not taken in because full.members are known; only where index.kind is full",
             stats.members_refused,

@@ -269,6 +269,15 @@ impl Task {
 
     /// Time is up: what there is counts.
     pub fn expire(&mut self) {
+        self.cut_short(Refusal::Deadline);
+    }
+
+    /// This node can ask nobody else: what there is counts.
+    pub fn refused(&mut self, refusal: Refusal) {
+        self.cut_short(refusal);
+    }
+
+    fn cut_short(&mut self, why: Refusal) {
         self.steps.clear();
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         if let Stage::Placing(placement) | Stage::Copying(placement) = &stage {
@@ -282,7 +291,7 @@ impl Task {
             }),
             (Goal::Put { .. }, _) if !self.places.is_empty() => Some(Report::Stored),
             (Goal::Find, _) => Some(Report::Walked),
-            _ => Some(Report::Refused(Refusal::Deadline)),
+            _ => Some(Report::Refused(why)),
         };
         self.finish(report);
     }

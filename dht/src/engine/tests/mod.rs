@@ -1,5 +1,6 @@
 //! Scenarios: many engines in one thread, virtual time, an imperfect network.
 
+mod busy;
 mod gate;
 mod heal;
 mod hostile;
