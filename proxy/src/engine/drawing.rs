@@ -22,6 +22,18 @@ pub enum Drawing {
     Peer(SocketAddr),
 }
 
+impl Drawing {
+    /// The word on the state page.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seeking => "index",
+            Self::Origin => "origin",
+            Self::Peer(_) => "peer",
+        }
+    }
+}
+
 /// What there is of an answer that a peer might have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offer {

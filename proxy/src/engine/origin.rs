@@ -95,14 +95,18 @@ impl<R: Copy> Gates<R> {
         self.failing.put(origin.to_owned(), failing);
     }
 
-    /// Origins whose gate is shut, with what is left and why: for the state page.
+    /// Origins that failed last, with what is left until they may be asked and why: for the state page.
+    /// Where nothing is left, the next request finds out.
+    pub fn failing(&self, now: Moment) -> impl Iterator<Item = (&str, Duration, R)> {
+        self.failing.iter().map(move |(origin, failing)| {
+            let left = failing.until.since(now);
+            (origin.as_str(), left, failing.reason)
+        })
+    }
+
+    /// Those of them that may not be asked now.
     pub fn shut(&self, now: Moment) -> impl Iterator<Item = (&str, Duration, R)> {
-        self.failing
-            .iter()
-            .filter(move |(_, failing)| failing.until > now)
-            .map(move |(origin, failing)| {
-                (origin.as_str(), failing.until.since(now), failing.reason)
-            })
+        self.failing(now).filter(|(_, left, _)| !left.is_zero())
     }
 }
 

@@ -145,6 +145,11 @@ impl SharedBody {
         }
     }
 
+    /// Bytes that have come so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.lock().len
+    }
+
     /// Whether a reader can still start at the beginning.
     pub(crate) fn is_joinable(&self) -> bool {
         let inner = self.lock();

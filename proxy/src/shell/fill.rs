@@ -86,6 +86,19 @@ pub(crate) struct Fill {
     emptied: Notify,
 }
 
+/// How a fill stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Where its bytes come from.
+    pub(crate) from: &'static str,
+    /// Who waits for it or reads it.
+    pub(crate) readers: usize,
+    /// Bytes of the body that have come; `None` before the head.
+    pub(crate) received: Option<u64>,
+    /// Bytes of the whole body, if they are known.
+    pub(crate) length: Option<u64>,
+}
+
 /// Somebody's interest in a fill.
 #[derive(Debug)]
 pub(crate) struct Seat(Arc<Fill>);
@@ -123,6 +136,22 @@ impl Fill {
     pub(crate) async fn deserted(&self) {
         while !self.is_unwatched() {
             self.emptied.notified().await;
+        }
+    }
+
+    /// How it stands, for the state page.
+    pub(crate) fn look(&self) -> Look {
+        let readers = self.seats.load(Ordering::Acquire);
+        let (drawing, headed) = match &*self.stage.borrow() {
+            Stage::Waiting(drawing) => (Some(*drawing), None),
+            Stage::Headed(headed) => (Some(headed.drawing), Some(Arc::clone(&headed.object))),
+            Stage::Failed(_) => (None, None),
+        };
+        Look {
+            from: drawing.map_or("nowhere", Drawing::as_str),
+            readers,
+            received: headed.as_ref().map(|object| object.body.received()),
+            length: headed.and_then(|object| object.body.length()),
         }
     }
 

@@ -7,10 +7,16 @@ use common::telemetry::{Kind, Metric};
 use serde_json::json;
 
 use super::context::Context;
+use super::fill::{Fill, Look};
+use crate::engine::http::key::PrimaryKey;
 use crate::engine::share::Share;
+use crate::engine::store::Kept;
 
 /// URLs and sites shown on the state page.
 const SHOWN: usize = 20;
+
+/// Bytes of a URL that are shown.
+const URL_SHOWN: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,17 +43,13 @@ impl Inspect for Window {
         let now = ctx.now();
         let mut flow = ctx.flow();
         let store = flow.store();
-        let recent: Vec<_> = store
-            .recent(now, SHOWN)
-            .into_iter()
-            .map(|(url, age, bytes)| json!({ "url": url, "age_s": age, "bytes": bytes }))
-            .collect();
-        let shut: Vec<_> = flow
+        let objects: Vec<_> = store.hottest(now, SHOWN).iter().map(kept_state).collect();
+        let failing: Vec<_> = flow
             .gates()
-            .shut(now)
+            .failing(now)
             .take(SHOWN)
             .map(|(origin, left, why)| {
-                json!({ "origin": origin, "for_s": left.as_secs(), "reason": why.as_str() })
+                json!({ "origin": origin, "asked_again_s": left.as_secs(), "reason": why.as_str() })
             })
             .collect();
         let hot: Vec<_> = flow
@@ -56,14 +58,20 @@ impl Inspect for Window {
             .into_iter()
             .map(|(site, requests)| json!({ "site": site, "requests_10s": requests }))
             .collect();
-        let (objects, used, evictions) = (store.len(), store.used(), store.evictions());
-        let filling = flow.filling();
+        let (used, evictions, count) = (store.used(), store.evictions(), store.len());
         let blamed: Vec<_> = flow
             .blame()
             .iter(now)
             .map(|(peer, why)| json!({ "peer": peer.to_string(), "reason": why.as_str() }))
             .collect();
         let pointers = flow.ledger().len();
+        let alone = flow.filling_alone();
+        let fills = flow.fills();
+        let fills: Vec<_> = fills
+            .map(|(key, fill)| (key.clone(), Arc::clone(fill)))
+            .collect();
+        drop(flow);
+        let (requests, connections) = ctx.metrics.crowd();
         json!({
             "schema": 1,
             "node": ctx.identity.name(),
@@ -74,20 +82,49 @@ impl Inspect for Window {
                 "peer": link.peer.to_string(),
             })),
             "store": {
-                "objects": objects, "memory_bytes": used.memory, "disk_bytes": used.disk,
-                "evictions": evictions, "recent": recent,
+                "objects": count, "memory_bytes": used.memory, "disk_bytes": used.disk,
+                "evictions": evictions, "hottest": objects,
             },
             "draining": ctx.is_draining(),
             "share": ctx.shares.look(share_state),
             "spill_bytes": ctx.spill.space.used(),
             "body_memory_bytes": ctx.room.used(),
-            "fills": filling,
+            "in_flight": { "requests": requests, "connections": connections },
+            "fills": { "shared": fills.len(), "alone": alone, "largest": fills_state(fills) },
             "pointers": pointers,
-            "origins_shut": shut,
+            "origins_failing": failing,
             "peers_blamed": blamed,
             "hottest_sites": hot,
         })
     }
+}
+
+fn kept_state(kept: &Kept) -> serde_json::Value {
+    json!({
+        "url": clip(kept.key.as_str()), "found": kept.found, "bytes": kept.bytes,
+        "variants": kept.variants, "age_s": kept.age.map(|age| age.as_secs()),
+    })
+}
+
+/// Those with most readers first.
+fn fills_state(fills: Vec<(PrimaryKey, Arc<Fill>)>) -> Vec<serde_json::Value> {
+    let look = |(key, fill): (PrimaryKey, Arc<Fill>)| (key, fill.look());
+    let mut fills: Vec<_> = fills.into_iter().map(look).collect();
+    fills.sort_by_key(|(_, look)| std::cmp::Reverse(look.readers));
+    fills.truncate(SHOWN);
+    let row = |(key, look): &(PrimaryKey, Look)| {
+        json!({
+            "url": clip(key.as_str()), "from": look.from, "readers": look.readers,
+            "bytes": look.received, "length": look.length,
+        })
+    };
+    fills.iter().map(row).collect()
+}
+
+/// The beginning of a URL: nobody fills the page with one.
+fn clip(url: &str) -> &str {
+    let end = url.floor_char_boundary(URL_SHOWN);
+    &url[..end]
 }
 
 /// Who has how much.

@@ -241,7 +241,12 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     match door {
-        Door::Client => downstream::serve(ctx, visit, request).await,
+        Door::Client => {
+            let in_flight = ctx.metrics.in_flight();
+            let mut response = downstream::serve(ctx, visit, request).await;
+            response.extensions_mut().insert(in_flight);
+            response
+        }
         Door::Peer => peer::serve(ctx, request).await,
     }
 }

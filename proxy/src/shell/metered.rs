@@ -13,6 +13,7 @@ use super::access::Due;
 use super::body::Cut;
 use super::downstream::Outgoing;
 use super::guard::Link;
+use super::metrics::InFlight;
 use super::share::Account;
 use crate::engine::access::Ending;
 
@@ -27,6 +28,8 @@ pub(crate) struct Metered {
     account: Option<Account>,
     /// The line of the access log that is due at the end.
     due: Option<Due>,
+    /// Counted as under way as long as this lives.
+    _in_flight: Option<InFlight>,
     /// Bytes that there are, if that is known.
     whole: Option<u64>,
     ending: Ending,
@@ -45,6 +48,7 @@ impl Metered {
     ) -> Response<Self> {
         let extensions = response.extensions_mut();
         let (account, due) = (extensions.remove(), extensions.remove());
+        let in_flight = extensions.remove();
         let whole = response.body().size_hint().exact();
         response.map(|inner| Self {
             inner,
@@ -52,6 +56,7 @@ impl Metered {
             clock,
             account,
             due,
+            _in_flight: in_flight,
             whole,
             ending: Ending::Left,
             sent: 0,

@@ -125,12 +125,31 @@ pub(crate) struct Metrics {
     fetched_bytes: Family<Label, Counter>,
     index: Family<Label, Counter>,
     peer_requests: Family<Label, Counter>,
+    in_flight: Gauge,
     connections: Gauge,
     connections_refused: Family<Label, Counter>,
     connections_cut: Counter,
     first_byte: Option<Histogram>,
     access_dropped: Counter,
     registered: AtomicBool,
+}
+
+/// A client's request under way.
+#[derive(Debug)]
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A response's extensions are cloned with it; a clone is another one under way.
+impl Clone for InFlight {
+    fn clone(&self) -> Self {
+        self.0.inc();
+        Self(self.0.clone())
+    }
 }
 
 impl Metrics {
@@ -207,6 +226,11 @@ impl Metrics {
     fn register_connections(&self, registry: &mut Registry) {
         let m = self;
         registry.register(
+            "atoll_proxy_requests_in_flight",
+            "Client requests under way",
+            self.in_flight.clone(),
+        );
+        registry.register(
             "atoll_proxy_connections",
             "Client connections",
             m.connections.clone(),
@@ -282,6 +306,17 @@ impl Metrics {
         self.peer_requests
             .get_or_create(&[("outcome", outcome.as_str())])
             .inc();
+    }
+
+    /// A client's request is under way until this is dropped.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Client requests under way, and client connections.
+    pub(crate) fn crowd(&self) -> (i64, i64) {
+        (self.in_flight.get(), self.connections.get())
     }
 
     pub(crate) fn connection_opened(&self) {

@@ -86,6 +86,72 @@ async fn an_origin_at_a_blocked_address_is_not_connected_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_shows_what_is_under_way_hot_and_broken() {
+    let place = Place::shared().await;
+    let mut origin = Origin::start(&place).await;
+    let gate = Gate::new();
+    let held = gate.clone();
+    origin.serves("/large", move |_| {
+        Reply::pattern(1 << 20)
+            .fresh_for(60)
+            .held_after(100_000, &held)
+    });
+    for n in 0..30 {
+        origin.serves(&format!("/{n}"), |_| Reply::page("small").fresh_for(60));
+    }
+    let proxy = Proxy::alone(&place, &[]).await;
+    let state = async || {
+        let page = metrics::page(proxy.admin, "/state").await;
+        serde_json::from_slice::<serde_json::Value>(&page.body).unwrap()
+    };
+    for n in (0..30).chain([7, 7, 7]) {
+        proxy.get(&origin.page(&format!("/{n}"))).await;
+    }
+    let mut readers = [
+        proxy.ask(&origin.page("/large")).open().await,
+        proxy.ask(&origin.page("/large")).open().await,
+    ];
+    for reader in &mut readers {
+        reader.skip(100_000).await;
+    }
+    let seen = state().await;
+    assert_eq!(seen["in_flight"]["requests"], 2, "{seen:#}");
+    assert_eq!(seen["fills"]["shared"], 1, "{seen:#}");
+    let fill = &seen["fills"]["largest"][0];
+    assert!(fill["url"].as_str().unwrap().ends_with("/large"), "{fill}");
+    assert_eq!(
+        (&fill["readers"], &fill["from"]),
+        (&2.into(), &"origin".into())
+    );
+    let (bytes, length) = (fill["bytes"].as_u64(), fill["length"].as_u64());
+    assert!(bytes >= Some(100_000) && bytes < length && length == Some(1 << 20));
+    let hottest = seen["store"]["hottest"].as_array().unwrap();
+    assert_eq!(hottest.len(), 20, "no more than are worth reading");
+    assert!(
+        hottest[0]["url"].as_str().unwrap().ends_with("/7"),
+        "{seen:#}"
+    );
+    assert_eq!(hottest[0]["found"], 3);
+    let site = &seen["hottest_sites"][0];
+    assert_eq!(site["site"], origin.addr.ip().to_string());
+    gate.open();
+    for reader in &mut readers {
+        assert_eq!(reader.finish_pattern().await, Ok(1 << 20));
+    }
+    drop(readers);
+    wait::until("nothing is under way", SOON, async || {
+        let seen = state().await;
+        seen["in_flight"]["requests"] == 0 && seen["fills"]["shared"] == 0
+    })
+    .await;
+    origin.die().await;
+    proxy.get(&origin.page("/another")).await;
+    let failing = &state().await["origins_failing"][0];
+    assert_eq!(failing["reason"], "connect_refused");
+    assert!(failing["asked_again_s"].as_u64() <= Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloading_loses_no_request() {
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;

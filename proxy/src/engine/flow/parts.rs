@@ -141,6 +141,19 @@ impl<B, F> Flow<B, F> {
         &self.gates
     }
 
+    /// The shared fills under way, for the state page.
+    pub fn fills(&self) -> impl Iterator<Item = (&PrimaryKey, &F)> {
+        self.fills
+            .iter()
+            .flat_map(|(key, fillings)| fillings.iter().map(move |filling| (key, &filling.fill)))
+    }
+
+    /// Fills of one client each, which nobody else may join.
+    #[must_use]
+    pub const fn filling_alone(&self) -> usize {
+        self.running.saturating_sub(self.filling)
+    }
+
     /// Shared fills under way.
     #[must_use]
     pub const fn filling(&self) -> usize {

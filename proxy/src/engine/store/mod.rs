@@ -7,6 +7,7 @@
 pub mod object;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::Moment;
 use http::HeaderMap;
@@ -22,6 +23,10 @@ pub const VARIANTS_MAX: usize = 8;
 
 /// Bytes that an entry costs beside its header fields and body: keys, lists, allocator.
 const OVERHEAD: u64 = 1_024;
+
+/// URLs that are looked at to find the hottest: enough to hold a node's busy ones, few enough to go
+/// through while requests wait.
+pub const RECENT: usize = 1_000;
 
 /// What keeping a response costs.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -43,6 +48,8 @@ pub struct Budget {
 
 struct Entry<B> {
     variants: Vec<(Arc<Object<B>>, Weight)>,
+    /// How often it was looked for and found.
+    found: u64,
 }
 
 /// The responses kept.
@@ -84,7 +91,8 @@ impl<B> Store<B> {
         request: &HeaderMap,
         is_fresh: impl Fn(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
-        let entry = self.entries.get(key)?;
+        let entry = self.entries.get_mut(key)?;
+        entry.found = entry.found.saturating_add(1);
         let newest_first = entry.variants.iter().rev().map(|(object, _)| object);
         let mut fitting = newest_first.filter(|object| object.answers(request));
         let newest = fitting.next()?;
@@ -122,6 +130,7 @@ impl<B> Store<B> {
         };
         let mut entry = self.entries.pop(&key).unwrap_or(Entry {
             variants: Vec::new(),
+            found: 0,
         });
         let replaces = |old: &Object<B>| old.vary_key == object.vary_key && old.vary == object.vary;
         if let Some(at) = entry.variants.iter().position(|(old, _)| replaces(old)) {
@@ -212,22 +221,39 @@ impl<B> Store<B> {
         self.evictions
     }
 
-    /// The URLs used last, with age and bytes, for the state page.
-    pub fn recent(&self, now: Moment, most: usize) -> Vec<(String, u64, u64)> {
-        let row = |(key, entry): (&PrimaryKey, &Entry<B>)| {
-            let bytes = entry
+    /// Of the [`RECENT`] URLs used last those found most often, most first: for the state page.
+    #[must_use]
+    pub fn hottest(&self, now: Moment, most: usize) -> Vec<Kept> {
+        let mut recent: Vec<_> = self.entries.iter().take(RECENT).collect();
+        recent.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.found));
+        let row = |(key, entry): (&PrimaryKey, &Entry<B>)| Kept {
+            key: key.clone(),
+            found: entry.found,
+            age: entry.variants.last().map(|(object, _)| object.age(now)),
+            variants: entry.variants.len(),
+            bytes: entry
                 .variants
                 .iter()
                 .map(|(_, weight)| weight.memory + weight.disk)
-                .sum();
-            let age = entry
-                .variants
-                .last()
-                .map_or(0, |(o, _)| o.age(now).as_secs());
-            (key.to_string(), age, bytes)
+                .sum(),
         };
-        self.entries.iter().take(most).map(row).collect()
+        recent.into_iter().take(most).map(row).collect()
     }
+}
+
+/// A URL that is kept, as the state page shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Which.
+    pub key: PrimaryKey,
+    /// How often it was looked for and found.
+    pub found: u64,
+    /// Age of the variant received last.
+    pub age: Option<Duration>,
+    /// Its variants.
+    pub variants: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
 }
 
 #[cfg(test)]
@@ -251,6 +277,31 @@ mod tests {
         store
             .find(&wanted.key, &request, |_| true)
             .map(|object| object.body)
+    }
+
+    #[test]
+    fn the_hottest_are_those_found_most_often_among_those_used_last() {
+        let mut store = Store::new(Budget {
+            memory: u64::MAX,
+            disk: 0,
+        });
+        let path = |n: usize| format!("/{n}");
+        for n in 0..RECENT + 5 {
+            store.insert(object(&path(n), &[], &[], 0), weight(10, 0));
+        }
+        for times in 0..3 {
+            found(&mut store, &path(7 + times), "");
+            found(&mut store, &path(9), "");
+        }
+        let hottest = store.hottest(Moment::from_millis(0), 2);
+        let row = |kept: &Kept| (kept.key.path_and_query().to_owned(), kept.found);
+        let rows: Vec<_> = hottest.iter().map(row).collect();
+        assert_eq!(rows[0], ("/9".to_owned(), 4));
+        assert_eq!((rows.len(), rows[1].1), (2, 1));
+        assert_eq!(
+            store.hottest(Moment::from_millis(0), usize::MAX).len(),
+            RECENT
+        );
     }
 
     #[test]
