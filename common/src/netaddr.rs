@@ -156,6 +156,13 @@ mod tests {
             ("fe80::1", SpecialUse::LinkLocal),
             ("2002:7f00:1::", SpecialUse::Loopback),
             ("64:ff9b::a00:1", SpecialUse::Private),
+            ("64:ff9b::169.254.169.254", SpecialUse::LinkLocal),
+            ("64:ff9b:1::10.0.0.1", SpecialUse::Reserved),
+            ("2002:a9fe:a9fe::1", SpecialUse::LinkLocal),
+            ("::ffff:0:10.0.0.1", SpecialUse::Reserved),
+            ("::10.0.0.1", SpecialUse::Private),
+            ("2001:0:4136:e378::1", SpecialUse::Unrouted),
+            ("fec0::1", SpecialUse::LinkLocal),
             ("2001:db8::1", SpecialUse::Unrouted),
             ("ff02::1", SpecialUse::Multicast),
         ] {

@@ -75,19 +75,38 @@ pub struct Hosts {
     task: JoinHandle<()>,
 }
 
+/// What a name resolves to at the moment, and for how many seconds; `None` if it does not exist.
+type Script = dyn FnMut(&str) -> Option<(Vec<IpAddr>, u32)> + Send;
+
 impl Hosts {
-    /// Answers for `hosts` at the place's address for it.
+    /// Answers for `hosts` at the place's address for it. A name may stand there several times.
     pub async fn start(place: &Place, hosts: &[(&str, IpAddr)]) -> Self {
+        let mut known: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+        for (name, ip) in hosts {
+            known.entry(format!("{name}.")).or_default().push(*ip);
+        }
+        let script = move |name: &str| Some((known.get(name)?.clone(), 60));
+        Self::start_with(place, Box::new(script)).await
+    }
+
+    /// Answers for every name with the next of `turns` each time it is asked, and tells nobody to
+    /// remember it.
+    pub async fn start_turning(place: &Place, turns: &[IpAddr]) -> Self {
+        let (turns, mut turn) = (turns.to_vec(), 0);
+        let script = move |_: &str| {
+            turn += 1;
+            Some((vec![turns[turn % turns.len()]], 0))
+        };
+        Self::start_with(place, Box::new(script)).await
+    }
+
+    async fn start_with(place: &Place, mut script: Box<Script>) -> Self {
         let addr = place.at(host::RESOLVER, Port::Resolver);
         let socket = UdpSocket::bind(addr).await.unwrap();
-        let known: BTreeMap<String, IpAddr> = hosts
-            .iter()
-            .map(|(name, ip)| (format!("{name}."), *ip))
-            .collect();
         let task = tokio::spawn(async move {
             let mut buffer = [0; 1_500];
             while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-                if let Some(reply) = answer(&buffer[..length], &known) {
+                if let Some(reply) = answer(&buffer[..length], &mut *script) {
                     let _ = socket.send_to(&reply, from).await;
                 }
             }
@@ -102,19 +121,23 @@ impl Drop for Hosts {
     }
 }
 
-fn answer(question: &[u8], known: &BTreeMap<String, IpAddr>) -> Option<Vec<u8>> {
+fn answer(question: &[u8], script: &mut Script) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).ok()?;
     let query = question.queries.first()?;
     let mut reply = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
     reply.metadata.recursion_available = true;
     reply.add_query(query.clone());
-    match known.get(&query.name().to_ascii().to_ascii_lowercase()) {
-        None => reply.metadata.response_code = ResponseCode::NXDomain,
-        Some(IpAddr::V4(ip)) if query.query_type() == RecordType::A => {
-            let data = RData::A((*ip).into());
-            reply.add_answer(Record::from_rdata(query.name().clone(), 60, data));
-        }
-        Some(_) => {}
+    let Some((addresses, ttl)) = script(&query.name().to_ascii().to_ascii_lowercase()) else {
+        reply.metadata.response_code = ResponseCode::NXDomain;
+        return reply.to_vec().ok();
+    };
+    for ip in addresses {
+        let data = match (ip, query.query_type()) {
+            (IpAddr::V4(ip), RecordType::A) => RData::A(ip.into()),
+            (IpAddr::V6(ip), RecordType::AAAA) => RData::AAAA(ip.into()),
+            _ => continue,
+        };
+        reply.add_answer(Record::from_rdata(query.name().clone(), ttl, data));
     }
     reply.to_vec().ok()
 }
