@@ -36,6 +36,15 @@ pub(crate) struct IndexArgs {
     /// How long each measurement lasts
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = span)]
     time: Duration,
+    /// Print one JSON object per line instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where lines go: a table for people, or objects for programs.
+#[derive(Clone, Copy)]
+struct Lines {
+    json: bool,
 }
 
 /// Measures and prints a table.
@@ -43,10 +52,12 @@ pub(crate) fn run(args: &IndexArgs) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.unwrap().block_on(measure(args.time));
+    runtime
+        .unwrap()
+        .block_on(measure(args.time, Lines { json: args.json }));
 }
 
-async fn measure(time: Duration) {
+async fn measure(time: Duration, lines: Lines) {
     let place = Place::alone().await;
     let network = secret::load(&secret_file(&place))
         .unwrap()
@@ -57,21 +68,14 @@ async fn measure(time: Duration) {
     ];
     let indexes = start(&place, &unlimited).await;
     pin(None, LOAD);
-    line(&[
-        "what",
-        "per second",
-        "CPU each",
-        "user",
-        "system",
-        "per core and second",
-    ]);
+    lines.head();
     let index = &indexes[0];
     // Before the members come: they enter the routing tables and answer nothing.
     gets::fill(&index.client()).await;
     for (name, asked) in [("local get, held here", 0), ("local get, of 3 nodes", 2)] {
         let ran = gets::run(&indexes[asked], time).await;
-        row(name, ran.found, ran.time, ran.cpu);
-        if ran.failed > 0 {
+        lines.row(name, ran.found, ran.time, ran.cpu);
+        if ran.failed > 0 && !lines.json {
             say(&format!("  {} gets found nothing\n", ran.failed));
         }
     }
@@ -82,9 +86,9 @@ async fn measure(time: Duration) {
         ("get", |key| Ask::Get { key, want: 4 }),
     ];
     for (name, ask) in asks {
-        requests(name, index, &mut members, ask, time);
+        requests((name, ask), index, &mut members, time, lines);
     }
-    garbage(index, &members, time).await;
+    garbage(index, &members, time, lines).await;
 }
 
 /// Three nodes, of which the first is asked most.
@@ -108,7 +112,13 @@ fn members<'a>(network: &'a Network, place: &Place, to: SocketAddr) -> Vec<Membe
     (0..MEMBERS).map(member).collect()
 }
 
-fn requests(name: &str, index: &Index, members: &mut [Member<'_>], ask: Asks, time: Duration) {
+fn requests(
+    (name, ask): (&str, Asks),
+    index: &Index,
+    members: &mut [Member<'_>],
+    time: Duration,
+    lines: Lines,
+) {
     let clock = SystemClock::new();
     let (began, before) = (clock.moment(), Cpu::of(index.daemon.pid()));
     let mut answered = 0;
@@ -118,10 +128,10 @@ fn requests(name: &str, index: &Index, members: &mut [Member<'_>], ask: Asks, ti
         }
     }
     let cpu = Cpu::of(index.daemon.pid()).since(before);
-    row(name, answered, clock.moment().since(began), cpu);
+    lines.row(name, answered, clock.moment().since(began), cpu);
 }
 
-async fn garbage(index: &Index, members: &[Member<'_>], time: Duration) {
+async fn garbage(index: &Index, members: &[Member<'_>], time: Duration, lines: Lines) {
     let clock = SystemClock::new();
     let noise: [u8; GARBAGE] = Generator::from_seed(2).bytes();
     let dropped = async || {
@@ -140,21 +150,48 @@ async fn garbage(index: &Index, members: &[Member<'_>], time: Duration) {
     }
     let took = clock.moment().since(began);
     let cpu = Cpu::of(index.daemon.pid()).since(cpu);
-    row("garbage", dropped().await - before, took, cpu);
+    lines.row("garbage", dropped().await - before, took, cpu);
 }
 
-fn row(name: &str, count: u64, time: Duration, cpu: Cpu) {
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let count = count.max(1) as f64;
-    let each = |part: Duration| format!("{:.2} us", part.as_secs_f64() * 1e6 / count);
-    line(&[
-        name,
-        &format!("{:.0}", count / time.as_secs_f64()),
-        &each(cpu.total()),
-        &each(cpu.user),
-        &each(cpu.system),
-        &format!("{:.0}", count / cpu.total().as_secs_f64().max(1e-9)),
-    ]);
+impl Lines {
+    fn head(self) {
+        if !self.json {
+            line(&[
+                "what",
+                "per second",
+                "CPU each",
+                "user",
+                "system",
+                "per core and second",
+            ]);
+        }
+    }
+
+    fn row(self, name: &str, count: u64, time: Duration, cpu: Cpu) {
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let count = count.max(1) as f64;
+        let micros = |part: Duration| part.as_secs_f64() * 1e6 / count;
+        let per_second = count / time.as_secs_f64();
+        let per_core = count / cpu.total().as_secs_f64().max(1e-9);
+        if self.json {
+            let object = serde_json::json!({
+                "what": name,
+                "per_second": per_second,
+                "cpu_us": micros(cpu.total()),
+                "per_core_second": per_core,
+            });
+            return say(&format!("{object}\n"));
+        }
+        let each = |part: Duration| format!("{:.2} us", micros(part));
+        line(&[
+            name,
+            &format!("{per_second:.0}"),
+            &each(cpu.total()),
+            &each(cpu.user),
+            &each(cpu.system),
+            &format!("{per_core:.0}"),
+        ]);
+    }
 }
 
 fn line(cells: &[&str; 6]) {

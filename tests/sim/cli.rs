@@ -84,9 +84,12 @@ pub(crate) struct Options {
     /// Of `report` only: only runs with this in their name.
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Option<String>,
-    /// Of `report` only: write it to `docs/INDEX-FIGURES.md`.
-    #[arg(long)]
-    pub(crate) write: bool,
+    /// Of `report` only: the largest networks in the size their targets speak of. Takes hours.
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) full: bool,
+    /// Of `report` only: write it to this file of the workspace, its pictures into `img` beside it.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "docs/INDEX-FIGURES.md")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 /// Shares in percent.

@@ -6,7 +6,7 @@ use harness::binaries::workspace;
 use serde::Serialize;
 
 use crate::cli::Options;
-use crate::figures;
+use crate::figures::{self, Measured};
 use crate::many;
 use crate::pictures::Picture;
 use crate::progress::Board;
@@ -16,8 +16,13 @@ use crate::scenarios;
 /// What the report is called among the scenarios.
 const REPORT: &str = "report";
 
-/// Where the report is kept.
-const PAGE: &str = "docs/INDEX-FIGURES.md";
+/// Pictures that go with the page: of which run, and which of its.
+const PICTURES: [(&str, &str); 4] = [
+    ("levels", "clusters"),
+    ("levels", "latency"),
+    ("static-large", "hops"),
+    ("hot-key-494", "load"),
+];
 
 /// What is to be said, and whether all was well.
 #[derive(Debug)]
@@ -66,8 +71,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
 
 fn report(options: &Options) -> Result<Outcome, String> {
     let measured = figures::measure(options)?;
-    if options.write {
-        write(workspace(), PAGE, &measured.markdown())?;
+    if let Some(page) = &options.write {
+        keep(&measured, &workspace().join(page))?;
     }
     if let Some(dir) = &options.out {
         write(dir, "INDEX-FIGURES.md", &measured.markdown())?;
@@ -84,6 +89,22 @@ fn report(options: &Options) -> Result<Outcome, String> {
     };
     let well = measured.violated() == 0 && !(options.strict && measured.missed());
     Ok(Outcome { text, well })
+}
+
+/// Writes the page, and those pictures that the document of the simulator shows.
+fn keep(measured: &Measured, page: &Path) -> Result<(), String> {
+    let dir = page.parent().unwrap_or(Path::new(""));
+    let name = page.file_name().unwrap_or_default().to_string_lossy();
+    write(dir, &name, &measured.markdown())?;
+    for (run, file) in PICTURES {
+        let drawn = measured.runs.get(run).into_iter();
+        let mut drawn = drawn.flat_map(|report| &report.pictures);
+        if let Some(picture) = drawn.find(|picture| picture.file == file) {
+            let name = format!("index-{file}.svg");
+            write(&dir.join("img"), &name, &picture.svg())?;
+        }
+    }
+    Ok(())
 }
 
 fn json(of: &impl Serialize) -> String {

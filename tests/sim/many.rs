@@ -3,6 +3,7 @@
 //! A run stays on one thread and is what it would be alone; only its cost suffers.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use crate::cli::Options;
@@ -47,8 +48,22 @@ fn one(plan: &Options, board: &Board) -> Result<Report, String> {
     let name = plan.scenario.clone().unwrap_or_default();
     let lasts = scenarios::lasts(plan).unwrap_or_default();
     let run = board.begin(&name, lasts);
-    let report = scenarios::run(plan, board.pulse(run));
+    // An engine that panics fails its run, and only that: the others are worth having.
+    let ran = catch_unwind(AssertUnwindSafe(|| scenarios::run(plan, board.pulse(run))));
     board.end(run);
+    ran.unwrap_or_else(|_| Ok(panicked(plan)))
+}
+
+/// What is told of a run that ended in a panic; what it was is on standard error.
+fn panicked(plan: &Options) -> Report {
+    let name = plan.scenario.clone().unwrap_or_default();
+    let mut report = Report {
+        scenario: format!("{name}, seed {}", plan.seed),
+        command: format!("sim --bin sim -- {name} --seed {}", plan.seed),
+        nodes: plan.nodes.unwrap_or_default(),
+        ..Report::default()
+    };
+    report.violation(format!("panicked: {name} with seed {}", plan.seed));
     report
 }
 

@@ -112,6 +112,8 @@ pub(crate) struct Model {
     held: BTreeMap<Key, BTreeMap<Vec<u8>, Vec<Held>>>,
     alive: BTreeMap<NodeId, usize>,
     up: Vec<bool>,
+    /// Of each key that was looked up since somebody came or went, the closest live member.
+    nearest: BTreeMap<Key, Option<usize>>,
 }
 
 impl Model {
@@ -132,6 +134,16 @@ impl Model {
     pub(crate) fn closest(&self, key: &Key) -> Option<usize> {
         let nearest = self.alive.iter().min_by_key(|(id, _)| id.distance(key));
         nearest.map(|(_, host)| *host)
+    }
+
+    /// The same, remembered until somebody comes or goes.
+    pub(crate) fn closest_again(&mut self, key: &Key) -> Option<usize> {
+        if let Some(nearest) = self.nearest.get(key) {
+            return *nearest;
+        }
+        let nearest = self.closest(key);
+        self.nearest.insert(*key, nearest);
+        nearest
     }
 
     /// Live members.
@@ -167,6 +179,7 @@ impl Model {
             self.up.resize(host + 1, false);
         }
         self.up[host] = up;
+        self.nearest.clear();
     }
 
     /// A wish begins; says its ticket.

@@ -133,6 +133,7 @@ mod tests {
         run("partition --nodes 40 --settle 20 --seconds 60 --ops 30");
         run("levels --nodes 40 --settle 60 --seconds 20 --ops 30");
         run("locality --nodes 40 --settle 30 --seconds 20 --ops 200");
+        run("withdrawal --nodes 40 --settle 20 --seconds 20 --ops 30");
         run("saturation --nodes 20 --settle 20 --seconds 1");
     }
 

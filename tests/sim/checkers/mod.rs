@@ -14,6 +14,7 @@ mod recovery;
 mod silence;
 mod traffic;
 mod walks;
+mod withdrawals;
 
 use common::clock::Moment;
 use common::ids::TxId;
@@ -39,6 +40,7 @@ pub(crate) use recovery::Recovery;
 pub(crate) use silence::Silence;
 pub(crate) use traffic::Traffic;
 pub(crate) use walks::Walks;
+pub(crate) use withdrawals::Withdrawals;
 
 /// Something that happened.
 #[derive(Debug)]

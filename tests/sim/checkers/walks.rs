@@ -20,8 +20,8 @@ use crate::pictures::{Curve, Curves, Picture, Shape};
 use crate::report::{Report, Spread, percent};
 use crate::world::World;
 
-/// The phase in which some nodes cannot be reached: the closest of all may be among them.
-const DIVIDED: &str = "divided";
+/// The phases in which the closest of all may be out of reach, or not yet known again to be in it.
+const DIVIDED: [&str; 2] = ["divided", "healed"];
 
 /// An operation under way.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Walks {
         };
         let (_, _, key) = id;
         self.by_host[host] -= 1;
-        let closest = model.closest(&key);
+        let closest = model.closest_again(&key);
         let reached = closest.is_some_and(|it| it == host || walk.answered.contains(&it));
         let farthest = walk
             .answered
@@ -181,7 +181,7 @@ fn closest(world: &World, report: &mut Report) {
     // A get that found something may stop before the closest node, and should.
     let cut: Vec<_> = (1..)
         .zip(&model.phases)
-        .filter(|(_, name)| **name == DIVIDED)
+        .filter(|(_, name)| DIVIDED.contains(name))
         .collect();
     let walked = model.ops.iter().filter(|op| {
         if cut.iter().any(|(phase, _)| *phase == op.phase) {

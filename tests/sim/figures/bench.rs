@@ -2,7 +2,9 @@
 //!
 //! Coarse on purpose: it tells 3 microseconds from 30, not 3 from 3.1.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +13,12 @@ use common::clock::{Clock, Moment, SystemClock};
 use common::ids::{ClusterId, Key, NodeId, TxId};
 use common::limits::DATAGRAM_MAX;
 use common::rng::Generator;
-use common::wire::GENERATION;
 use common::wire::header::{Header, LevelInfo, body_room, seal};
 use common::wire::secret::Network;
 use dht::engine::message::{Ask, Message, Request, Token, encode_request};
-use harness::cluster::{Index, secret_file, set};
-use harness::place::{Place, Port, host};
+use harness::binaries;
 
-use crate::checkers::{is_reply, read};
+use crate::checkers::read;
 use crate::cli::Options;
 use crate::report::{Report, ratio};
 use crate::scenarios;
@@ -35,17 +35,8 @@ const REQUESTS: f64 = 100_000.0;
 /// Gets a daemon is to answer per second on its local socket.
 const GETS: f64 = 15_000.0;
 
-/// Processor time that can be told from none, in seconds: twenty ticks of the system's clock.
-const PROCESSOR_LEAST: f64 = 0.2;
-
 /// Nodes of the network that the engine comes from.
 const NODES: usize = 100;
-
-/// Requests under way at once on a real socket.
-const WINDOW: usize = 64;
-
-/// Local clients at once.
-const CLIENTS: usize = 32;
 
 /// Somebody who asks one node.
 struct Asker {
@@ -90,6 +81,11 @@ impl Asker {
         self.sealed(Ask::Ping {
             services: Vec::new(),
         })
+    }
+
+    fn find(&mut self, rng: &mut Generator) -> Vec<u8> {
+        let target = Key::from_bytes(rng.bytes());
+        self.sealed(Ask::Find { target })
     }
 
     fn get(&mut self, rng: &mut Generator) -> Vec<u8> {
@@ -138,6 +134,7 @@ pub(super) fn engine(quick: bool) -> Report {
     let (addr, first) = (asker.addr, asker.ping());
     asker.heard(&handle(now, addr, &first));
     let pings: Vec<_> = (0..count).map(|_| asker.ping()).collect();
+    let finds: Vec<_> = (0..count).map(|_| asker.find(&mut rng)).collect();
     let gets: Vec<_> = (0..count).map(|_| asker.get(&mut rng)).collect();
     let mut garbage = gets.clone();
     for datagram in &mut garbage {
@@ -147,6 +144,7 @@ pub(super) fn engine(quick: bool) -> Report {
     }
     for (name, datagrams, most) in [
         ("ping", pings, REQUEST_MICROS),
+        ("find", finds, REQUEST_MICROS),
         ("get of a key it has not", gets, REQUEST_MICROS),
         ("garbage", garbage, GARBAGE_MICROS),
     ] {
@@ -172,136 +170,63 @@ fn named(scenario: &str, what: &str) -> Report {
     }
 }
 
-/// What two daemons on loopback do.
-///
-/// # Errors
-///
-/// What the system refused, in words.
-pub(super) fn loopback(quick: bool) -> Result<Report, String> {
-    let seconds = Duration::from_secs(if quick { 3 } else { 6 });
-    let words = |error: std::io::Error| format!("loopback: {error}");
-    let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.enable_all().build().map_err(words)?;
-    runtime.block_on(async {
-        let place = Place::alone().await;
-        let sets = [set("admit.members", 10_000_000), set("log.level", "error")];
-        let first = Index::start(&place, 0, &[], &sets);
-        let second = Index::start(&place, 1, &[first.udp], &sets);
-        second.until_ready().await;
-        let mut report = named("loopback", "two daemons");
-        let (answered, processor) = requests(&place, &first, seconds).map_err(words)?;
-        // Less than this is a few ticks of the system's clock: no figure is better than that one.
-        if processor >= PROCESSOR_LEAST {
+/// What real daemons on loopback do, as `bench index` measures it: a program of its own, so that
+/// nothing of the simulator is part of the load.
+pub(super) fn loopback(quick: bool) -> Report {
+    let mut report = named("loopback", "three daemons, as `bench index` asks them");
+    let lines = match bench(if quick { "1s" } else { "4s" }) {
+        Ok(lines) => lines,
+        Err(error) => {
+            // The other figures are worth having without.
+            let _ = writeln!(std::io::stderr(), "sim: loopback was not measured: {error}");
+            return report;
+        }
+    };
+    for line in lines {
+        let Line {
+            what,
+            per_second,
+            cpu_us,
+            per_core_second,
+        } = line;
+        if what.starts_with("local") {
+            let figure = report.figure(format!("{what}: answered"), per_second.round(), "/s");
+            figure.at_least(GETS);
+        } else if what == "garbage" {
+            let figure = report.figure(format!("{what}: dropped, each"), cpu_us, "us");
+            figure.at_most(GARBAGE_MICROS);
+        } else {
+            let name = format!("{what}: answered per second of processor");
             report
-                .figure(
-                    "authenticated requests per second of processor",
-                    (ratio(answered) / processor).round(),
-                    "/s",
-                )
+                .figure(name, per_core_second.round(), "/s")
                 .at_least(REQUESTS);
         }
-        report.count("requests answered", answered as u64);
-        let received = r#"atoll_dht_messages_received_total{kind="get"}"#;
-        report.count(
-            "gets received, says the daemon",
-            first.metric(received).await,
-        );
-        let lookups = r#"atoll_dht_lookups_total{goal="get"}"#;
-        let before = first.metric(lookups).await;
-        let (gets, took) = local_gets(&first, seconds).await?;
-        let looked = first.metric(lookups).await - before;
-        report.count("local gets answered", gets as u64);
-        report.count("local lookups, says the daemon", looked);
-        let rate = (ratio(gets) / took.as_secs_f64()).round();
-        report
-            .figure("gets through the local API", rate, "/s")
-            .at_least(GETS);
-        Ok(report)
-    })
-}
-
-/// Requests answered, and the processor time they took the daemon, in seconds.
-fn requests(place: &Place, index: &Index, span: Duration) -> std::io::Result<(usize, f64)> {
-    const SEALED: usize = 4_096;
-    let clock = SystemClock::new();
-    let mut rng = Generator::from_seed(2);
-    let socket = UdpSocket::bind(place.at(host::NODE + 9, Port::Index))?;
-    socket.connect(index.udp)?;
-    // On loopback whatever takes longer was lost; waiting for it would measure the wait.
-    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
-    let secret = common::shell::secret::load(&secret_file(place)).map_err(std::io::Error::other)?;
-    let mut asker = Asker {
-        network: Arc::new(secret.network(GENERATION)),
-        addr: socket.local_addr()?,
-        to: NodeId::of(index.udp),
-        token: None,
-        tx: rng.u64() >> 1,
-    };
-    let mut reply = [0; DATAGRAM_MAX];
-    let mut hear = |asker: Option<&mut Asker>| match socket.recv(&mut reply) {
-        Ok(length) => {
-            let bytes = reply.get(..length).unwrap_or_default();
-            if let Some(asker) = asker {
-                asker.heard(bytes);
-            }
-            // The daemon asks, too; only its replies count.
-            usize::from(is_reply(bytes))
-        }
-        Err(_) => 0,
-    };
-    socket.send(&asker.ping())?;
-    hear(Some(&mut asker));
-    let before = processor(index)?;
-    let began = clock.moment();
-    let mut answered = 0;
-    while clock.moment().since(began) < span {
-        let batch: Vec<_> = (0..SEALED).map(|_| asker.get(&mut rng)).collect();
-        for window in batch.chunks(WINDOW) {
-            for datagram in window {
-                socket.send(datagram)?;
-            }
-            answered += window.iter().map(|_| hear(None)).sum::<usize>();
-            if clock.moment().since(began) >= span {
-                break;
-            }
-        }
     }
-    Ok((answered, processor(index)? - before))
+    report
 }
 
-/// Seconds of processor time a daemon has used: fields 14 and 15 of proc(5)'s `stat`, in
-/// hundredths, as Linux has shown them to programs since 2.6.
-fn processor(index: &Index) -> std::io::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", index.daemon.pid()))?;
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<_> = after_name.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    let both = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
-    both.map(|ticks| ticks / 100.0)
-        .ok_or_else(|| std::io::Error::other("no times in /proc"))
+/// A line of the benchmark.
+#[derive(Debug, serde::Deserialize)]
+struct Line {
+    what: String,
+    per_second: f64,
+    cpu_us: f64,
+    per_core_second: f64,
 }
 
-/// Gets of a value that is there, by several local clients.
-async fn local_gets(index: &Index, span: Duration) -> Result<(usize, Duration), String> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let (client, key) = (index.client(), Key::of(b"here"));
-    let put = client.put(key, b"value", Duration::from_secs(600), PATIENCE);
-    put.await.map_err(|error| format!("loopback: {error}"))?;
-    let clock = SystemClock::new();
-    let began = clock.moment();
-    let end = began + span;
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..CLIENTS {
-        let client = client.clone();
-        tasks.spawn(async move {
-            let mut done = 0;
-            while clock.moment() < end {
-                let found = client.get(key, 1, PATIENCE).await;
-                done += usize::from(found.is_ok_and(|found| !found.values.is_empty()));
-            }
-            done
-        });
+/// Builds and runs it; each measurement lasts `time`.
+fn bench(time: &str) -> Result<Vec<Line>, String> {
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = own.parent().and_then(Path::parent).unwrap_or(&own);
+    let mut command = binaries::cargo();
+    command.args(["run", "--quiet", "--release", "-p", "atoll-tests"]);
+    command.args(["--bin", "bench", "--target-dir"]).arg(target);
+    command.args(["--", "index", "--json", "--time", time]);
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    let done = tasks.join_all().await.into_iter().sum();
-    Ok((done, clock.moment().since(began)))
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().map_err(|e| e.to_string())
 }

@@ -19,7 +19,7 @@ use crate::many;
 use crate::progress::Board;
 use crate::report::{Figure, Report, ratio};
 use jobs::{JOBS, Job};
-use rows::{Cell, ROWS};
+use rows::{Cell, MEMORY, PAIRS, Pair, ROWS};
 
 /// Nodes and virtual seconds of the simulator's own target, and the seconds it may take.
 const SPEED: (usize, f64, f64) = (10_000, 1_800.0, 180.0);
@@ -29,12 +29,27 @@ const SPEED: (usize, f64, f64) = (10_000, 1_800.0, 180.0);
 pub(crate) struct Measured {
     /// One line per figure.
     pub(crate) lines: Vec<Line>,
+    /// Both kinds of index on the same work.
+    pub(crate) compared: Vec<Compared>,
     /// The runs by name.
     pub(crate) runs: BTreeMap<String, Report>,
     /// Seconds it all took.
     pub(crate) seconds: f64,
     /// The command that does it again.
     pub(crate) command: String,
+}
+
+/// One figure of both kinds of index.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Compared {
+    /// The work.
+    pub(crate) about: &'static str,
+    /// What was measured.
+    pub(crate) what: &'static str,
+    /// In a network of so many nodes.
+    pub(crate) nodes: usize,
+    /// Of the sloppy index, and of full membership.
+    pub(crate) measured: [Option<String>; 2],
 }
 
 /// A line of the table.
@@ -88,7 +103,7 @@ pub(crate) fn measure(options: &Options) -> Result<Measured, String> {
         runs.insert("engine".to_owned(), bench::engine(options.quick));
     }
     if wanted("loopback") {
-        runs.insert("loopback".to_owned(), bench::loopback(options.quick)?);
+        runs.insert("loopback".to_owned(), bench::loopback(options.quick));
     }
     let lines = ROWS.iter().flat_map(|row| {
         let line = |cell: &Cell| line(row, cell, &runs);
@@ -96,6 +111,10 @@ pub(crate) fn measure(options: &Options) -> Result<Measured, String> {
     });
     Ok(Measured {
         lines: lines.collect(),
+        compared: PAIRS
+            .iter()
+            .flat_map(|pair| compared(pair, &runs))
+            .collect(),
         seconds: clock.moment().since(began).as_secs_f64(),
         command: command(options),
         runs,
@@ -112,6 +131,9 @@ fn plan(job: &Job, options: &Options) -> Result<Options, String> {
     } else {
         job.seeds.0
     };
+    if options.full && job.whole > 0 {
+        plan.nodes = Some(job.whole);
+    }
     plan.nodes = match (plan.nodes, options.nodes) {
         (Some(nodes), Some(most)) => Some(nodes.min(most)),
         (nodes, most) => nodes.or(most),
@@ -127,6 +149,9 @@ fn command(options: &Options) -> String {
     if options.quick {
         text.push_str(" --quick");
     }
+    if options.full {
+        text.push_str(" --full");
+    }
     if let Some(nodes) = options.nodes {
         text.push_str(&format!(" --nodes {nodes}"));
     }
@@ -136,10 +161,38 @@ fn command(options: &Options) -> String {
     text
 }
 
+fn compared(pair: &Pair, runs: &BTreeMap<String, Report>) -> Vec<Compared> {
+    let value = |run: &str, what: &str| {
+        let report = runs.get(run)?;
+        if what == MEMORY {
+            return Some(format!("{:.1} KiB", report.cost.kib_per_engine));
+        }
+        let figure = report.figures.iter().find(|figure| figure.name == what)?;
+        Some(shown(figure))
+    };
+    let one = |what: &&'static str| Compared {
+        about: pair.about,
+        what,
+        nodes: runs.get(pair.runs[0]).map_or(0, |report| report.nodes),
+        measured: pair.runs.map(|run| value(run, what)),
+    };
+    pair.figures.iter().map(one).collect()
+}
+
+/// A value with its unit.
+fn shown(figure: &Figure) -> String {
+    let text = format!("{} {}", figure.value, figure.unit);
+    text.trim().to_owned()
+}
+
 fn line(row: &rows::Row, cell: &Cell, runs: &BTreeMap<String, Report>) -> Line {
     let (run, what) = match cell {
         Cell::Of(run, what) => (*run, (*what).to_owned()),
         Cell::Share([run, ..], what, _) => (*run, (*what).to_owned()),
+        Cell::Growth([_, run], what) => (
+            *run,
+            format!("{what}: growth from n = 100, of a logarithm's"),
+        ),
         Cell::Speed(run) => (*run, "seconds, from what this run took".to_owned()),
     };
     let figure = figure(cell, runs);
@@ -150,11 +203,7 @@ fn line(row: &rows::Row, cell: &Cell, runs: &BTreeMap<String, Report>) -> Line {
         what,
         nodes,
         target: target.unwrap_or_default().trim().to_owned(),
-        measured: figure.as_ref().map(|figure| {
-            format!("{} {}", figure.value, figure.unit)
-                .trim()
-                .to_owned()
-        }),
+        measured: figure.as_ref().map(shown),
         met: figure.and_then(|figure| figure.met),
         short_of: (nodes > 0 && nodes < row.nodes).then_some(row.nodes),
         elsewhere: row.elsewhere,
@@ -173,6 +222,15 @@ fn figure(cell: &Cell, runs: &BTreeMap<String, Report>) -> Option<Figure> {
         Cell::Share([run, what, other_run, other], name, most) => {
             let (part, whole) = (of(run, what)?.value, of(other_run, other)?.value);
             made.figure(name, part / whole.max(1e-9), "").at_most(most);
+        }
+        Cell::Growth(ends, what) => {
+            let [small, large] = ends.map(|run| {
+                let nodes = runs.get(run).map_or(2, |report| report.nodes.max(2));
+                Some((ratio(nodes).log2(), of(run, what)?.value))
+            });
+            let ((small_log, small), (large_log, large)) = (small?, large?);
+            let share = large / small.max(1e-9) / (large_log / small_log);
+            made.figure("growth", share, "").at_most(1.0);
         }
         Cell::Speed(run) => {
             let Report { nodes, cost, .. } = runs.get(run)?;

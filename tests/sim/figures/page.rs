@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Line, Measured};
+use super::{Compared, Line, Measured};
 
 /// Text of the page above the table.
 const HEAD: &str = "# Figures of the index
@@ -75,6 +75,17 @@ impl Measured {
                 line.what, line.target
             );
         }
+        text.push_str("\nthe same work: sloppy, full membership\n");
+        for Compared {
+            about,
+            what,
+            nodes,
+            measured,
+        } in &self.compared
+        {
+            let [sloppy, full] = measured.each_ref().map(|it| it.as_deref().unwrap_or("-"));
+            let _ = writeln!(text, "  {about}: {what}  n={nodes}  {sloppy}  {full}");
+        }
         let (met, judged) = self.score();
         let (seconds, violated) = (self.seconds, self.violated());
         let _ = writeln!(
@@ -128,6 +139,32 @@ impl Measured {
                 line.run
             );
         }
+        self.comparison(&mut text);
+        self.list_runs(&mut text);
+        text
+    }
+
+    /// Both kinds of index beside each other.
+    fn comparison(&self, text: &mut String) {
+        text.push_str(
+            "\n## Everybody knows everybody\n\nThe same work with full membership \
+             (`docs/design/full-membership.md`).\n\n\
+             | work | measured | n | sloppy | full |\n|---|---|---|---|---|\n",
+        );
+        for Compared {
+            about,
+            what,
+            nodes,
+            measured,
+        } in &self.compared
+        {
+            let [sloppy, full] = measured.each_ref().map(|it| it.as_deref().unwrap_or("-"));
+            let _ = writeln!(text, "| {about} | {what} | {nodes} | {sloppy} | {full} |");
+        }
+    }
+
+    /// What was run, and what was violated.
+    fn list_runs(&self, text: &mut String) {
         text.push_str(
             "\n## Runs\n\nEach with its seed; the fingerprint is a digest of everything that \
              happened, so that a repetition can be compared.\n\n\
@@ -148,6 +185,5 @@ impl Measured {
                 let _ = writeln!(text, "- {violation}");
             }
         }
-        text
     }
 }

@@ -22,11 +22,72 @@ pub(super) enum Cell {
     Of(&'static str, &'static str),
     /// One figure as a share of another: run, figure, run, figure, at most.
     Share([&'static str; 4], &'static str, f64),
+    /// What a figure grew by from the first run to the second, as a share of what the logarithm of
+    /// their nodes did.
+    Growth([&'static str; 2], &'static str),
     /// Seconds that 10,000 nodes take for 30 virtual minutes, by that run.
     Speed(&'static str),
 }
 
-use Cell::{Of, Share, Speed};
+/// The same work with either kind of index: a run of each, and the figures that are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair {
+    /// What is done.
+    pub(super) about: &'static str,
+    /// The run of the sloppy index, and that of full membership.
+    pub(super) runs: [&'static str; 2],
+    /// The figures, by name.
+    pub(super) figures: &'static [&'static str],
+}
+
+/// All that is compared.
+pub(super) const PAIRS: [Pair; 4] = [
+    Pair {
+        about: "nobody comes or goes",
+        runs: ["static", "full-static"],
+        figures: &[
+            "get what was put",
+            "first value, median",
+            "first value, 99th",
+            "requests per get, mean",
+            "requests per put, mean",
+            "sent per node, idle, mean",
+            MEMORY,
+        ],
+    },
+    Pair {
+        about: "median session 30 min",
+        runs: ["churn", "full-churn"],
+        figures: CHURN,
+    },
+    Pair {
+        about: "median session 1.4 min",
+        runs: ["churn-fast", "full-churn-fast"],
+        figures: CHURN,
+    },
+    Pair {
+        about: "166 nodes claim 12 cold keys",
+        runs: ["claims", "full-claims"],
+        figures: &[
+            "fetches for 12 cold keys, mean, mean seed",
+            "fetches for 12 cold keys, worst round, worst seed",
+            "claim answered, median, mean seed",
+            "claim answered, 99th, mean seed",
+        ],
+    },
+];
+
+/// What every run knows without being asked: what its engines weighed at the end.
+pub(super) const MEMORY: &str = "memory per engine";
+
+const CHURN: &[&str] = &[
+    "get what was put",
+    "first value, median",
+    "first value, 99th",
+    "sent per node, churn, mean",
+];
+
+use Cell::{Growth, Of, Share, Speed};
 
 const fn row(
     about: &'static str,
@@ -43,7 +104,7 @@ const fn row(
 }
 
 /// Every group, in the order of the table.
-pub(super) const ROWS: [Row; 21] = [
+pub(super) const ROWS: [Row; 22] = [
     row(
         "hops, static",
         10_000,
@@ -221,6 +282,7 @@ pub(super) const ROWS: [Row; 21] = [
             Of("levels", "received per node, idle, mean"),
             Of("rest-large", "sent per node, idle, mean"),
             Of("rest-large", "received per node, idle, mean"),
+            Growth(["rest-100", "rest-large"], "sent per node, idle, mean"),
         ],
     ),
     row(
@@ -245,6 +307,7 @@ pub(super) const ROWS: [Row; 21] = [
         "mainline: 17 us a ping, 309 us a find_node",
         &[
             Of("engine", "ping"),
+            Of("engine", "find"),
             Of("engine", "get of a key it has not"),
             Of("engine", "garbage"),
         ],
@@ -254,8 +317,12 @@ pub(super) const ROWS: [Row; 21] = [
         0,
         "-",
         &[
-            Of("loopback", "authenticated requests per second of processor"),
-            Of("loopback", "gets through the local API"),
+            Of("loopback", "ping: answered per second of processor"),
+            Of("loopback", "find: answered per second of processor"),
+            Of("loopback", "get: answered per second of processor"),
+            Of("loopback", "local get, held here: answered"),
+            Of("loopback", "local get, of 3 nodes: answered"),
+            Of("loopback", "garbage: dropped, each"),
         ],
     ),
     row(
@@ -278,6 +345,15 @@ pub(super) const ROWS: [Row; 21] = [
         &[
             Of("outsiders", "datagrams to outsiders"),
             Of("outsiders", "get what was put"),
+        ],
+    ),
+    row(
+        "values taken back",
+        0,
+        "-",
+        &[
+            Of("withdrawal", "withdrawn and still found within its time"),
+            Of("withdrawal", "withdrawn and found beyond its time"),
         ],
     ),
     row(

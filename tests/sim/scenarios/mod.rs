@@ -16,6 +16,7 @@ mod restart;
 mod saturation;
 mod stage;
 mod steady;
+mod withdrawal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub(crate) struct Scenario {
 }
 
 /// Every scenario.
-pub(crate) const ALL: [Scenario; 11] = [
+pub(crate) const ALL: [Scenario; 12] = [
     steady::SCENARIO,
     levels::SCENARIO,
     locality::SCENARIO,
@@ -64,6 +65,7 @@ pub(crate) const ALL: [Scenario; 11] = [
     partition::SCENARIO,
     restart::SCENARIO,
     claims::SCENARIO,
+    withdrawal::SCENARIO,
     outsiders::SCENARIO,
 ];
 

@@ -47,7 +47,7 @@ fn run(stage: &mut Stage) {
     };
     stage.world.net.sins.partitions.push(partition);
     let ttl = span + AFTER * 2;
-    let first = span / 2;
+    let first = (span / 4).min(NOTICE / 2);
     let keys = stage.puts_by_side(stage.plan.ops, first, ttl);
     stage.run(first + super::stage::PATIENCE);
     let rest = until
