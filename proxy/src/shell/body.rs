@@ -174,6 +174,21 @@ impl SharedBody {
         }
     }
 
+    /// Makes one piece of what is in memory and will stay. One piece is cheaper to send, any number of
+    /// times, than many; and a piece as it came is a view of the connection's buffer, which may be a
+    /// thousand times as large.
+    pub(crate) fn compact(&self) {
+        let mut inner = self.lock();
+        if inner.spill.is_none() && inner.base == 0 {
+            let mut joined = BytesMut::with_capacity(usize::try_from(inner.len).unwrap_or(0));
+            inner
+                .chunks
+                .iter()
+                .for_each(|chunk| joined.extend_from_slice(chunk));
+            inner.chunks = VecDeque::from([joined.freeze()]);
+        }
+    }
+
     /// A reader of bytes `from` up to `to` (the end if `None`). `seat` is dropped with it.
     pub(crate) fn reader<S>(self: &Arc<Self>, from: u64, to: Option<u64>, seat: S) -> Reader<S> {
         let mut inner = self.lock();
@@ -279,10 +294,18 @@ impl Inner {
         }
     }
 
-    fn append(&mut self, bytes: Bytes) {
-        self.room.hold(bytes.len() as u64);
-        self.len += bytes.len() as u64;
-        self.chunks.push_back(bytes);
+    fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.room.hold(bytes.len() as u64);
+            self.len += bytes.len() as u64;
+            self.chunks.push_back(bytes);
+            let covered = self.covered_by_file();
+            if covered > 0 {
+                let keep = self.most_held();
+                self.trim(keep, covered);
+            }
+        }
+        self.wake_readers();
     }
 }
 
@@ -312,6 +335,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// Appends bytes; waits only when the body is a window whose readers are behind.
     pub(crate) async fn push(&mut self, bytes: Bytes) {
+        self.prepare(&bytes).await;
+        self.body.lock().push(bytes);
+    }
+
+    /// Makes room for `bytes`, which come next. Nobody sees anything of them yet.
+    pub(crate) async fn prepare(&mut self, bytes: &Bytes) {
         if bytes.is_empty() {
             return;
         }
@@ -322,18 +351,10 @@ impl Writer {
         let total = len + bytes.len() as u64;
         let spills = |rule: &SpillRule| short || total > rule.over;
         if self.spill.as_ref().is_some_and(spills) {
-            self.spill_up_to_now(&bytes).await;
+            self.spill_up_to_now(bytes).await;
         } else if self.spill.is_none() {
             self.make_room(bytes.len() as u64).await;
         }
-        let mut inner = self.body.lock();
-        inner.append(bytes);
-        let covered = inner.covered_by_file();
-        if covered > 0 {
-            let keep = inner.most_held();
-            inner.trim(keep, covered);
-        }
-        inner.wake_readers();
     }
 
     /// Writes what is in memory and `next` to the file, or gives up on the file for good.
@@ -408,22 +429,12 @@ impl Writer {
         }
     }
 
-    /// The body is whole and this is its digest.
-    pub(crate) fn finish(mut self, digest: Digest) {
+    /// The body is whole with `last`, which was [prepared](Self::prepare) for, and this is its digest.
+    pub(crate) fn finish(mut self, last: Bytes, digest: Digest) {
         self.ended = true;
         let mut inner = self.body.lock();
-        if inner.spill.is_none() && inner.base == 0 {
-            // One piece is cheaper to send, any number of times, than many; and a piece as it came
-            // is a view of the connection's buffer, which may be a thousand times as large.
-            let mut joined = BytesMut::with_capacity(usize::try_from(inner.len).unwrap_or(0));
-            inner
-                .chunks
-                .iter()
-                .for_each(|chunk| joined.extend_from_slice(chunk));
-            inner.chunks = VecDeque::from([joined.freeze()]);
-        }
         inner.end = End::Whole(digest);
-        inner.wake_readers();
+        inner.push(last);
     }
 
     /// The body broke off for `reason`.

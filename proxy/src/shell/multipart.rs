@@ -104,7 +104,7 @@ mod tests {
     async fn parts_come_in_order_between_their_heads() {
         let (body, mut writer) = SharedBody::new(Some(10), None, &Arc::new(Room::new(1 << 20)));
         writer.push(Bytes::from_static(b"0123456789")).await;
-        writer.finish([0; 32]);
+        writer.finish(Bytes::new(), [0; 32]);
         let content = layout(&[8..10, 0..2], 10, &HeaderMap::new(), b"x");
         let (length, tail) = (content.length, content.tail.clone());
         let parts = Parts::new(&body, content);

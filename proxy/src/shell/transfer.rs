@@ -21,6 +21,8 @@ pub(crate) struct Transfer {
     pub(crate) object: Arc<Response>,
     writer: Writer,
     splice: Splice,
+    /// What makes it whole: shown in one step with its end.
+    last: Bytes,
 }
 
 /// A source's body and how it joins on.
@@ -38,6 +40,7 @@ impl Transfer {
             object,
             writer,
             splice,
+            last: Bytes::new(),
         }
     }
 
@@ -66,25 +69,20 @@ impl Transfer {
             if shown.is_empty() {
                 continue;
             }
-            self.write(shown).await;
+            self.writer.push(shown).await;
             if !self.splice.is_worth_finishing() && unwanted() {
                 return Err(FailReason::Abandoned);
             }
         }
         let trailer = from.body.trailers.as_ref().and_then(peer::stated_digest);
-        let last = self.splice.end(from.intake, trailer)?;
-        self.write(last).await;
+        self.last = self.splice.end(from.intake, trailer)?;
+        self.writer.prepare(&self.last).await;
         Ok(())
     }
 
-    async fn write(&mut self, bytes: Bytes) {
-        self.writer.push(bytes).await;
-    }
-
     /// Everything is here.
-    pub(crate) fn finish(self) -> Arc<Response> {
-        self.writer.finish(self.splice.digest());
-        self.object
+    pub(crate) fn finish(self) {
+        self.writer.finish(self.last, self.splice.digest());
     }
 
     /// It ends here, broken.

@@ -219,6 +219,25 @@ fn collapsed_tells_whose_fetch_it_was() {
     assert_eq!(site.count(), 1);
 }
 
+/// §2.6: "whether this request was collapsed together with one or more other forward requests": not one that came
+/// after the fetch had ended.
+#[test]
+fn what_was_fetched_is_a_hit_from_its_last_byte_on() {
+    for (nth, framing) in [false, true].into_iter().cycle().take(40).enumerate() {
+        let site = Site::new().serves(move |_| {
+            let reply = Reply::page("page").fresh_for(60);
+            if framing { reply.chunked() } else { reply }
+        });
+        let ask = harness::client::Ask::of(site.proxy(), &site.page(""));
+        let again = ask.clone();
+        let (first, second) = site.run(async { (ask.fetch().await, again.fetch().await) });
+        let said = [first.field("cache-status"), second.field("cache-status")];
+        assert!(said[0].contains("fwd=uri-miss"), "{said:?}");
+        assert!(said[1].contains("; hit"), "{nth}: {said:?}");
+        assert_eq!(site.count(), 1);
+    }
+}
+
 /// §2.8: "either a String or a Token that allows implementations to convey additional information"
 #[test]
 fn detail_says_more() {

@@ -29,7 +29,7 @@ async fn readers_follow_from_the_start_whenever_they_come() {
     writer.push("hello ".into()).await;
     let middle = tokio::spawn(all(body.reader(0, None, ())));
     writer.push("world".into()).await;
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
     let late = all(body.reader(0, None, ())).await;
     for read in [early.await.unwrap(), middle.await.unwrap(), late] {
         assert_eq!(read.unwrap(), b"hello world");
@@ -66,7 +66,7 @@ async fn a_large_body_is_on_disk_and_little_of_it_in_memory() {
     for _ in 0..40 {
         writer.push(piece.clone()).await;
     }
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
     let weight = body.weight().unwrap();
     assert_eq!(weight.disk, 12_000_000);
     assert!(weight.memory <= TAIL + 300_000, "{weight:?}");
@@ -88,7 +88,7 @@ async fn without_disk_the_writer_waits_for_its_reader() {
         for _ in 0..40 {
             writer.push(Bytes::from(vec![1u8; 300_000])).await;
         }
-        writer.finish(DIGEST);
+        writer.finish(Bytes::new(), DIGEST);
     });
     assert_eq!(all(reader).await.unwrap().len(), 12_000_000);
     writing.await.unwrap();
@@ -104,7 +104,7 @@ async fn a_reader_that_does_not_read_is_cut_and_delays_others_a_bounded_time() {
     for _ in 0..20 {
         writer.push(Bytes::from(vec![1u8; 300_000])).await;
     }
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
     assert_eq!(good.await.unwrap().unwrap().len(), 6_000_000);
     assert_eq!(all(stuck).await, Err(Cut(FailReason::ReaderTooSlow)));
 }
@@ -117,7 +117,7 @@ async fn a_full_disk_in_the_middle_loses_no_reader_that_keeps_up() {
         writer.push(Bytes::from(vec![1u8; 300_000])).await;
         tokio::task::yield_now().await;
     }
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
     assert_eq!(reader.await.unwrap().unwrap().len(), 6_000_000);
     assert_eq!(body.weight(), None);
 }
@@ -127,7 +127,8 @@ async fn a_small_body_does_not_hold_on_to_the_buffer_it_was_read_into() {
     let buffer = Bytes::from(vec![1u8; 65_536]);
     let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)), &room());
     writer.push(buffer.slice(..10)).await;
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
+    body.compact();
     assert!(buffer.is_unique(), "ten bytes keep 64 KiB");
     assert_eq!(all(body.reader(0, None, ())).await.unwrap(), [1; 10]);
 }
@@ -145,7 +146,7 @@ async fn when_memory_is_short_bodies_go_to_disk_and_windows_hold_one_piece() {
     }
     assert!(room.used() <= 60_000, "{} of 2,000,000 bytes", room.used());
     for (body, writer) in bodies.drain(..) {
-        writer.finish(DIGEST);
+        writer.finish(Bytes::new(), DIGEST);
         assert_eq!(
             all(body.reader(0, None, ())).await.unwrap().len(),
             20 * PIECE
@@ -160,7 +161,7 @@ async fn when_memory_is_short_bodies_go_to_disk_and_windows_hold_one_piece() {
         writer.push(vec![7; PIECE].into()).await;
         assert!(room.used() <= 60_000, "a window beyond a piece");
     }
-    writer.finish(DIGEST);
+    writer.finish(Bytes::new(), DIGEST);
     assert_eq!(reader.await.unwrap().unwrap().len(), 20 * PIECE);
     drop(body);
     assert_eq!(room.used(), 50_000);

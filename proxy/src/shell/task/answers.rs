@@ -166,7 +166,7 @@ impl Task {
         tokio::spawn(upstream.body.discard());
         let shared = self.may_go_on_sharing(&object);
         if shared.is_ok() {
-            self.keep(&object);
+            self.keep(&object, || {});
         } else {
             self.ctx.flow().forget(&self.asker.key);
             self.share_or_not(&object, shared);
@@ -202,7 +202,7 @@ impl Task {
             stored.outdated()
         };
         if self.may_go_on_sharing(&object).is_ok() {
-            self.keep(&object);
+            self.keep(&object, || {});
         } else {
             self.ctx.flow().forget(&self.asker.key);
         }
@@ -255,23 +255,28 @@ impl Task {
 
     fn whole(&mut self) -> Step {
         if let Some(transfer) = self.transfer.take() {
-            let object = transfer.finish();
+            let object = Arc::clone(&transfer.object);
             if self.plan.shared && self.fill.is_shared() {
-                self.keep(&object);
+                self.keep(&object, || transfer.finish());
+            } else {
+                transfer.finish();
             }
+            object.body.compact();
         }
         Step::Over
     }
 
-    /// Stores a whole object and tells the index.
-    fn keep(&self, object: &Arc<Response>) {
-        let ctx = &self.ctx;
-        let Some(weight) = object.body.weight() else {
-            return;
-        };
-        let key = &self.asker.key;
+    /// Stores a whole object and tells the index. `finish` shows its last byte: in the same step, so
+    /// that whoever asks again after it finds the copy and not the fill.
+    fn keep(&self, object: &Arc<Response>, finish: impl FnOnce()) {
+        let (ctx, key) = (&self.ctx, &self.asker.key);
         let (life, gone) = {
             let mut flow = ctx.flow();
+            finish();
+            flow.ended(key, self.plan.id);
+            let Some(weight) = object.body.weight() else {
+                return;
+            };
             if let Some(stale) = &self.plan.stale {
                 flow.superseded(stale);
             }
