@@ -1,6 +1,8 @@
 //! Freshness: how long, how old (RFC 9111 §4.2, §4.2.1 to §4.2.3).
 
+use common::clock::{Clock as _, SystemClock, WallTime};
 use harness::origin::Reply;
+use proxy::engine::http::date;
 
 use crate::claims::{asked_again, not_stored, reused};
 use crate::lab::{DATE, Lab};
@@ -304,4 +306,42 @@ fn a_wrong_clock_at_the_origin_expires_nothing() {
         site.get();
         assert!(site.get().is("hit").age() < 60, "{date}");
     }
+}
+
+/// §4.2.3: "In circumstances where very old cache implementations that might not correctly insert Age are present,
+/// corrected_initial_age can be calculated more conservatively as: corrected_initial_age = max(apparent_age,
+/// corrected_age_value)"
+#[test]
+fn behind_a_cache_of_http_1_0_the_apparent_age_counts() {
+    let ago = |seconds: i64| {
+        let now = SystemClock::new().wall();
+        date::format(WallTime::from_unix(now.unix() - seconds))
+    };
+    let age = |fields: &str, seconds: i64| {
+        let date = ago(seconds);
+        let date = date.to_str().unwrap();
+        let site = Site::with(&format!(
+            "cache-control: max-age=90000\ndate: {date}\n{fields}"
+        ));
+        site.get();
+        site.get().is("hit").age()
+    };
+    let about = |seconds: u64| seconds..seconds + 60;
+    assert!(about(500).contains(&age("via: 1.0 old", 500)));
+    assert!(
+        about(700).contains(&age("via: 1.0 old\nage: 700", 500)),
+        "the greater"
+    );
+    assert!(
+        about(0).contains(&age("via: 1.1 new", 500)),
+        "that knows Age"
+    );
+    assert!(
+        about(0).contains(&age("via: 1.0 old", 3 * 86_400)),
+        "a clock is wrong"
+    );
+    assert!(
+        about(0).contains(&age("via: 1.0 old", -500)),
+        "\"max(0, ...)\""
+    );
 }

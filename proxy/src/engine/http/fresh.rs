@@ -3,8 +3,8 @@
 //! Time is measured on the monotonic clock from the local receipt of the response, plus what its
 //! Age field says it had lived before, plus the time the request took. The origin's Date is
 //! compared with dates of the same message alone, so a wall clock that jumps, here or there,
-//! expires nothing. That leaves out the apparent age of §4.2.3 (our clock minus its Date) on
-//! purpose: behind a cache that sends no Age a response counts as new on arrival.
+//! expires nothing. One exception, with bounds: the apparent age of §4.2.3 (our clock minus its
+//! Date) counts where a cache of HTTP/1.0, which knew no Age, stands between.
 //!
 //! Whether a response may be used at all is [`verdict`](super::verdict)'s question.
 
@@ -12,10 +12,14 @@ use std::time::Duration;
 
 use common::clock::{Moment, WallTime};
 use http::StatusCode;
-use http::header::{AGE, DATE, EXPIRES, HeaderMap, LAST_MODIFIED};
+use http::header::{AGE, DATE, EXPIRES, HeaderMap, LAST_MODIFIED, VIA};
 
 use super::control::Directives;
 use super::{date, field};
+
+/// Longest apparent age that is believed: clocks that are wrong are mostly so by days and more, and
+/// caches of old seldom kept anything longer unasked.
+pub const APPARENT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// How much a site is asked for here at the moment; who measures it decides where hot begins.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -194,11 +198,29 @@ fn stated_age(headers: &HeaderMap) -> Option<Duration> {
         .and_then(field::delta_seconds)
 }
 
-/// The age of a response at the moment it arrived: Age plus the time from sending the request to
-/// receiving the header (corrected_age_value, RFC 9111 §4.2.3).
+/// The age of a response at the moment it arrived (corrected_initial_age, RFC 9111 §4.2.3): Age plus
+/// the time from sending the request to receiving the header, or the [apparent
+/// age](apparent_age) if that is more.
 #[must_use]
-pub fn initial_age(headers: &HeaderMap, request_delay: Duration) -> Duration {
-    age_value(headers).saturating_add(request_delay)
+pub fn initial_age(headers: &HeaderMap, received: WallTime, request_delay: Duration) -> Duration {
+    let corrected = age_value(headers).saturating_add(request_delay);
+    corrected.max(apparent_age(headers, received))
+}
+
+/// The time from Date to receipt, where it tells anything; else zero (RFC 9111 §4.2.3).
+///
+/// It compares two clocks, either of which may be wrong, and the standard leaves it out where no
+/// "very old cache implementations" are about. Those show by an HTTP/1.0 hop in Via (RFC 7234
+/// §4.2.3); without one Age is to be trusted. More than [`APPARENT_MAX`] is a wrong clock.
+#[must_use]
+pub fn apparent_age(headers: &HeaderMap, received: WallTime) -> Duration {
+    let old =
+        |hop: &[u8]| hop.starts_with(b"1.0 ") || hop.to_ascii_lowercase().starts_with(b"http/1.0 ");
+    if !field::members(headers, &VIA).any(old) {
+        return Duration::ZERO;
+    }
+    let age = date::field(headers, &DATE).map(|date| received.since(date));
+    age.filter(|age| *age <= APPARENT_MAX).unwrap_or_default()
 }
 
 /// The age of a stored response (current_age, RFC 9111 §4.2.3).

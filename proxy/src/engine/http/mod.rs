@@ -40,7 +40,7 @@
 //! let life = fresh::lifetime(&response, status, &directives, wall, &policy, Heat::Quiet);
 //! let exchange = Exchange { method: &Method::GET, request: &request, status, response: &response };
 //! store::may_store(&exchange, &directives, life).expect("nothing speaks against it");
-//! let initial = fresh::initial_age(&response, Duration::from_secs(1));
+//! let initial = fresh::initial_age(&response, wall, Duration::from_secs(1));
 //!
 //! let age = fresh::current_age(initial, received, received + Duration::from_secs(10));
 //! let stored = Standing { directives: &directives, lifetime: life.duration, age };

@@ -24,7 +24,7 @@ pub struct Received<'a> {
     pub headers: &'a HeaderMap,
     /// When the head had arrived.
     pub at: Moment,
-    /// The calendar at that time, for a missing Date only.
+    /// The calendar at that time, for a missing Date and for caches without Age.
     pub wall: WallTime,
     /// From sending the request to that time.
     pub delay: Duration,
@@ -85,7 +85,7 @@ impl<B> Object<B> {
             told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
-            initial_age: fresh::initial_age(received.headers, received.delay),
+            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet,
             hot,
             headers,
@@ -180,7 +180,7 @@ impl<B: Clone> Object<B> {
             told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
-            initial_age: fresh::initial_age(received.headers, received.delay),
+            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet: lifetime(Heat::Quiet),
             hot: lifetime(Heat::Hot),
             directives,

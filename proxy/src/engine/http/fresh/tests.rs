@@ -110,7 +110,7 @@ fn ages_are_non_negative_integers_or_ignored() {
 #[test]
 fn age_grows_from_receipt_on_the_monotonic_clock() {
     let map = headers(&[("age", "10"), ("date", "Thu, 01 Jan 1970 00:00:00 GMT")]);
-    let initial = initial_age(&map, Duration::from_secs(2));
+    let initial = initial_age(&map, WallTime::from_unix(1 << 31), Duration::from_secs(2));
     assert_eq!(
         initial,
         Duration::from_secs(12),
@@ -145,5 +145,40 @@ proptest! {
             prop_assert!(got.duration <= bound);
             map.remove(EXPIRES);
         }
+    }
+}
+
+/// Case, fields, seconds from Date to receipt, expected age.
+type AgeRow<'a> = (&'a str, &'a [(&'a str, &'a str)], i64, u64);
+
+#[test]
+fn an_apparent_age_counts_behind_a_cache_of_http_1_0_alone_and_within_a_day() {
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let age = |fields: &[(&str, &str)], seconds_after: i64| {
+        let wall = WallTime::from_unix(784_111_777 + seconds_after);
+        initial_age(&headers(fields), wall, Duration::from_secs(2)).as_secs()
+    };
+    let (day, old) = (86_400, ("via", "1.1 a, 1.0 squid"));
+    let rows: [AgeRow<'_>; 12] = [
+        ("an old cache", &[date, old], 100, 100),
+        ("named in full", &[date, ("via", "HTTP/1.0 fred")], 100, 100),
+        ("Age says more", &[date, old, ("age", "500")], 100, 502),
+        ("Age says less", &[date, old, ("age", "5")], 100, 100),
+        ("a cache that knows Age", &[date, ("via", "1.1 a")], 100, 2),
+        (
+            "1.0 in a name is no version",
+            &[date, ("via", "1.1 1.0")],
+            100,
+            2,
+        ),
+        ("no cache", &[date], 100, 2),
+        ("no Date", &[old], 100, 2),
+        ("Date ahead of our clock", &[date, old], -100, 2),
+        ("a day", &[date, old], day, 86_400),
+        ("our clock jumped ahead", &[date, old], 3 * day, 2),
+        ("our clock jumped back", &[date, old], -3 * day, 2),
+    ];
+    for (case, fields, seconds_after, expected) in rows {
+        assert_eq!(age(fields, seconds_after), expected, "9111 4.2.3 {case}");
     }
 }
