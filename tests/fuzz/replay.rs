@@ -112,7 +112,55 @@ fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
             "nyud.test",
             "www.nyud.test",
         ]),
+        "responses" | "requests" | "fields" | "ranges" | "structured" => {
+            named(http_seeds(target.name))
+        }
         other => panic!("{other} has no seeds"),
+    }
+}
+
+/// What origins and clients send; the first bytes say how it is cut, or how long the whole is.
+const fn http_seeds(target: &str) -> &'static [&'static str] {
+    match target.as_bytes() {
+        b"responses" => &[
+            "\u{1}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "\u{3}HTTP/1.1 200\nTransfer-Encoding: chunked\n\n5;a=b\nhello\r\n0\r\nX: y\r\n\r\n",
+            "\u{7}HTTP/1.0 404 Not Found\r\nServer : old\r\n folded\r\njunk\r\n\r\nuntil close",
+            "\u{2}HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 No\r\n\r\nrest",
+            "\u{5}<html>of old</html>",
+            "\u{1}HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            "\u{4}HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        ],
+        b"requests" => &[
+            "\u{1}GET / HTTP/1.1\r\nHost: a.com.nyud.test\r\n\r\n",
+            "\u{2}\r\nGET http://a.com.nyud.test/p HTTP/1.0\n\n",
+            "\u{5}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            "\u{3}GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            "\u{1}GET / HTTP/1.1\r\nHost : a\r\n b\r\nX\r:\u{0}\r\n\r\n",
+        ],
+        b"fields" => &[
+            "Cache-Control: max-age=60, s-maxage=\"5\", private=\"set-cookie\", stale-if-error\nAge: 7",
+            "Date: Sun, 06 Nov 1994 08:49:37 GMT\nExpires: Sunday, 06-Nov-94 08:49:37 GMT\nAge: -1, 2",
+            "Date: Sun Nov  6 08:49:37 1994\nLast-Modified: 0\nVary: accept-encoding, *\nAge: 99999999999999",
+            "Vary: Accept-Encoding\nAccept-Encoding: br;q=1.0, x-gzip\nAccept: text/html;q=0.5, text/plain",
+            "CDN-Cache-Control: max-age=60, no-cache=(\"a\" \"b\");x\nPragma: no-cache\nCache-Control: \"",
+            "Cache-Control: no-cache, max-stale, min-fresh=1, only-if-cached, no-store, MAX-AGE=1",
+        ],
+        b"ranges" => &[
+            "\0\0\0\0\0\0\u{1}\0bytes=0-0,-1, 5-",
+            "\0\0\0\0\0\0\0\0bytes=0-",
+            "\0\0\0\0\0\u{1}\0\0bytes=0-9,200-300,1000-2000,0-9,5-",
+            "\0\0\0\0\0\0\u{1}\0bytes 0-9/10",
+            "\0\0\0\0\0\0\u{1}\0bytes */18446744073709551616",
+            "\0\0\0\0\0\0\u{1}\0bytes=18446744073709551615-18446744073709551615",
+        ],
+        _ => &[
+            "n1.nyud.test; hit; ttl=-5; detail=\"a \\\" b\"",
+            "a;b=?1, \"c\";d=:aGk=:, (e f);g=1.5;h=@1659578233",
+            "max-age=60, no-cache=(\"a\" \"b\"), x=%\"f%c3%bc\"",
+            "HIT from cache, ,",
+            "*a/b:c;*=999999999999999",
+        ],
     }
 }
 

@@ -4,6 +4,8 @@
 //! committed corpus run the very same thing. Each panics when a claim does not hold; none of the
 //! parsers may panic by itself, whatever the bytes.
 
+mod http;
+
 use common::name::{Name, Zone};
 use common::wire::codec::Reader;
 use common::wire::header::{self, Header};
@@ -15,6 +17,8 @@ use dht::engine::message::{Message, decode, encode_reply, encode_request};
 use dht::hints::Hint;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use self::http::{fields, ranges, requests, responses, structured};
 
 /// Room for anything that was decoded from at most 64 KiB.
 const ROOM: usize = 1 << 17;
@@ -29,7 +33,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "header",
         run: header,
@@ -53,6 +57,26 @@ pub const TARGETS: [Target; 6] = [
     Target {
         name: "names",
         run: names,
+    },
+    Target {
+        name: "responses",
+        run: responses,
+    },
+    Target {
+        name: "requests",
+        run: requests,
+    },
+    Target {
+        name: "fields",
+        run: fields,
+    },
+    Target {
+        name: "ranges",
+        run: ranges,
+    },
+    Target {
+        name: "structured",
+        run: structured,
     },
 ];
 
