@@ -33,6 +33,21 @@ impl Cpu {
         }
     }
 
+    /// What process `pid` and its children used so far: some servers work in a child.
+    pub(crate) fn of_family(pid: u32) -> Self {
+        let mut all = Self::of(pid);
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        for task in tasks.flatten() {
+            let children = std::fs::read_to_string(task.path().join("children"));
+            for child in children.unwrap_or_default().split_whitespace() {
+                let child = Self::of_family(child.parse().unwrap());
+                all.user += child.user;
+                all.system += child.system;
+            }
+        }
+        all
+    }
+
     /// What was used since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
@@ -47,12 +62,35 @@ impl Cpu {
     }
 }
 
-/// Keeps a process, or this thread and those it starts, on one core. Without effect on a machine
-/// with one.
+/// Keeps a process and all its threads, or this thread and those it starts, on one core. Without
+/// effect on a machine with one.
 pub(crate) fn pin(pid: Option<u32>, core: usize) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::fs::read_dir("/sys/devices/system/cpu").map_or(1, |dirs| {
+        let name = |dir: std::fs::DirEntry| dir.file_name().into_string().unwrap_or_default();
+        let is_core = |name: &String| {
+            let number = name.strip_prefix("cpu").unwrap_or_default();
+            number.parse::<usize>().is_ok()
+        };
+        dirs.flatten().map(name).filter(is_core).count()
+    });
     let mut set = CpuSet::new();
-    set.set(core % cores);
-    let pid = pid.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()).unwrap());
-    let _ = sched_setaffinity(pid, &set);
+    set.set(core % cores.max(1));
+    let Some(pid) = pid else {
+        let _ = sched_setaffinity(None, &set);
+        return;
+    };
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    for task in tasks.flatten() {
+        let name = task.file_name().into_string().unwrap();
+        let task = Pid::from_raw(name.parse().unwrap());
+        let _ = sched_setaffinity(task, &set);
+    }
+}
+
+/// What a process has resident, in bytes (`VmRSS`).
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let text = line.unwrap().trim().trim_end_matches(" kB");
+    text.parse::<u64>().unwrap() * 1_024
 }

@@ -11,8 +11,14 @@
 
 mod cpu;
 mod gets;
+mod http;
+mod http_load;
 mod index;
+mod late;
 mod load;
+mod rivals;
+mod visitor;
+mod wrk;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -31,6 +37,10 @@ struct Cli {
 enum What {
     /// The index: authenticated requests and garbage over UDP, gets through the local API
     Index(index::IndexArgs),
+    /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
+    Http(http::HttpArgs),
+    /// The proxy with more than it can do: idle connections, slow readers, floods
+    HttpLoad(http_load::LoadArgs),
 }
 
 /// Reads `200ms`, `5s` for clap.
@@ -46,5 +56,7 @@ fn say(text: &str) {
 fn main() {
     match Cli::parse().what {
         What::Index(args) => index::run(&args),
+        What::Http(args) => http::run(&args),
+        What::HttpLoad(args) => http_load::run(&args),
     }
 }
