@@ -5,6 +5,8 @@
 //! then twice as many, then one site that wants ten times what it had. Goodput is what was served
 //! whole within the visitors' patience.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::cluster::{Proxy, set};
@@ -25,6 +27,10 @@ use super::{say, span, wrk};
 const SERVER: usize = 0;
 const LOAD: usize = 1;
 
+/// Visitors at once: both sides of them, and what the proxy opens, have to fit the descriptors that a
+/// process may have. One that finds no place is counted as late: it would have waited.
+const VISITORS_MAX: usize = 6_000;
+
 /// How long a visitor waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -42,6 +48,9 @@ pub(crate) struct LoadArgs {
     /// Slow readers
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     slow: usize,
+    /// Threads that take the proxy's core from it, so that one core of load is more than enough
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    spinners: usize,
     /// Settings for the proxy, such as bounds to be compared
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -62,7 +71,7 @@ pub(crate) fn run(args: &LoadArgs) {
 /// A proxy that takes visitors for strangers, but wrk at 127.0.0.1 for no one; on one core.
 async fn proxy(place: &Place, args: &LoadArgs) -> Proxy {
     let mut sets = vec![
-        set("http.connections_max", 20_000),
+        set("http.connections_max", 12_000),
         set("client.exempt", "127.0.0.0/24"),
         set("log.level", "warn"),
         // Those that idle here are to be there when the rest is measured.
@@ -226,12 +235,13 @@ impl Flood<'_> {
         while now().since(began) < time {
             ticks += 1;
             let until = misses * ticks / TICKS;
-            for _ in due..until {
-                self.start(&mut visits, 0);
+            let kinds = std::iter::repeat_n(0, until - due).chain([1, 2]);
+            for kind in kinds {
+                if !self.start(&mut visits, kind) {
+                    tallies[kind].count(End::Late);
+                }
             }
             due = until;
-            self.start(&mut visits, 1);
-            self.start(&mut visits, 2);
             while let Some(Ok((kind, end))) = visits.try_join_next() {
                 tallies[kind].count(end);
             }
@@ -254,8 +264,12 @@ impl Flood<'_> {
         greedy
     }
 
-    fn start(&mut self, visits: &mut JoinSet<(usize, End)>, kind: usize) {
+    /// Whether there was a place for one more.
+    fn start(&mut self, visits: &mut JoinSet<(usize, End)>, kind: usize) -> bool {
         self.next += 1;
+        if visits.len() >= VISITORS_MAX {
+            return false;
+        }
         let (n, to) = (self.next, self.proxy.http);
         let host = [&self.greedy, &self.modest, &self.modest][kind].clone();
         let path = match kind {
@@ -263,6 +277,32 @@ impl Flood<'_> {
             _ => format!("/page?{n}"),
         };
         visits.spawn(async move { (kind, visit(from(n), to, &host, &path, PATIENCE).await) });
+        true
+    }
+}
+
+/// Threads on the proxy's core that do nothing, busily, until this is dropped.
+struct Spinners(Arc<AtomicBool>);
+
+impl Spinners {
+    fn start(count: usize) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        for _ in 0..count {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || {
+                pin(None, SERVER);
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        Self(over)
+    }
+}
+
+impl Drop for Spinners {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -282,6 +322,7 @@ async fn floods(args: &LoadArgs) {
         return;
     };
     let proxy = proxy(&place, args).await;
+    let _busy = Spinners::start(args.spinners);
     let mut flood = Flood {
         proxy: &proxy,
         greedy: coralised(site.addr),

@@ -86,6 +86,15 @@ pub fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
+/// How many files this process may open.
+#[must_use]
+pub fn descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ mod hostile_limits;
 mod https;
 mod logging;
 mod operating;
+mod overload;
 mod passing;
 mod private;
 mod refusals;
