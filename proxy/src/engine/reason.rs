@@ -55,6 +55,30 @@ pub enum RefuseReason {
 }
 
 impl RefuseReason {
+    /// All of them, for documents and tests; of those that hold another reason, one.
+    pub const ALL: [Self; 20] = [
+        Self::Method,
+        Self::Tunnel,
+        Self::NoHost,
+        Self::ManyHosts,
+        Self::BadHost,
+        Self::NotOurs,
+        Self::BadName(NameError::EmptyLabel),
+        Self::HashedName,
+        Self::NoService,
+        Self::UrlTooLong,
+        Self::FieldsTooLarge,
+        Self::Head(HeadFault::Nul),
+        Self::HeadTimeout,
+        Self::BodyTooLarge,
+        Self::Port,
+        Self::Loop,
+        Self::OnlyIfCached,
+        Self::Busy,
+        Self::Blocked,
+        Self::ClientRate,
+    ];
+
     /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -232,6 +256,35 @@ pub enum FailReason {
 }
 
 impl FailReason {
+    /// All of them, for documents and tests; of those that hold another reason, one.
+    pub const ALL: [Self; 25] = [
+        Self::DnsName,
+        Self::DnsTimeout,
+        Self::DnsError,
+        Self::Address(AddressRefusal::Own),
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectError,
+        Self::Tls,
+        Self::Certificate,
+        Self::HeaderTimeout,
+        Self::Broken,
+        Self::Malformed,
+        Self::Unclear(Unclear::NotHttp),
+        Self::NoSockets,
+        Self::NoMemory,
+        Self::Truncated,
+        Self::BodyTimeout,
+        Self::Digest,
+        Self::ServerError(StatusCode::BAD_GATEWAY),
+        Self::PeerRefused,
+        Self::Abandoned,
+        Self::ReaderTooSlow,
+        Self::Blocked,
+        Self::SiteBusy,
+        Self::NodeBusy,
+    ];
+
     /// The status of the answer when nothing else helps.
     #[must_use]
     pub const fn status(self) -> StatusCode {
