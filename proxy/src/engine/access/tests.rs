@@ -1,3 +1,5 @@
+//! A line is one line of printable text, whatever the client sent.
+
 use http::header::HeaderName;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What error pages say in each form, and that nothing remote comes through as it is.
+
 use proptest::prelude::*;
 
 use super::*;
