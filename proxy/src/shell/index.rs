@@ -11,8 +11,7 @@ use common::backoff::Backoff;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::wire::secret::Network;
-use dht::client::{Claim, Client, ClientError};
-use dht::value::Value;
+use dht::client::{Claim, Client, ClientError, Value};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
