@@ -28,6 +28,9 @@ pub enum Act {
     /// Claim what the last source left behind, or hear who goes on with it: the source died under
     /// all who drew from it, and the origin should be asked by one.
     TakeOver,
+    /// See which of the two can be reached: the first, unless it is slow to answer a connect and the
+    /// second is not. Pointers outlive those who left them, and a machine that is gone does not say so.
+    Reach(SocketAddr, SocketAddr),
     /// Fetch from this peer; a stale copy will do only if `stale`.
     Peer {
         /// Its peer port.
@@ -52,6 +55,8 @@ pub enum News {
     Granted,
     /// The index did not answer in time, or there is none.
     NoIndex,
+    /// This one of two peers can be reached; or neither.
+    Reached(Option<SocketAddr>),
     /// The peer gave nothing. It may have said who does.
     PeerFailed {
         /// Whom it named instead.
@@ -92,6 +97,8 @@ pub struct Pursuit {
     queue: VecDeque<SocketAddr>,
     /// Peers asked and found wanting.
     asked: Vec<SocketAddr>,
+    /// Whether those at the head of the queue were tried for one that can be reached.
+    reached: bool,
     /// Whether a stale copy is held here that may be used.
     stale_here: bool,
     /// How often a body has broken off so far.
@@ -121,6 +128,7 @@ impl Pursuit {
                 phase,
                 queue,
                 asked,
+                reached: false,
                 stale_here,
                 resumes: 0,
                 again: 0,
@@ -136,6 +144,7 @@ impl Pursuit {
             News::Located(peers) => {
                 self.queue = peers.into();
                 self.queue.retain(|peer| !self.asked.contains(peer));
+                self.reached = false;
                 self.phase = match self.phase {
                     Phase::Rest => Phase::Successors,
                     _ => Phase::Peers,
@@ -143,6 +152,10 @@ impl Pursuit {
                 self.next_peer()
             }
             News::Granted | News::NoIndex | News::Unconfirmed => self.ask_origin(),
+            News::Reached(who) => {
+                self.reached(who);
+                self.next_peer()
+            }
             // Peers ⇒ (Peers | Origin);  Rest ⇒ Rest;  Successors ⇒ (Successors | Origin);
             // StalePeers ⇒ (StalePeers | Over)
             News::PeerFailed { instead } => {
@@ -165,7 +178,25 @@ impl Pursuit {
         }
     }
 
+    /// Puts the one that can be reached first; who cannot is not asked.
+    fn reached(&mut self, who: Option<SocketAddr>) {
+        self.reached = true;
+        let Some(who) = who else {
+            let unreachable = self.queue.len().min(2);
+            return self.asked.extend(self.queue.drain(..unreachable));
+        };
+        if let Some(at) = self.queue.iter().position(|peer| *peer == who) {
+            self.queue.swap(0, at);
+        }
+    }
+
     fn next_peer(&mut self) -> Act {
+        // Once per list: what is left after that is tried one by one.
+        if let (false, Some(first), Some(second)) =
+            (self.reached, self.queue.front(), self.queue.get(1))
+        {
+            return Act::Reach(*first, *second);
+        }
         // The queue is ranked and short; what a refusing peer adds is bounded by `asked`.
         let room = self.asked.len() < super::peers::TRIED_MAX * 2;
         match (self.queue.pop_front().filter(|_| room), self.phase) {
@@ -239,6 +270,10 @@ mod tests {
         }
     }
 
+    fn reach() -> Act {
+        Act::Reach(addr(1), addr(2))
+    }
+
     const REFUSED: News = News::PeerFailed { instead: None };
     const DOWN: FailReason = FailReason::ConnectRefused;
 
@@ -261,8 +296,22 @@ mod tests {
     #[test]
     fn asks_each_peer_once_before_the_origin() {
         let located = News::Located(vec![addr(1), addr(2)]);
-        let acts = play(true, false, &[located, REFUSED, REFUSED]);
-        assert_eq!(acts, [Act::AskIndex, fresh(1), fresh(2), Act::Origin]);
+        let reached = News::Reached(Some(addr(1)));
+        let acts = play(true, false, &[located, reached, REFUSED, REFUSED]);
+        assert_eq!(
+            acts,
+            [Act::AskIndex, reach(), fresh(1), fresh(2), Act::Origin]
+        );
+    }
+
+    #[test]
+    fn asks_first_who_can_be_reached_and_never_who_cannot() {
+        let located = News::Located(vec![addr(1), addr(2), addr(3)]);
+        let second = News::Reached(Some(addr(2)));
+        let acts = play(true, false, &[located.clone(), second, REFUSED, REFUSED]);
+        assert_eq!(acts, [Act::AskIndex, reach(), fresh(2), fresh(1), fresh(3)]);
+        let acts = play(true, false, &[located, News::Reached(None), REFUSED]);
+        assert_eq!(acts, [Act::AskIndex, reach(), fresh(3), Act::Origin]);
     }
 
     #[test]
@@ -305,6 +354,7 @@ mod tests {
             false,
             &[
                 located,
+                News::Reached(Some(addr(1))),
                 broke.clone(),
                 broke.clone(),
                 News::NoIndex,
@@ -318,6 +368,7 @@ mod tests {
             acts,
             [
                 Act::AskIndex,
+                reach(),
                 fresh(1),
                 fresh(2),
                 take_over,

@@ -34,7 +34,8 @@ impl Step {
             News::Located(peers) => Some(Self::IndexFound(peers.len())),
             News::Granted => Some(Self::IndexEmpty),
             News::NoIndex => Some(Self::IndexSilent),
-            News::PeerFailed { .. }
+            News::Reached(_)
+            | News::PeerFailed { .. }
             | News::OriginFailed(_)
             | News::Unconfirmed
             | News::BodyBroke(_) => None,

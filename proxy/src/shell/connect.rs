@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -22,6 +23,13 @@ use super::resolve::Resolver;
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::engine::policy::Policy;
 use crate::engine::reason::FailReason;
+
+/// For a connection to a peer: one that takes longer is of no more use than the origin. One lost
+/// SYN is sent again in that time.
+const PEER_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Before the next address of an origin is tried beside the one before (RFC 8305 §8 recommends it).
+const NEXT_AFTER: Duration = Duration::from_millis(250);
 
 /// Opens connections to origins.
 pub(crate) struct Connector {
@@ -77,30 +85,28 @@ impl Connector {
 
     /// A new connection to a peer of the network.
     pub(crate) async fn peer(&self, addr: SocketAddr) -> Result<Stream, FailReason> {
-        tcp(addr, self.connect_timeout).await.map(Stream::Plain)
+        let within = self.connect_timeout.min(PEER_WITHIN);
+        tcp(addr, within).await.map(Stream::Plain)
     }
 
     /// The first of `addresses` that is allowed and connects.
     async fn first_of(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, FailReason> {
-        let mut failure = FailReason::DnsName;
-        for ip in addresses {
-            let addr = SocketAddr::new(*ip, port);
+        let mut refused = FailReason::DnsName;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        for addr in addresses.iter().map(|ip| SocketAddr::new(*ip, port)) {
             if let Err(refusal) = self.policy.check(addr) {
-                failure = FailReason::Address(refusal);
-                continue;
-            }
-            if self.blocked.list().has_address(*ip) {
-                failure = FailReason::Blocked;
-                continue;
-            }
-            match tcp(addr, self.connect_timeout).await {
-                Ok(stream) => return Ok(stream),
-                // Another address would need a socket as well.
-                Err(FailReason::NoSockets) => return Err(FailReason::NoSockets),
-                Err(reason) => failure = reason,
+                refused = FailReason::Address(refusal);
+            } else if self.blocked.list().has_address(addr.ip()) {
+                refused = FailReason::Blocked;
+            } else {
+                allowed.push(addr);
             }
         }
-        Err(failure)
+        match allowed.as_slice() {
+            [] => Err(refused),
+            [only] => tcp(*only, self.connect_timeout).await,
+            several => first_to_connect(several, self.connect_timeout).await,
+        }
     }
 
     async fn handshake(&self, tcp: TcpStream, host: &str) -> Result<Stream, FailReason> {
@@ -120,6 +126,30 @@ fn tls_reason(error: &io::Error) -> FailReason {
     match inner {
         Some(rustls::Error::InvalidCertificate(_)) => FailReason::Certificate,
         _ => FailReason::Tls,
+    }
+}
+
+/// The first of an origin's addresses that connects. Each is given a moment before the next is tried
+/// beside it (RFC 8305 §5): half of them may be of a protocol that leads nowhere.
+pub(super) async fn first_to_connect(
+    addresses: &[SocketAddr],
+    within: Duration,
+) -> Result<TcpStream, FailReason> {
+    let mut failure = FailReason::DnsName;
+    let mut tries = JoinSet::new();
+    let mut left = addresses.iter();
+    loop {
+        let more = left.next().map(|addr| tries.spawn(tcp(*addr, within)));
+        let moment = if more.is_some() { NEXT_AFTER } else { within };
+        match timeout(moment, tries.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            // Another address would need a socket as well.
+            Ok(Some(Ok(Err(FailReason::NoSockets)))) => return Err(FailReason::NoSockets),
+            Ok(Some(Ok(Err(reason)))) => failure = reason,
+            Ok(Some(Err(_))) => failure = FailReason::ConnectError,
+            Ok(None) => return Err(failure),
+            Err(_) => {}
+        }
     }
 }
 

@@ -121,6 +121,7 @@ impl Task {
         match act {
             Act::AskIndex => self.ask_index().await,
             Act::TakeOver => self.take_over().await,
+            Act::Reach(first, second) => self.reach(first, second).await,
             Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
             Act::Origin => self.ask_origin().await,
             Act::StaleHere(reason) => self.stale_here(reason),
@@ -157,6 +158,25 @@ impl Task {
         Step::News(news)
     }
 
+    async fn reach(&mut self, first: SocketAddr, second: SocketAddr) -> Step {
+        let reached = match self.ctx.client.reach(first, second).await {
+            Ok(peer) => Some(peer),
+            Err(failures) => {
+                for (peer, reason) in [first, second].into_iter().zip(failures) {
+                    self.peer_failed(peer, reason);
+                }
+                None
+            }
+        };
+        Step::News(News::Reached(reached))
+    }
+
+    fn peer_failed(&mut self, peer: SocketAddr, reason: FailReason) {
+        self.ctx.metrics.fetch_failed(reason);
+        self.ctx.flow().peer_failed(self.ctx.now(), peer, reason);
+        self.trail.push(trail::Step::Peer(reason));
+    }
+
     async fn ask_peer(&mut self, peer: SocketAddr, stale: bool) -> Step {
         self.draw(Drawing::Peer(peer));
         let offset = self.transfer.as_ref().map_or(0, Transfer::offset);
@@ -178,11 +198,7 @@ impl Task {
                 self.conclude(taken, blamed)
             }
             Err(refusal) => {
-                self.ctx.metrics.fetch_failed(refusal.reason);
-                self.trail.push(trail::Step::Peer(refusal.reason));
-                self.ctx
-                    .flow()
-                    .peer_failed(self.ctx.now(), peer, refusal.reason);
+                self.peer_failed(peer, refusal.reason);
                 Step::News(News::PeerFailed {
                     instead: refusal.instead,
                 })

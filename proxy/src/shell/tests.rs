@@ -2,6 +2,7 @@
 //! is told to say, requests in, what clients get out.
 
 mod crowd;
+mod reach;
 mod wholeness;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -6,6 +6,7 @@
 
 mod link;
 mod origin;
+mod reach;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
