@@ -55,6 +55,9 @@ pub struct Intake {
     /// Hashes them.
     again: blake3::Hasher,
     promise: Promise,
+    /// The length of the whole by this source's own account: an end before it is none, even where
+    /// the first source stated no length.
+    whole: Option<u64>,
     /// The piece that completes the announced length.
     last: Bytes,
 }
@@ -104,13 +107,14 @@ impl Splice {
     /// The first source's contribution.
     #[must_use]
     pub fn first(promise: Promise) -> Intake {
-        Intake::new(0, promise)
+        Intake::new(0, promise, None)
     }
 
     /// How an origin's second answer joins on; `length` is what it says of itself.
     ///
     /// # Errors
-    /// As [`join`](Self::join); a part that does not say which is malformed.
+    /// As [`join`](Self::join); a part that does not say which is malformed, and so is one of nobody
+    /// knows how much: its end would say nothing.
     pub fn join_origin(
         &self,
         shown: Described<'_>,
@@ -125,7 +129,9 @@ impl Splice {
             ..answer
         };
         match ContentRange::of(answer.headers) {
-            Some(ContentRange::Part { range, complete }) => {
+            Some(ContentRange::Part { range, complete })
+                if complete.or(self.announced).is_some() =>
+            {
                 self.join(shown, whole, range.start, complete, Promise::None)
             }
             _ => Err(FailReason::Malformed),
@@ -157,7 +163,7 @@ impl Splice {
             _ => offset == self.received && conditional::same_representation(known, headers),
         };
         if same {
-            Ok(Intake::new(self.received - offset, promise))
+            Ok(Intake::new(self.received - offset, promise, length))
         } else {
             Err(FailReason::Malformed)
         }
@@ -173,7 +179,8 @@ impl Splice {
             return Ok(bytes);
         }
         let total = self.received + bytes.len() as u64;
-        if !from.last.is_empty() || self.announced.is_some_and(|length| total > length) {
+        let too_long = |length: Option<u64>| length.is_some_and(|length| total > length);
+        if !from.last.is_empty() || too_long(self.announced) || too_long(from.whole) {
             return Err(FailReason::Malformed);
         }
         if self.announced == Some(total) {
@@ -191,7 +198,8 @@ impl Splice {
     /// It was too short, or is not what the source said it was.
     pub fn end(&mut self, from: Intake, trailer: Option<Digest>) -> Result<Bytes, FailReason> {
         let total = self.received + from.last.len() as u64;
-        if from.skip > 0 || self.announced.is_some_and(|length| length != total) {
+        let another = |length: Option<u64>| length.is_some_and(|length| length != total);
+        if from.skip > 0 || another(self.announced) || another(from.whole) {
             return Err(FailReason::Truncated);
         }
         let stated = match from.promise {
@@ -216,11 +224,12 @@ impl Splice {
 }
 
 impl Intake {
-    fn new(skip: u64, promise: Promise) -> Self {
+    fn new(skip: u64, promise: Promise, whole: Option<u64>) -> Self {
         Self {
             skip,
             again: blake3::Hasher::new(),
             promise,
+            whole,
             last: Bytes::new(),
         }
     }
@@ -250,7 +259,7 @@ fn differ(one: Option<EntityTag<'_>>, other: Option<EntityTag<'_>>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{ETAG, HeaderValue};
+    use http::header::{CONTENT_RANGE, ETAG, HeaderValue};
 
     use super::*;
 
@@ -335,5 +344,49 @@ mod tests {
         assert_eq!(again(b"abcde").unwrap(), "de");
         assert_eq!(again(b"xbcde"), Err(FailReason::Malformed));
         assert_eq!(again(b"ab"), Err(FailReason::Truncated));
+    }
+
+    #[test]
+    fn what_only_the_second_source_says_of_the_length_holds() {
+        let end = |offset, rest: &'static [u8]| {
+            let mut splice = splice(None);
+            let mut from = join(&splice, "\"a\"", offset, Some(5)).unwrap();
+            splice.take(&mut from, Bytes::from_static(rest))?;
+            splice.end(from, None)
+        };
+        for (offset, right, short, long) in [
+            (3, &b"de"[..], &b"d"[..], &b"def"[..]),
+            (0, b"abcde", b"abcd", b"abcdef"),
+        ] {
+            assert!(end(offset, right).is_ok());
+            assert_eq!(end(offset, short), Err(FailReason::Truncated));
+            assert_eq!(end(offset, long), Err(FailReason::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_rest_is_not_the_rest() {
+        let join = |announced, range: &'static str| {
+            let tag = (ETAG, HeaderValue::from_static("\"a\""));
+            let headers = HeaderMap::from_iter([
+                tag.clone(),
+                (CONTENT_RANGE, HeaderValue::from_static(range)),
+            ]);
+            let of = |status, headers| Described { status, headers };
+            let shown = HeaderMap::from_iter([tag]);
+            let mut splice = splice(announced);
+            let mut from = splice.join_origin(
+                of(StatusCode::OK, &shown),
+                of(StatusCode::PARTIAL_CONTENT, &headers),
+                Some(1),
+            )?;
+            splice.take(&mut from, Bytes::from_static(b"d"))?;
+            splice.end(from, None)
+        };
+        assert!(join(None, "bytes 3-3/4").is_ok());
+        assert_eq!(join(None, "bytes 3-3/5"), Err(FailReason::Truncated));
+        assert_eq!(join(None, "bytes 3-3/*"), Err(FailReason::Malformed));
+        assert_eq!(join(Some(4), "bytes 3-3/*").unwrap(), "d");
+        assert_eq!(join(Some(5), "bytes 3-3/*"), Err(FailReason::Truncated));
     }
 }

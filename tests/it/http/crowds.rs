@@ -170,6 +170,9 @@ async fn nobody_of_a_crowd_takes_half_a_body_for_all_of_it() {
             assert!(answer.broken.is_some(), "{path}: a clean end after half");
         }
         let asked = origin.count(path);
+        skip::say(&format!(
+            "{path}: a crowd on half a body asked {asked} times\n"
+        ));
         assert!(asked <= 2, "{path}: asked {asked} times");
         assert!(proxy.get(&origin.page(path)).await.broken.is_some());
         assert!(origin.count(path) > asked, "{path}: half was kept");
@@ -196,4 +199,31 @@ async fn a_fetch_without_a_head_does_not_outlive_its_last_client() {
     })
     .await;
     assert!(took < Duration::from_secs(5), "only after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_the_rest_does_not_pass_for_the_rest() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let proxy = Proxy::alone(&place, &[]).await;
+    for (path, whole) in [("/known", "100000"), ("/unknown", "*")] {
+        origin.serves(path, move |request| {
+            let tagged = |reply: Reply| reply.fresh_for(60).header("etag", "\"v1\"");
+            if request.nth % 2 == 1 {
+                return tagged(Reply::pattern(100_000).chunked().cut_after(50_000));
+            }
+            // Less than was asked for, as RFC 9110 §14.2 allows, and ended cleanly.
+            let range = request.header("range").unwrap();
+            let from: usize = range[6..].trim_end_matches('-').parse().unwrap();
+            let part = pattern::whole(from as u64..from as u64 + 10);
+            let stated = format!("bytes {from}-{}/{whole}", from + 9);
+            let reply = tagged(Reply::status(206, "")).header("content-range", &stated);
+            reply.with_body(part)
+        });
+        for _ in 0..2 {
+            let answer = proxy.get(&origin.page(path)).await;
+            assert!(answer.broken.is_some(), "{path}: a clean end after a part");
+        }
+        assert!(origin.count(path) > 2, "{path}: a part was kept");
+    }
 }

@@ -165,6 +165,13 @@ impl Reply {
         self
     }
 
+    /// With these bytes as its body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Bytes(body.into());
+        self
+    }
+
     /// With another field.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
