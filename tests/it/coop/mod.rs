@@ -2,6 +2,7 @@
 
 mod crowd;
 mod death;
+mod faults;
 mod large;
 mod peers;
 mod servers;
