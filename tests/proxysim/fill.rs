@@ -156,6 +156,7 @@ impl World {
                     None => self.news(fill, News::NoIndex),
                 }
             }
+            Act::Reach(first, second) => self.reach(fill, [first, second]),
             Act::Peer { peer, stale } => self.ask_peer(fill, peer, stale),
             Act::Origin => self.ask_origin(fill),
             Act::StaleHere(_) => self.stale_here(fill),
@@ -212,6 +213,21 @@ impl World {
         self.fills[fill].heard += 1;
         let (step, heard) = (self.fills[fill].step, self.fills[fill].heard);
         self.after(within, Happening::Impatient(fill, step, heard));
+    }
+
+    /// Connects are raced in no time here; what follows them takes its own.
+    fn reach(&mut self, fill: FillNo, two: [SocketAddr; 2]) {
+        self.draw(fill, Drawing::Seeking);
+        let (node, now) = (self.fills[fill].node, self.now);
+        let is_up = |addr: &SocketAddr| self.nodes.iter().any(|peer| peer.addr == *addr && peer.up);
+        let reached = two.into_iter().find(is_up);
+        if reached.is_none() {
+            for addr in two {
+                let flow = &mut self.nodes[node].flow;
+                flow.peer_failed(now, addr, FailReason::ConnectTimeout);
+            }
+        }
+        self.news(fill, News::Reached(reached));
     }
 
     fn ask_peer(&mut self, fill: FillNo, addr: SocketAddr, stale: bool) {

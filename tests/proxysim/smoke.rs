@@ -57,9 +57,7 @@ mod tests {
     /// The same, and it did not say how much the whole is.
     #[test]
     fn a_part_of_nobody_knows_how_much_is_no_end() {
-        [1_267, 3_127, 4_237]
-            .into_iter()
-            .for_each(goes_right);
+        [1_267, 3_127, 4_237].into_iter().for_each(goes_right);
     }
 
     #[test]
