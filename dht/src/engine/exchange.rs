@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::{Key, NodeId, TxId};
-use common::limits::DATAGRAM_MAX;
 use common::wire::header::{self, Header, LevelInfo, body_room};
 
 use super::admit::DropReason;
@@ -30,11 +29,14 @@ const PROBES_MAX: usize = 32;
 /// A node that was asked anything within this time is not probed on a mention.
 const PROBED_LATELY: Duration = Duration::from_secs(2);
 
-/// Body of a ping to a node whose token is not held: room for a few services in the pong.
-const PING_PADDED: usize = 216;
+/// Body of a ping to a node whose token is not held: room for two or three services in the pong.
+const PING_PADDED: usize = 112;
 
 /// Body of a find and of an offer likewise: room for all IPv6 contacts and a token.
 const FIND_PADDED: usize = 5 + CONTACTS_MAX * 24 + 19;
+
+/// Body of a get likewise: all contacts and the largest value, or several pointers.
+const GET_PADDED: usize = 640;
 
 /// Time between two probes of nodes for which the world's table has no room but, perhaps, the
 /// place of a farther one: a new node looks around, an old one keeps an eye open. This part of a
@@ -224,7 +226,7 @@ impl Node {
         let pad_to = match (&request.token, &request.ask) {
             (None, Ask::Ping { .. }) => PING_PADDED,
             (None, Ask::Find { .. } | Ask::Offer { .. }) => FIND_PADDED,
-            (None, Ask::Get { .. }) => DATAGRAM_MAX,
+            (None, Ask::Get { .. }) => GET_PADDED,
             // A write without a token is refused in fewer bytes than it has.
             (
                 None,

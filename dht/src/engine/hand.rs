@@ -37,9 +37,9 @@ const LOOKED: usize = 256;
 const HANDED: usize = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Nodes handed to beyond those that a put goes to. Where nodes come and go a copy more bridges the
-/// time in which deaths are not yet known; where they do not it costs nothing.
-const SPARE: usize = 1;
+/// Nodes handed to beyond those that a put goes to. Where nodes come and go copies more bridge the
+/// time in which deaths are not yet known; where they do not they cost nothing.
+const SPARE: usize = 2;
 
 /// What ends within this time is not worth handing on.
 const ENDING: Duration = Duration::from_secs(2);

@@ -19,6 +19,9 @@ use super::token;
 /// Failed requests in a row that make a node failed.
 const FAILURES_MAX: u8 = 2;
 
+/// Whoever was given a token this long ago at most has it, and knows that it still holds.
+const TOKEN_KEPT: Duration = Duration::from_secs(token::USE_FOR.as_secs() - 5);
+
 /// A full memory forgets this part of what it may hold.
 const FORGOTTEN_SHARE: usize = 16;
 
@@ -37,6 +40,8 @@ pub struct Peer {
     pub services: Vec<Service>,
     /// Its run, once a pong said so.
     pub boot: Option<u64>,
+    /// When it was last given a token.
+    pub served: Option<Moment>,
     /// The levels whose routing tables hold it, one bit each.
     pub tabled: u8,
     /// When it was last offered to the routing tables.
@@ -58,6 +63,7 @@ impl Peer {
             rtt: Rtt::UNMEASURED,
             services: Vec::new(),
             boot: None,
+            served: None,
             tabled: 0,
             offered: None,
             levels: Box::default(),
@@ -87,6 +93,12 @@ impl Peer {
             .token
             .filter(|(_, given)| now.since(*given) < token::USE_FOR);
         fresh.map(|(token, _)| token)
+    }
+
+    /// Whether it holds a token of this node, unless it was restarted since or the reply was lost.
+    #[must_use]
+    pub fn holds_token(&self, now: Moment) -> bool {
+        self.served.is_some_and(|at| now.since(at) < TOKEN_KEPT)
     }
 
     /// Keeps the token it gave.

@@ -13,6 +13,7 @@ use common::limits::DATAGRAM_MAX;
 use common::wire::header::{self, FIXED_LEN, Header, LEVEL_LEN, LevelInfo, TAG_LEN};
 
 use super::admit::DropReason;
+use super::liveness::Peer;
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_reply};
 use super::node::Node;
 use super::output::Output;
@@ -107,6 +108,9 @@ impl Node {
             self.stats.refused.count(*refusal);
         }
         let token = Some(self.tokens.issue(now, from));
+        if let Some(peer) = self.peers.at_mut(header.sender) {
+            peer.served = Some(now);
+        }
         let reply = Reply {
             level: request.level,
             token,
@@ -408,7 +412,13 @@ impl Node {
         let id = header.sender;
         if !proven {
             let shared = self.shared(&header.levels, u8::MAX);
-            self.consider(now, id, addr, shared);
+            let forgot = |peer: &Peer| peer.is_tabled() && peer.holds_token(now);
+            if self.peers.at(id).is_some_and(forgot) {
+                // It was restarted, and lost what it stored. What its pong says will tell.
+                self.probe(now, Entry { id, addr });
+            } else {
+                self.consider(now, id, addr, shared);
+            }
             return;
         }
         self.heard(now, id, addr, &header.levels);

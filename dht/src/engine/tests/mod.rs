@@ -8,5 +8,6 @@ mod index;
 mod levels;
 mod life;
 mod near;
+mod restart;
 mod spread;
 mod world;
