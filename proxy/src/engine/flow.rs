@@ -20,6 +20,7 @@ use common::expiring::ExpiringMap;
 use http::{HeaderMap, Method};
 
 use super::announce::{Ledger, pointer_life};
+use super::beginnings::Beginnings;
 use super::heat::HeatMap;
 use super::http::control::RequestDirectives;
 use super::http::fresh::FreshPolicy;
@@ -160,6 +161,7 @@ pub struct Flow<B, F> {
     blame: Blame,
     ledger: Ledger,
     words: Words,
+    beginnings: Beginnings<B>,
     policy: FreshPolicy,
 }
 
@@ -188,6 +190,7 @@ impl<B, F: Clone> Flow<B, F> {
             blame: Blame::default(),
             ledger: Ledger::default(),
             words: Words::default(),
+            beginnings: Beginnings::new(budget),
             policy,
         }
     }
@@ -405,6 +408,7 @@ impl<B, F: Clone> Flow<B, F> {
     ) -> (Option<Duration>, Vec<PrimaryKey>) {
         let key = object.key.clone();
         self.unshareable.remove(&key);
+        self.beginnings.remove(&key);
         let life = pointer_life(object.remaining(now, self.heat.of(now, key.host())));
         let mut gone = self.store.insert(object, weight);
         gone.retain(|key| self.ledger.gone(key));
@@ -420,6 +424,7 @@ impl<B, F: Clone> Flow<B, F> {
 
     /// What is kept of `key` may not be any more.
     pub fn forget(&mut self, key: &PrimaryKey) {
+        self.beginnings.remove(key);
         self.store.remove(key);
     }
 

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod announce;
+pub mod beginnings;
 pub mod block;
 pub mod config;
 pub mod drawing;

@@ -7,10 +7,11 @@
 //! an announced length is held back until the source has ended cleanly and the digest is right.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::{HeaderMap, IF_RANGE, RANGE};
 
 use super::http::conditional::{self, EntityTag};
-use super::http::range::ContentRange;
+use super::http::range::{self, ContentRange};
 use super::pointer::Digest;
 use super::reason::FailReason;
 
@@ -86,6 +87,12 @@ impl Splice {
         *self.hasher.finalize().as_bytes()
     }
 
+    /// Whether it may be kept and others may join.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Nobody waits any more: a shareable object that is small, or more than half here, is finished
     /// all the same. The first client may have left with a 304 and a crowd be on its way.
     #[must_use]
@@ -101,6 +108,16 @@ impl Splice {
         match conditional::resume_validator(shown) {
             Some(_) => self.received,
             None => 0,
+        }
+    }
+
+    /// The fields that ask an origin for the rest of what was `shown`: a range where a strong validator
+    /// ties it to what is here, else nothing: the whole again, whose beginning is then compared.
+    pub fn ask_for_rest(&self, shown: &HeaderMap, request: &mut HeaderMap) {
+        let validator = conditional::resume_validator(shown);
+        if let Some(validator) = validator.filter(|_| self.received > 0) {
+            request.insert(RANGE, range::from_offset(self.received));
+            request.insert(IF_RANGE, validator);
         }
     }
 

@@ -113,6 +113,32 @@ impl SharedBody {
         )
     }
 
+    /// A new body that begins with what there is of one that broke off, and its writer. `None` if not
+    /// every byte of it is held. Only one may go on with a body: they write to the same file.
+    pub(crate) fn going_on_from(
+        broken: &Self,
+        spill: Option<SpillRule>,
+    ) -> Option<(Arc<Self>, Writer)> {
+        broken.weight()?;
+        let inner = {
+            let from = broken.lock();
+            from.room.hold(from.len - from.base);
+            let mut inner = Inner::empty(Arc::clone(&from.room));
+            inner.chunks = from.chunks.clone();
+            inner.base = from.base;
+            inner.len = from.len;
+            inner.spill = from.spill.clone();
+            inner
+        };
+        let body = Arc::new(Self::with(inner, broken.announced));
+        let writer = Writer {
+            body: Arc::clone(&body),
+            spill,
+            ended: false,
+        };
+        Some((body, writer))
+    }
+
     fn with(inner: Inner, announced: Option<u64>) -> Self {
         Self {
             inner: Mutex::new(inner),

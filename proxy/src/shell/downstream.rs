@@ -344,6 +344,7 @@ impl Client {
         } = waiting;
         let (outcome, detail, before): (_, _, &[HeaderValue]) = match &headed.source {
             Source::Origin => (Outcome::Origin, "origin", &[]),
+            Source::Completed => (Outcome::Origin, "completed", &[]),
             Source::Revalidated => (Outcome::Revalidated, "revalidated", &[]),
             Source::Peer(found, members) => (Outcome::Peer, found, members),
             Source::Stale(reason) => (Outcome::Stale, reason.as_str(), &[]),
@@ -356,16 +357,22 @@ impl Client {
         self.ctx.metrics.request(outcome);
         let reason = match &headed.source {
             Source::Stale(reason) => reason.as_str(),
-            Source::Origin | Source::Revalidated | Source::Peer(..) => "",
+            Source::Origin | Source::Completed | Source::Revalidated | Source::Peer(..) => "",
         };
         self.note(outcome, reason);
         let handling = Handling::Forwarded {
-            why: forward_reason(miss),
+            why: match headed.source {
+                Source::Completed => ForwardReason::Partial,
+                _ => forward_reason(miss),
+            },
             status: forward_status(&headed.source),
             stored: is_kept(&headed, miss),
             collapsed,
         };
-        let by_origin = matches!(headed.source, Source::Origin | Source::Revalidated);
+        let by_origin = matches!(
+            headed.source,
+            Source::Origin | Source::Completed | Source::Revalidated
+        );
         let told = Told {
             handling,
             detail: Some(detail),
@@ -428,6 +435,7 @@ const fn is_kept(headed: &Headed, miss: Miss) -> bool {
 /// The status that came from the next hop, where it is not the one that is passed on (RFC 9211 §2.3).
 const fn forward_status(source: &Source) -> Option<StatusCode> {
     match source {
+        Source::Completed => Some(StatusCode::PARTIAL_CONTENT),
         Source::Revalidated => Some(StatusCode::NOT_MODIFIED),
         Source::Stale(FailReason::ServerError(status)) => Some(*status),
         Source::Stale(_) | Source::Origin | Source::Peer(..) => None,

@@ -45,6 +45,8 @@ pub(crate) struct Failure {
 pub(crate) enum Source {
     /// The origin.
     Origin,
+    /// The origin, for the rest of what had broken off before.
+    Completed,
     /// The origin confirmed the copy that was here.
     Revalidated,
     /// Another proxy: where it was found, and what it and those before it did, as Cache-Status

@@ -5,6 +5,7 @@
 //! something good: a copy is stored only after its last byte, in one step with the fill's end.
 
 mod answers;
+mod beginning;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::context::Context;
 use super::fill::{Asker, Fill, Source};
 use super::index;
 use super::peer;
-use super::transfer::{Transfer, content_length};
+use super::transfer::{Beginning, Transfer, content_length};
 use super::upstream::{Destination, Question, Upstream};
 use crate::engine::announce::LEASE;
 use crate::engine::drawing::Drawing;
@@ -47,6 +48,8 @@ pub(crate) struct Task {
     /// Whether to send the stale copy's validators; not again after they led nowhere.
     conditional: bool,
     transfer: Option<Transfer>,
+    /// What broke off before and the origin is being asked to complete.
+    beginning: Option<Beginning>,
     /// Where the bytes come from at the moment.
     drawing: Drawing,
     /// The peer that sent bytes last.
@@ -80,6 +83,7 @@ impl Task {
             asker,
             conditional,
             transfer: None,
+            beginning: None,
             drawing: Drawing::Seeking,
             fed_by: None,
             levels: index::Levels::new(),
@@ -224,6 +228,7 @@ impl Task {
         }
         self.draw(Drawing::Origin);
         self.say_that_we_fetch();
+        self.look_for_beginning();
         let headers = self.origin_request();
         self.ctx.metrics.fetch("origin");
         let (client, method) = (Arc::clone(&self.ctx.client), self.asker.method.clone());
@@ -238,6 +243,12 @@ impl Task {
             Err(reason) => return self.origin_failed(reason),
         };
         self.ctx.flow().origin_answered(&key);
+        if let Some(beginning) = self.beginning.take() {
+            upstream = match Box::pin(self.go_on_from(beginning, upstream)).await {
+                Ok(step) => return step,
+                Err(other) => other,
+            };
+        }
         match upstream.head.status {
             StatusCode::NOT_MODIFIED if self.transfer.is_none() => self.not_modified(upstream),
             status if status.is_server_error() && self.may_stand_in() => {
@@ -288,6 +299,8 @@ impl Task {
         );
         if let Some(transfer) = &self.transfer {
             transfer.ask_for_rest(&mut headers);
+        } else if let Some(Beginning { object, splice }) = &self.beginning {
+            splice.ask_for_rest(&object.headers, &mut headers);
         } else if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
             conditional::add_validators(&stale.headers, &mut headers);
         }

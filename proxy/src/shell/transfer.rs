@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, IF_RANGE, RANGE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 
-use super::body::Writer;
+use super::body::{SharedBody, Writer};
 use super::context::Context;
 use super::fill::{Fill, Response};
 use super::peer;
 use super::upstream::{Head, UpstreamBody};
-use crate::engine::http::{conditional, range};
+use crate::engine::beginnings;
 use crate::engine::reason::FailReason;
 use crate::engine::splice::{Described, Intake, Promise, Splice};
+
+/// A body that broke off, with the shell's handle.
+pub(crate) type Beginning = beginnings::Beginning<Arc<SharedBody>>;
 
 /// A body on its way into a shared body.
 pub(crate) struct Transfer {
@@ -85,22 +88,18 @@ impl Transfer {
         self.writer.finish(self.last, self.splice.digest());
     }
 
-    /// It ends here, broken.
-    pub(crate) fn break_off(self, reason: FailReason) {
+    /// It ends here, broken. Gives what there is of it.
+    pub(crate) fn break_off(self, reason: FailReason) -> Beginning {
         self.writer.break_off(reason);
+        Beginning {
+            object: self.object,
+            splice: Box::new(self.splice),
+        }
     }
 
-    /// The fields that ask an origin for the rest: a range where a strong validator ties it to what
-    /// is here, else the whole again, whose beginning is then compared.
+    /// The fields that ask an origin for the rest.
     pub(crate) fn ask_for_rest(&self, headers: &mut HeaderMap) {
-        let (validator, received) = (
-            conditional::resume_validator(&self.object.headers),
-            self.splice.received(),
-        );
-        if let Some(validator) = validator.filter(|_| received > 0) {
-            headers.insert(RANGE, range::from_offset(received));
-            headers.insert(IF_RANGE, validator);
-        }
+        self.splice.ask_for_rest(&self.object.headers, headers);
     }
 
     /// Where a peer is asked to begin, by the same rule.
@@ -110,9 +109,7 @@ impl Transfer {
 
     /// How an origin's second answer joins on, if it is the same object at all.
     pub(crate) fn join_origin(&self, head: &Head) -> Result<Intake, FailReason> {
-        let length = content_length(&head.headers);
-        self.splice
-            .join_origin(self.shown(), described(head), length)
+        join_origin(&self.object, &self.splice, head)
     }
 
     /// How a peer's answer that begins at `offset` of a body of `length` joins on.
@@ -123,15 +120,26 @@ impl Transfer {
         length: Option<u64>,
         promise: Promise,
     ) -> Result<Intake, FailReason> {
+        let shown = shown(&self.object);
         self.splice
-            .join(self.shown(), described(head), offset, length, promise)
+            .join(shown, described(head), offset, length, promise)
     }
+}
 
-    fn shown(&self) -> Described<'_> {
-        Described {
-            status: self.object.status,
-            headers: &self.object.headers,
-        }
+/// How an origin's answer joins on to what there is of `object`.
+pub(crate) fn join_origin(
+    object: &Response,
+    splice: &Splice,
+    head: &Head,
+) -> Result<Intake, FailReason> {
+    let length = content_length(&head.headers);
+    splice.join_origin(shown(object), described(head), length)
+}
+
+const fn shown(object: &Response) -> Described<'_> {
+    Described {
+        status: object.status,
+        headers: &object.headers,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod section_3;
 mod section_3_2;
+mod section_3_3;
 mod section_4;
 mod section_4_2;
 mod section_4_2_4;

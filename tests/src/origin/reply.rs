@@ -210,6 +210,13 @@ impl Reply {
         self.header("etag", etag)
     }
 
+    /// With this status.
+    #[must_use]
+    pub const fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// In chunks instead of with a length.
     #[must_use]
     pub const fn chunked(mut self) -> Self {

@@ -9,6 +9,7 @@ use http::HeaderMap;
 
 use super::{Flow, PATIENCE_HOT, PATIENCE_QUIET, Renewal};
 use crate::engine::announce::{Ledger, pointer_life};
+use crate::engine::beginnings::Beginnings;
 use crate::engine::heat::HeatMap;
 use crate::engine::http::control::RequestDirectives;
 use crate::engine::http::fresh::{FreshPolicy, Heat};
@@ -115,6 +116,11 @@ impl<B, F> Flow<B, F> {
         } else {
             Renewal::Withdraw
         }
+    }
+
+    /// The bodies that broke off and wait to be completed.
+    pub const fn beginnings(&mut self) -> &mut Beginnings<B> {
+        &mut self.beginnings
     }
 
     /// The operator's freshness settings.

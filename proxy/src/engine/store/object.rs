@@ -153,6 +153,20 @@ impl<B: Clone> Object<B> {
         request: &HeaderMap,
         policy: &FreshPolicy,
     ) -> Arc<Self> {
+        self.updated(received, headers, request, policy, self.body.clone())
+    }
+
+    /// The object after a 206 to `request` completed it: as [confirmed](Self::confirmed), with the
+    /// `body` that has become of its own (RFC 9111 §3.4).
+    #[must_use]
+    pub fn updated(
+        &self,
+        received: &Received<'_>,
+        headers: HeaderMap,
+        request: &HeaderMap,
+        policy: &FreshPolicy,
+        body: B,
+    ) -> Arc<Self> {
         // Age tells of the message it came in: an Age kept from before would age twice.
         let merged = Received {
             status: self.status,
@@ -184,7 +198,7 @@ impl<B: Clone> Object<B> {
             quiet: lifetime(Heat::Quiet),
             hot: lifetime(Heat::Hot),
             directives,
-            body: self.body.clone(),
+            body,
             headers,
         })
     }

@@ -166,3 +166,33 @@ async fn when_memory_is_short_bodies_go_to_disk_and_windows_hold_one_piece() {
     drop(body);
     assert_eq!(room.used(), 50_000);
 }
+
+#[tokio::test]
+async fn a_body_goes_on_from_what_there_is_of_a_broken_one() {
+    let room = room();
+    for over in [100, 3] {
+        let rule = rule(1_000, over);
+        let (broken, mut writer) = SharedBody::new(Some(10), Some(rule.clone()), &room);
+        let early = tokio::spawn(all(broken.reader(0, None, ())));
+        writer.push("begin".into()).await;
+        writer.break_off(FailReason::Truncated);
+        let (body, mut writer) = SharedBody::going_on_from(&broken, Some(rule)).unwrap();
+        let from_start = tokio::spawn(all(body.reader(0, None, ())));
+        writer.push("ning".into()).await;
+        writer.prepare(&"s".into()).await;
+        writer.finish("s".into(), DIGEST);
+        assert_eq!(from_start.await.unwrap().unwrap(), b"beginnings", "{over}");
+        assert_eq!(early.await.unwrap(), Err(Cut(FailReason::Truncated)));
+        assert!(body.is_whole() && !broken.is_whole());
+        drop((body, broken));
+        assert_eq!(room.used(), 0);
+    }
+    // Without room on disk only the end of it is held.
+    let (broken, mut writer) = SharedBody::new(None, None, &room);
+    let reader = tokio::spawn(all(broken.reader(0, None, ())));
+    writer.push(vec![7; 1_500_000].into()).await;
+    writer.push(vec![7; 1_500_000].into()).await;
+    writer.break_off(FailReason::Truncated);
+    reader.await.unwrap().unwrap_err();
+    assert!(SharedBody::going_on_from(&broken, None).is_none());
+}

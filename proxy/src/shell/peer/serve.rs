@@ -129,7 +129,7 @@ async fn join(
             let Headed { object, source, .. } = headed;
             let before = match &source {
                 Source::Peer(_, members) => members.as_slice(),
-                Source::Origin | Source::Revalidated | Source::Stale(_) => &[],
+                Source::Origin | Source::Completed | Source::Revalidated | Source::Stale(_) => &[],
             };
             let handling = Handling::Forwarded {
                 why: ForwardReason::UriMiss,

@@ -17,7 +17,7 @@ use crate::engine::http::{conditional, fresh};
 use crate::engine::lenient::Unclear;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
-use crate::engine::splice::{Promise, Splice};
+use crate::engine::splice::{Intake, Promise, Splice};
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::{Failure, Headed, Response, Source, Stage};
@@ -30,7 +30,7 @@ impl Task {
     /// begins at `offset`.
     pub(super) async fn receive(
         &mut self,
-        mut upstream: Upstream,
+        upstream: Upstream,
         source: Source,
         offset: u64,
         announced: Option<u64>,
@@ -46,6 +46,16 @@ impl Task {
                 Splice::first(promise)
             }
         };
+        self.take_body(upstream, intake, from_peer).await
+    }
+
+    /// Takes the body of an answer, which joins on as `intake` says.
+    pub(super) async fn take_body(
+        &mut self,
+        mut upstream: Upstream,
+        intake: Intake,
+        from_peer: bool,
+    ) -> Result<(), FailReason> {
         let Some(transfer) = &mut self.transfer else {
             return Err(FailReason::Malformed);
         };
@@ -131,7 +141,7 @@ impl Task {
     }
 
     /// Lets others join, or sees to it that nobody does.
-    fn share_or_not(&self, object: &Arc<Response>, shared: Result<(), NoStoreReason>) {
+    pub(super) fn share_or_not(&self, object: &Arc<Response>, shared: Result<(), NoStoreReason>) {
         let (ctx, key) = (&self.ctx, &self.asker.key);
         let now = ctx.now();
         let Err(reason) = shared else {
@@ -210,7 +220,7 @@ impl Task {
 
     /// Whether what a 304 says still allows to keep what it confirms. How this client asked does not
     /// matter: the copy was there before.
-    fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
+    pub(super) fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
         let ctx = &self.ctx;
         let heat = ctx.flow().heat(ctx.now(), &self.asker.key);
         let exchange = Exchange {
@@ -309,7 +319,10 @@ impl Task {
 
     pub(super) fn fail(&mut self, reason: FailReason) -> Step {
         if let Some(transfer) = self.transfer.take() {
-            transfer.break_off(reason);
+            // Deregistered first: who comes now starts anew, or where this one broke off.
+            self.ctx.flow().ended(&self.asker.key, self.plan.id);
+            let broken = transfer.break_off(reason);
+            self.keep_beginning(broken, reason);
             self.withdraw_claim();
             return Step::Over;
         }
@@ -335,7 +348,7 @@ impl Task {
 }
 
 /// Copies values that are views of the connection's buffer, which would live as long as they.
-fn detach(headers: &mut HeaderMap) {
+pub(super) fn detach(headers: &mut HeaderMap) {
     for value in headers.values_mut() {
         if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
             *value = copy;
@@ -343,7 +356,7 @@ fn detach(headers: &mut HeaderMap) {
     }
 }
 
-const fn received(upstream: &Upstream) -> Received<'_> {
+pub(super) const fn received(upstream: &Upstream) -> Received<'_> {
     Received {
         status: upstream.head.status,
         headers: &upstream.head.headers,
