@@ -77,6 +77,47 @@ fn an_old_client_gets_no_interim_response() {
     assert!(!text.contains("103"), "{text}");
 }
 
+/// §15.2: "A proxy MUST forward 1xx responses unless ...": what is not forwarded does no harm: however many come and
+/// however large they are, nothing of them is kept, and too many are an error.
+#[test]
+fn interim_responses_are_bounded_and_leave_nothing_behind() {
+    let of = |count: usize, size: usize| {
+        let hint = format!(
+            "HTTP/1.1 103 Early Hints\r\nlink: <{}>\r\nset-cookie: a=b\r\n\r\n",
+            "x".repeat(size)
+        );
+        Site::new().serves(move |_| {
+            let last =
+                "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 4\r\n\r\npage";
+            Reply::raw(hint.repeat(count) + last)
+        })
+    };
+    for (count, size) in [(20, 10), (20, 30_000)] {
+        let site = of(count, size);
+        for expected in ["200 stored", "200 hit"] {
+            let got = site.get().is(expected).text("page");
+            got.field("link", "").field("set-cookie", "");
+        }
+    }
+    for (count, size) in [(21, 10), (1, 600_000)] {
+        of(count, size).get().is("502 !stored");
+    }
+}
+
+/// §15.2.2: "The server MUST generate an Upgrade header field in the response that indicates which protocol(s) will be in
+/// effect": nothing here asks for another one, so a switch is an error.
+#[test]
+fn a_switch_of_protocols_is_refused() {
+    let site = Site::new().serves(|_| {
+        Reply::raw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
+    });
+    let text = site.raw(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nupgrade: x\r\nconnection: upgrade, close\r\n\r\n",
+    );
+    assert!(text.starts_with("HTTP/1.1 502"), "{text}");
+    assert_eq!(site.seen(1).header("upgrade"), None);
+}
+
 /// §15.3.7: "A server MUST generate the following header fields, in addition to those required in the subsections
 /// below, if the field would have been sent in a 200 (OK) response to the same request: Date, Cache-Control, ETag,
 /// Expires, Content-Location, and Vary."

@@ -1,3 +1,4 @@
-//! RFC 9112, HTTP/1.1: message framing, as far as a cache's answers go.
+//! RFC 9112, HTTP/1.1: messages, as far as a cache reads and writes them.
 
+mod section_2;
 mod section_6;
