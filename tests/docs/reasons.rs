@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 18] = [
+const TABLES: [Table; 19] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -146,6 +146,12 @@ const TABLES: [Table; 18] = [
         "proxy/src/engine/http/store.rs",
         "Answers not kept",
         "Not by its word: `stored` is absent from Cache-Status, and the next who ask see `fwd=bypass`.",
+    ),
+    table(
+        "LetGo",
+        "proxy/src/engine/beginnings.rs",
+        "Broken bodies let go",
+        "`outcome` of the metric `atoll_proxy_beginnings`, beside `kept` and `completed`.",
     ),
     table(
         "RevalidateReason",

@@ -123,6 +123,7 @@ pub(crate) struct Metrics {
     fetches: Family<Label, Counter>,
     fetch_failures: Family<Label, Counter>,
     fetched_bytes: Family<Label, Counter>,
+    beginnings: Family<Label, Counter>,
     index: Family<Label, Counter>,
     peer_requests: Family<Label, Counter>,
     in_flight: Gauge,
@@ -200,6 +201,11 @@ impl Metrics {
             "atoll_proxy_fetched_bytes",
             "Body bytes received from origins and peers",
             m.fetched_bytes.clone(),
+        );
+        registry.register(
+            "atoll_proxy_beginnings",
+            "Bodies that broke off for good: kept, completed later, or why let go",
+            m.beginnings.clone(),
         );
         registry.register("atoll_proxy_index", "Words with the index", m.index.clone());
         registry.register(
@@ -288,6 +294,11 @@ impl Metrics {
         self.fetch_failures
             .get_or_create(&[("reason", reason.as_str())])
             .inc();
+    }
+
+    /// What became of a body that broke off: `kept`, `completed`, or the reason for letting it go.
+    pub(crate) fn beginning(&self, outcome: &'static str) {
+        self.beginnings.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn fetched(&self, source: &'static str, bytes: u64) {

@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 
 use super::answers::{detach, received};
 use super::{Step, Task};
+use crate::engine::beginnings::LetGo;
 use crate::engine::http::conditional;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
@@ -28,10 +29,10 @@ impl Task {
             .flow()
             .beginnings()
             .keep(ctx.now(), broken, weight, reason);
-        if let Err(why) = kept {
-            let url = &self.asker.key;
-            tracing::debug!(%url, reason = why.as_str(), "a beginning is not kept");
-        }
+        let outcome = kept.map_or_else(LetGo::as_str, |()| "kept");
+        ctx.metrics.beginning(outcome);
+        let url = &self.asker.key;
+        tracing::debug!(%url, outcome, "a body broke off for good");
     }
 
     /// Looks for something to go on from, before the origin is asked for the first byte.
@@ -98,6 +99,7 @@ impl Task {
         if !ctx.flow().beginnings().take(object) {
             return None;
         }
+        ctx.metrics.beginning("completed");
         self.share_or_not(&whole, Ok(()));
         self.transfer = Some(Transfer::new(
             Arc::clone(&whole),
