@@ -30,7 +30,16 @@ pub const BEGINNINGS_MAX: usize = 256;
 pub const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// The share of the store's budget that beginnings may have on top of it: one part in this many.
-pub const SHARE: u64 = 8;
+pub const SHARE: u64 = 16;
+
+/// What beginnings may cost beside a store of this budget.
+#[must_use]
+pub const fn budget(store: Budget) -> Budget {
+    Budget {
+        memory: store.memory / SHARE,
+        disk: store.disk / SHARE,
+    }
+}
 
 /// A body that broke off.
 #[derive(Debug)]
@@ -97,10 +106,7 @@ impl<B> Beginnings<B> {
         Self {
             kept: ExpiringMap::new(BEGINNINGS_MAX),
             used: Weight::default(),
-            budget: Budget {
-                memory: store.memory / SHARE,
-                disk: store.disk / SHARE,
-            },
+            budget: budget(store),
         }
     }
 
@@ -227,8 +233,8 @@ mod tests {
     use crate::engine::store::object::tests::{headers, object};
 
     const BUDGET: Budget = Budget {
-        memory: 80_000,
-        disk: 80_000,
+        memory: 160_000,
+        disk: 160_000,
     };
     const STRONG: (&str, &str) = ("etag", "\"a\"");
 

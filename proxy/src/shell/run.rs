@@ -33,6 +33,7 @@ use super::room::Room;
 use super::share::Shares;
 use super::spill::SpillSpace;
 use super::upstream::{Client, Patience};
+use crate::engine::beginnings;
 use crate::engine::config::{Access, Config, Index};
 use crate::engine::flow::Flow;
 
@@ -219,6 +220,7 @@ pub(super) fn context(
                 .store
                 .budget
                 .memory
+                .saturating_add(beginnings::budget(config.store.budget).memory)
                 .saturating_add(config.store.under_way),
         )),
         index: config.index.as_ref().map(link).transpose()?,
@@ -266,7 +268,10 @@ fn spill(config: &Config) -> Result<SpillRule, StartError> {
     std::fs::create_dir_all(&dir)
         .map_err(|error| StartError::Runtime(format!("store.dir {}: {error}", dir.display())))?;
     let disk = config.store.budget.disk;
-    let limit = disk.saturating_add(disk / 100 * UNDER_WAY_PERCENT);
+    let broken = beginnings::budget(config.store.budget).disk;
+    let limit = disk
+        .saturating_add(disk / 100 * UNDER_WAY_PERCENT)
+        .saturating_add(broken);
     Ok(SpillRule {
         space: Arc::new(SpillSpace::new(dir, limit)),
         over: config.store.spill_over,

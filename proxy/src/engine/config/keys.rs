@@ -225,13 +225,13 @@ pub static KEYS: &[KeySpec] = &[
         "store.memory",
         "256MiB",
         "bytes",
-        "Memory for header fields and small bodies.",
+        "Memory for header fields and small bodies. Bodies that broke off and wait to be completed may have a sixteenth more.",
     ),
     key(
         "store.disk",
         "8GiB",
         "bytes",
-        "Disk for large bodies, and for what slow readers have not read yet.",
+        "Disk for large bodies, and for what slow readers have not read yet. Bodies that broke off and wait to be completed may have a sixteenth more.",
     ),
     key(
         "store.under_way",
