@@ -408,7 +408,6 @@ impl<B, F: Clone> Flow<B, F> {
     ) -> (Option<Duration>, Vec<PrimaryKey>) {
         let key = object.key.clone();
         self.unshareable.remove(&key);
-        self.beginnings.remove(&key);
         let life = pointer_life(object.remaining(now, self.heat.of(now, key.host())));
         let mut gone = self.store.insert(object, weight);
         gone.retain(|key| self.ledger.gone(key));

@@ -155,3 +155,15 @@ fn preconditions_come_before_ranges() {
     site.ask("range: bytes=100-\nif-none-match: \"v\"")
         .is("304 hit");
 }
+
+/// §13.2.1: preconditions apply to "GET, HEAD": a HEAD of what is kept is answered with 304 like a GET.
+#[test]
+fn preconditions_of_a_head_are_evaluated_too() {
+    let site = Site::with("cache-control: max-age=60\netag: \"v\"");
+    site.get();
+    let got = site.send("HEAD", "", "if-none-match: \"v\"");
+    got.is("304 hit").text("").field("etag", "\"v\"");
+    site.send("HEAD", "", "if-none-match: \"w\"")
+        .is("200 hit")
+        .origin(1);
+}

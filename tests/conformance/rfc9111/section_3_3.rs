@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::origin::{Reply, Request};
 
-use crate::rig::Site;
+use crate::rig::{Site, reply};
 
 /// §3.3: "A cache MUST NOT use an incomplete response to answer requests unless the response has been
 /// made complete"
@@ -109,6 +109,33 @@ fn a_range_of_an_incomplete_response_is_of_the_whole() {
     assert_eq!(got.answer.body.len(), 20);
     assert_eq!(site.seen(3).header("range"), Some("bytes=100000-"));
     site.get().is("200 hit").origin(3);
+}
+
+/// §3.3: what is incomplete is newer than the copy it was to replace: it is completed, and the copy not asked about. To
+/// a HEAD it is nothing.
+#[test]
+fn an_incomplete_response_comes_before_the_stale_copy_it_replaces() {
+    let site = Site::new().serves(|request| {
+        let new = Reply::pattern(400_000)
+            .fresh_for(60)
+            .ranged_by("\"v2\"", request);
+        match request.nth {
+            1 => reply("cache-control: max-age=60\nage: 100\netag: \"v1\"", 1),
+            2 => new.cut_after(100_000),
+            3 => new.cut_after(0),
+            _ => new,
+        }
+    });
+    site.get().is("200 stored").text("page 1");
+    assert!(site.get().origin(3).answer.broken.is_some());
+    assert_eq!(site.seen(2).header("if-none-match"), Some("\"v1\""));
+    let head = site.send("HEAD", "", "").is("200 fwd=method").origin(4);
+    head.field("content-length", "400000");
+    assert_eq!(site.seen(4).header("range"), None);
+    site.get().is("200 fwd=partial stored").origin(5);
+    assert_eq!(site.seen(5).header("if-none-match"), None);
+    assert_eq!(site.seen(5).header("if-range"), Some("\"v2\""));
+    site.get().is("200 hit");
 }
 
 /// §3.3: "A cache MAY complete a stored incomplete response by making a subsequent range request": an origin that fails meanwhile costs nothing, one that knows no such

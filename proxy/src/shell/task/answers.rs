@@ -177,6 +177,7 @@ impl Task {
         let shared = self.may_go_on_sharing(&object);
         if shared.is_ok() {
             self.keep(&object, || {});
+            self.ctx.flow().beginnings().remove(&self.asker.key);
         } else {
             self.ctx.flow().forget(&self.asker.key);
             self.share_or_not(&object, shared);
@@ -268,6 +269,7 @@ impl Task {
             let object = Arc::clone(&transfer.object);
             if self.plan.shared && self.fill.is_shared() {
                 self.keep(&object, || transfer.finish());
+                self.ctx.flow().beginnings().remove(&self.asker.key);
             } else {
                 transfer.finish();
             }
