@@ -10,7 +10,7 @@ use common::wire::header::{self, Header, LevelInfo, body_room};
 
 use super::admit::DropReason;
 use super::command::{Answer, Ticket};
-use super::liveness::Verdict;
+use super::liveness::{Peer, Verdict};
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_request};
 use super::node::Node;
 use super::output::{Event, Output};
@@ -350,9 +350,14 @@ impl Node {
         levels: &[LevelInfo],
     ) {
         self.peers.meet(id, addr);
+        let gone = self.peers.at(id).and_then(Peer::failed_at);
         self.peers.heard(now, id);
         let was_alone = self.table.is_empty();
-        if !self.enlist(now, Entry { id, addr }, levels) {
+        let new = self.enlist(now, Entry { id, addr }, levels);
+        if let Some(gone) = gone {
+            self.reunite(now, Entry { id, addr }, gone);
+        }
+        if !new {
             return;
         }
         self.event(Event::ContactAdded(id, addr));

@@ -56,6 +56,11 @@ const LOOKED_AT: usize = 8;
 const RETRY_FAILED_EVERY: Duration = Duration::from_secs(30);
 const RETRY_FAILED_FOR: Duration = Duration::from_secs(600);
 
+/// Whoever failed so long ago and is heard again may be one of many that were out of reach, and is
+/// asked who is near, once in so long.
+const REUNITED_AFTER: Duration = Duration::from_secs(30);
+const REUNITED_EVERY: Duration = Duration::from_secs(15);
+
 /// The self-test's walks: so many nodes to start from and to have answered, and a digit that no
 /// contact corrects, so that every step goes to the closest node known.
 const TEST_START: usize = 3;
@@ -85,6 +90,7 @@ pub(super) struct Schedule {
     backoff: Backoff,
     refreshes: u32,
     announced: Option<Moment>,
+    reunited: Option<Moment>,
 }
 
 impl Schedule {
@@ -100,6 +106,7 @@ impl Schedule {
             backoff: Backoff::new(JOIN_FLOOR, JOIN_CAP),
             refreshes: 0,
             announced: None,
+            reunited: None,
         }
     }
 }
@@ -285,6 +292,29 @@ impl Node {
             outermost: level,
         };
         self.begin_within(now, target, span, Goal::Find, Owner::Refresh);
+    }
+
+    /// A node that failed at `gone` is heard again. If it was out of reach for long, so were
+    /// others, and while they were gone they heard nothing of this side: a walk towards this node's
+    /// own place that begins there and nowhere else finds the neighbours among them. Whoever it
+    /// meets hears this node again in turn and does the same.
+    pub(super) fn reunite(&mut self, now: Moment, with: Entry, gone: Moment) {
+        let lately = |at: Moment| now.since(at) < REUNITED_EVERY;
+        if now.since(gone) < REUNITED_AFTER || self.schedule.reunited.is_some_and(lately) {
+            return;
+        }
+        self.schedule.reunited = Some(now);
+        let (key, span) = (self.own.id.as_key(), Span::WORLD);
+        let start = [self.lead(with, 0, None)];
+        let task = Task::new(
+            &self.config.lookup,
+            (key, span),
+            self.own,
+            true,
+            Goal::Find,
+            start,
+        );
+        self.start(now, task, (Owner::Refresh, now + OWN_DEADLINE));
     }
 
     /// A membership has changed: its table is to be filled.

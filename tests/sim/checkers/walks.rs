@@ -4,7 +4,7 @@
 //! Read off the wire, not out of the engine: a request that names a key belongs to the operation
 //! its sender has under way for that key. A node that the walk began with is one hop away; a node
 //! first named in a reply is one hop farther than the node that named it. Retransmissions count as
-//! requests. When one node has two operations of one sort under way for one key, neither could be
+//! requests, and so do those that reach a node through another. When one node has two operations of one sort under way for one key, neither could be
 //! told from the other: the earlier one is followed no further and counts nowhere.
 
 use std::collections::BTreeMap;
@@ -69,14 +69,21 @@ impl Walks {
         let Some((tx, Message::Request(request))) = read(bytes) else {
             return;
         };
-        let (sort, key) = match request.ask {
+        // What is asked through an introducer is asked of the node behind it.
+        let (ask, to) = match request.ask {
+            Ask::Relay { to, ask } => match self.addresses.get(&to) {
+                Some(far) => (*ask, *far),
+                None => return,
+            },
+            ask => (ask, to),
+        };
+        let (sort, key) = match ask {
             Ask::Get { key, .. } => (Sort::Get, key),
             Ask::Find { target: key }
             | Ask::Offer { key, .. }
             | Ask::Put { key, .. }
             | Ask::Claim { key, .. }
             | Ask::Withdraw { key } => (Sort::Place, key),
-            // A detour asks on behalf of a walk that has been counted when it was first asked.
             Ask::Ping { .. }
             | Ask::Relay { .. }
             | Ask::Hand { .. }
@@ -98,15 +105,23 @@ impl Walks {
         let Some((tx, Message::Reply(reply))) = read(bytes) else {
             return;
         };
+        // Through an introducer comes what the node behind it said, or that it cannot be had.
+        let (say, relayed) = match reply.say {
+            Say::Relayed(say) => (*say, true),
+            say => (say, false),
+        };
         let last = Key::from_bytes([0xff; 20]);
         let of_host = (to, Sort::Get, Key::ZERO)..=(to, Sort::Place, last);
         let mut walks = self.active.range_mut(of_host).map(|(_, walk)| walk);
-        let Some(walk) = walks.find(|walk| walk.asked.get(&tx) == Some(&from)) else {
+        let Some((walk, from)) = walks.find_map(|walk| {
+            let asked = walk.asked.get(&tx).copied()?;
+            (relayed || asked == from).then_some((walk, asked))
+        }) else {
             return;
         };
         let here = walk.hops.get(&from).copied().unwrap_or(1);
         walk.answered.push(from);
-        match &reply.say {
+        match &say {
             Say::Nodes { contacts } => name(walk, &self.addresses, contacts, here),
             Say::Values {
                 values, contacts, ..

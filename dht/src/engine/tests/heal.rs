@@ -115,6 +115,34 @@ fn values_of_the_other_side_are_found_after_a_partition() {
     }
 }
 
+/// Nobody but the seeds is looked for on the other side, and all its nodes count as failed here.
+#[test]
+fn two_sides_know_their_nearest_again_after_a_partition() {
+    const N: usize = 80;
+    let mut world = World::new(5);
+    for n in 0..N {
+        let seeds = vec![addr(0)];
+        let config = Config {
+            seeds,
+            ..one_level()
+        };
+        world.add(n, config);
+        world.run(ms(20));
+    }
+    world.run(secs(60));
+    let all = || (0..N).flat_map(|a| (0..a).map(move |b| (a, b)));
+    world.broken = all().filter(|(a, b)| a % 2 != b % 2).collect();
+    world.run(secs(900));
+    world.broken.clear();
+    world.run(secs(400));
+    for n in 0..N {
+        let own = NodeId::of(addr(n)).as_key();
+        let nearest = addr(world.closest(own)[1]);
+        let table = &world.node(n).table;
+        assert!(table.iter().any(|entry| entry.addr == nearest), "{n}");
+    }
+}
+
 #[test]
 fn a_withdrawal_reaches_those_it_was_handed_to() {
     let mut world = flat(4, 30);
