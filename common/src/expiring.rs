@@ -92,6 +92,17 @@ impl<K: Ord + Clone, V> ExpiringMap<K, V> {
             .map(|(_, value)| value)
     }
 
+    /// The value under `key` to change, expired or not; it is held until `deadline` from now on.
+    pub fn extend(&mut self, key: &K, deadline: Moment) -> Option<&mut V> {
+        let (held_until, value) = self.entries.get_mut(key)?;
+        if *held_until != deadline {
+            self.deadlines.remove(&(*held_until, key.clone()));
+            self.deadlines.insert((deadline, key.clone()));
+            *held_until = deadline;
+        }
+        Some(value)
+    }
+
     /// Takes the entry under `key` out, expired or not.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let (deadline, value) = self.entries.remove(key)?;
@@ -152,6 +163,17 @@ mod tests {
         assert_eq!(map.insert("c", 3, at(10)), Inserted::Evicted(2));
         assert_eq!(map.len(), 2);
         assert_eq!(map.at(&"c", at(0)), Some(&3));
+    }
+
+    #[test]
+    fn extending_moves_the_deadline_and_leaves_the_value() {
+        let mut map = ExpiringMap::new(2);
+        map.insert("a", 1, at(10));
+        assert_eq!(map.extend(&"a", at(50)), Some(&mut 1));
+        assert_eq!(map.extend(&"b", at(50)), None);
+        assert_eq!(map.expire(at(20)), None);
+        assert_eq!(map.expire(at(50)), Some(("a", 1)));
+        assert_eq!(map.next_deadline(), None);
     }
 
     #[test]

@@ -34,8 +34,21 @@ const NODE_ID_CONTEXT_KEY: [u8; 32] = [
 pub struct Distance(u128, u32);
 
 impl Distance {
+    /// Whether the two points differ in bit `at`, counted from the most significant one, 0.
+    #[must_use]
+    #[inline]
+    pub const fn has_bit(self, at: u32) -> bool {
+        let word = match at.checked_sub(u128::BITS) {
+            None => self.0 >> (u128::BITS - 1 - at) & 1,
+            Some(at) if at < u32::BITS => (self.1 >> (u32::BITS - 1 - at) & 1) as u128,
+            Some(_) => 0,
+        };
+        word != 0
+    }
+
     /// Leading zero bits: how long a prefix the two points share (160 when they are equal).
     #[must_use]
+    #[inline]
     pub const fn leading_zeros(self) -> u32 {
         if self.0 == 0 {
             u128::BITS + self.1.leading_zeros()
@@ -68,12 +81,14 @@ macro_rules! id {
         pub struct $name([u8; ID_LEN]);
 
         impl Ord for $name {
+            #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 parts(&self.0).cmp(&parts(&other.0))
             }
         }
 
         impl PartialOrd for $name {
+            #[inline]
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
             }
@@ -155,16 +170,22 @@ impl NodeId {
     #[must_use]
     pub fn of(addr: SocketAddr) -> Self {
         let mut hasher = Hasher::new_from_context_key(&NODE_ID_CONTEXT_KEY);
+        let [high, low] = addr.port().to_be_bytes();
         match addr.ip().to_canonical() {
-            std::net::IpAddr::V4(ip) => hasher.update(&ip.octets()),
-            std::net::IpAddr::V6(ip) => hasher.update(&ip.octets()),
-        };
-        hasher.update(&addr.port().to_be_bytes());
+            std::net::IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                hasher.update(&[a, b, c, d, high, low]);
+            }
+            std::net::IpAddr::V6(ip) => {
+                hasher.update(&ip.octets()).update(&[high, low]);
+            }
+        }
         Self(cut(&hasher.finalize()))
     }
 
     /// Distance to `key`.
     #[must_use]
+    #[inline]
     pub fn distance(&self, key: &Key) -> Distance {
         xor(&self.0, &key.0)
     }
@@ -187,6 +208,7 @@ impl Key {
 
     /// Distance to another point of the space.
     #[must_use]
+    #[inline]
     pub fn distance(&self, other: &Self) -> Distance {
         xor(&self.0, &other.0)
     }
@@ -217,6 +239,15 @@ mod tests {
             // d(a,c) <= d(a,b) + d(b,c): the shorter shared prefix bounds the third side.
             let third = a.distance(&c).leading_zeros();
             prop_assert!(third >= a.distance(&b).leading_zeros().min(b.distance(&c).leading_zeros()));
+        }
+
+        #[test]
+        fn the_first_bit_that_differs_ends_the_shared_prefix(a: [u8; ID_LEN], b: [u8; ID_LEN], cut in 0..=ID_LEN) {
+            let mut b = b;
+            b[..cut].copy_from_slice(&a[..cut]);
+            let apart = Key(a).distance(&Key(b));
+            let first = (0..200).find(|at| apart.has_bit(*at)).unwrap_or(160);
+            prop_assert_eq!(first, apart.leading_zeros());
         }
 
         #[test]

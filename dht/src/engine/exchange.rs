@@ -17,7 +17,7 @@ use super::output::{Event, Output};
 use super::relay::Asker;
 use super::routing::Entry;
 use super::rpc::{Call, CallId, Due};
-use super::work::{Running, TaskId};
+use super::work::TaskId;
 use crate::refusal::Refusal;
 
 /// Least patience with a ping for upkeep: nobody waits for it, and a verdict of death follows.
@@ -366,7 +366,7 @@ impl Node {
             self.joined(now, addr);
         }
         // Known only by its request or by a walk: what runs there is still to be learnt.
-        if self.peers.at(id).is_some_and(|peer| peer.boot.is_none()) {
+        if self.peers.at(id).is_some_and(|peer| !peer.is_introduced()) {
             self.probe(now, Entry { id, addr });
         }
     }
@@ -387,8 +387,8 @@ impl Node {
         let Some(peer) = self.peers.at_mut(id) else {
             return;
         };
-        peer.services = services.to_vec();
-        let restarted = peer.boot.replace(boot).is_some_and(|before| before != boot);
+        peer.runs(services);
+        let restarted = peer.booted(boot);
         if restarted {
             self.event(Event::ContactRestarted(id, addr));
             self.neighbour_changed(now, id);
@@ -414,12 +414,12 @@ impl Node {
                 continue;
             }
             // What the mentioned node said itself is better than what its neighbour says.
-            let shared = match peer.filter(|peer| !peer.levels.is_empty()) {
-                Some(peer) => self.shared(&peer.levels, u8::MAX),
+            let shared = match peer.filter(|peer| peer.has_levels()) {
+                Some(peer) => self.shared_with(peer),
                 None => self.shared(levels, contact.level),
             };
             if let Purpose::Task(task) = purpose {
-                let tries = self.tasks.get(&task).and_then(Running::tries);
+                let tries = self.tasks.get(&task).and_then(|running| running.tries());
                 let level = match tries {
                     None => Some(shared),
                     Some((level, cluster)) => {
@@ -442,7 +442,9 @@ impl Node {
         let Purpose::Task(task) = purpose else {
             return false;
         };
-        self.tasks.get(&task).is_some_and(Running::claims)
+        self.tasks
+            .get(&task)
+            .is_some_and(|running| running.claims())
     }
 
     /// Retransmits or gives up what is due.

@@ -67,6 +67,22 @@ impl Node {
             .unwrap_or(0)
     }
 
+    /// The innermost level at which a remembered node shares a cluster, by its own word.
+    pub(super) fn shared_with(&self, peer: &Peer) -> u8 {
+        let mut levels = (1..=self.innermost()).rev();
+        let shares = |level: &u8| {
+            let theirs = peer.cluster(*level);
+            theirs.is_some() && theirs == self.cluster_at(*level)
+        };
+        levels.find(shares).unwrap_or(0)
+    }
+
+    /// Whether a node that was in these clusters, from level 1 inward, was in this node's.
+    fn shared_before(&self, level: u8, inner: &[LevelInfo]) -> bool {
+        let theirs = level.checked_sub(1).and_then(|n| inner.get(usize::from(n)));
+        theirs.is_some_and(|theirs| self.cluster_at(level) == Some(theirs.cluster))
+    }
+
     /// What every datagram says of this node's clusters.
     pub(super) fn header_levels(&self, now: Moment) -> Vec<LevelInfo> {
         let age_s = |since| u32::try_from(now.since(since).as_secs()).unwrap_or(u32::MAX);
@@ -93,23 +109,20 @@ impl Node {
         let lately = peer
             .offered
             .is_some_and(|at| now.since(at) < OFFERED_LATELY);
-        let clusters = |levels| <[LevelInfo]>::iter(levels).map(|l| l.cluster);
-        let before = if clusters(&peer.levels).eq(clusters(levels)) {
-            peer.levels.copy_from_slice(levels);
-            if lately {
-                return false;
-            }
-            None
-        } else {
-            Some(std::mem::replace(&mut peer.levels, levels.into()))
-        };
+        let before = peer.said_levels(levels);
+        if before.is_none() && lately {
+            return false;
+        }
         if !lately {
             peer.offered = Some(now);
         }
         for level in 1..=self.innermost() {
             if self.shares(level, levels) {
                 self.tabulate(level, entry);
-            } else if before.as_ref().is_some_and(|b| self.shares(level, b)) {
+            } else if before
+                .as_ref()
+                .is_some_and(|b| self.shared_before(level, b))
+            {
                 self.untable_at(level, entry.id);
                 self.neighbour_moved(now, level);
             }

@@ -13,6 +13,7 @@ use common::ids::{ClusterId, NodeId};
 use common::wire::header::LevelInfo;
 
 use super::message::{Service, Token};
+use super::place::Place;
 use super::rtt::Rtt;
 use super::token;
 
@@ -25,53 +26,94 @@ const TOKEN_KEPT: Duration = Duration::from_secs(token::USE_FOR.as_secs() - 5);
 /// A full memory forgets this part of what it may hold.
 const FORGOTTEN_SHARE: usize = 16;
 
-/// A remote node.
+/// A remote node. Hundreds are remembered, so what few have is boxed, and what can be small is.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where it is.
-    pub addr: SocketAddr,
     /// When it was last heard directly.
     pub heard: Option<Moment>,
     /// When it was last asked anything.
     pub asked: Option<Moment>,
     /// Its round-trip time.
     pub rtt: Rtt,
-    /// What runs there, by its own word.
-    pub services: Vec<Service>,
-    /// Its run, once a pong said so.
-    pub boot: Option<u64>,
     /// When it was last given a token.
     pub served: Option<Moment>,
-    /// The levels whose routing tables hold it, one bit each.
-    pub tabled: u8,
     /// When it was last offered to the routing tables.
     pub offered: Option<Moment>,
-    /// Its clusters, by its own word.
-    pub levels: Box<[LevelInfo]>,
+    /// Its clusters, by its own word, from level 1 inward: the world is the same for all.
+    inner: Box<[LevelInfo]>,
+    /// The levels whose routing tables hold it, one bit each.
+    pub tabled: u8,
+    place: Place,
+    has_levels: bool,
+    has_boot: bool,
+    boot: u64,
+    #[expect(
+        clippy::box_collection,
+        reason = "few nodes have services: a word each in place of three"
+    )]
+    services: Option<Box<Vec<Service>>>,
     token: Option<(Token, Moment)>,
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What a node that did not answer has against it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trouble {
     failures: u8,
-    last_failure: Option<Moment>,
+    last: Option<Moment>,
     failed: Option<Moment>,
 }
 
 impl Peer {
     fn new(addr: SocketAddr) -> Self {
         Self {
-            addr,
             heard: None,
             asked: None,
             rtt: Rtt::UNMEASURED,
-            services: Vec::new(),
-            boot: None,
             served: None,
-            tabled: 0,
             offered: None,
-            levels: Box::default(),
+            inner: Box::default(),
+            tabled: 0,
+            place: Place::from(addr),
+            has_levels: false,
+            has_boot: false,
+            boot: 0,
+            services: None,
             token: None,
-            failures: 0,
-            last_failure: None,
-            failed: None,
+            trouble: None,
         }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.place.into()
+    }
+
+    /// What runs there, by its own word.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        self.services.as_ref().map_or(&[], |services| services)
+    }
+
+    /// It said what runs there.
+    pub fn runs(&mut self, services: &[Service]) {
+        if self.services() != services {
+            self.services = (!services.is_empty()).then(|| Box::new(services.to_vec()));
+        }
+    }
+
+    /// Whether a pong has said which run of the node this is.
+    #[must_use]
+    pub const fn is_introduced(&self) -> bool {
+        self.has_boot
+    }
+
+    /// It said which run of it this is. Says whether it was another one before.
+    pub const fn booted(&mut self, boot: u64) -> bool {
+        let restarted = self.has_boot && self.boot != boot;
+        (self.has_boot, self.boot) = (true, boot);
+        restarted
     }
 
     /// Whether any routing table holds it.
@@ -83,7 +125,35 @@ impl Peer {
     /// Its cluster at `level`, if it said so.
     #[must_use]
     pub fn cluster(&self, level: u8) -> Option<ClusterId> {
-        self.levels.get(usize::from(level)).map(|l| l.cluster)
+        match level {
+            0 => self.has_levels.then_some(ClusterId::ZERO),
+            level => self.word(level).map(|word| word.cluster),
+        }
+    }
+
+    /// What it said of its cluster at `level`, from 1 inward.
+    #[must_use]
+    pub fn word(&self, level: u8) -> Option<&LevelInfo> {
+        self.inner.get(usize::from(level.checked_sub(1)?))
+    }
+
+    /// Whether it has said in which clusters it is.
+    #[must_use]
+    pub const fn has_levels(&self) -> bool {
+        self.has_levels
+    }
+
+    /// It said in which clusters it is, the world first. If it said others before: those inside
+    /// the world, from level 1 inward.
+    pub fn said_levels(&mut self, levels: &[LevelInfo]) -> Option<Box<[LevelInfo]>> {
+        let inner = levels.get(1..).unwrap_or_default();
+        let clusters = |levels| <[LevelInfo]>::iter(levels).map(|l| l.cluster);
+        if self.has_levels != levels.is_empty() && clusters(&self.inner).eq(clusters(inner)) {
+            self.inner.copy_from_slice(inner);
+            return None;
+        }
+        self.has_levels = !levels.is_empty();
+        Some(std::mem::replace(&mut self.inner, inner.into()))
     }
 
     /// The token it gave, while it certainly holds.
@@ -108,26 +178,26 @@ impl Peer {
 
     /// Whether it has failed and was not heard since.
     #[must_use]
-    pub const fn has_failed(&self) -> bool {
-        self.failed.is_some()
+    pub fn has_failed(&self) -> bool {
+        self.failed_at().is_some()
     }
 
     /// When it failed.
     #[must_use]
-    pub const fn failed_at(&self) -> Option<Moment> {
-        self.failed
+    pub fn failed_at(&self) -> Option<Moment> {
+        self.trouble.as_ref()?.failed
     }
 
     /// Whether it was heard within `within`.
     #[must_use]
     pub fn is_live(&self, now: Moment, within: Duration) -> bool {
-        self.failed.is_none() && self.heard.is_some_and(|heard| now.since(heard) <= within)
+        !self.has_failed() && self.heard.is_some_and(|heard| now.since(heard) <= within)
     }
 
     /// Whether a third node's mention of it, `age` old, is worth following.
     #[must_use]
     pub fn mention_counts(&self, now: Moment, age: Duration) -> bool {
-        self.failed.is_none_or(|failed| now - age > failed)
+        self.failed_at().is_none_or(|failed| now - age > failed)
     }
 }
 
@@ -234,8 +304,11 @@ impl Peers {
             return false;
         };
         peer.heard = Some(now);
-        peer.failures = 0;
-        peer.failed.take().is_some()
+        let Some(trouble) = &mut peer.trouble else {
+            return false;
+        };
+        trouble.failures = 0;
+        trouble.failed.take().is_some()
     }
 
     /// A request to `id`, begun at `began`, went unanswered.
@@ -243,20 +316,21 @@ impl Peers {
         let Some(peer) = self.at_mut(id) else {
             return Verdict::Known;
         };
-        let overlaps = peer.last_failure.is_some_and(|last| began < last);
+        let trouble = peer.trouble.get_or_insert_default();
+        let overlaps = trouble.last.is_some_and(|last| began < last);
         let heard_since = peer.heard.is_some_and(|heard| heard > began);
-        if peer.failed.is_some() || overlaps || heard_since {
+        if trouble.failed.is_some() || overlaps || heard_since {
             return Verdict::Known;
         }
-        peer.last_failure = Some(now);
-        peer.failures += 1;
+        trouble.last = Some(now);
+        trouble.failures += 1;
         // One never heard is not worth a second doubt.
-        if peer.failures < FAILURES_MAX && peer.heard.is_some() {
+        if trouble.failures < FAILURES_MAX && peer.heard.is_some() {
             return Verdict::Doubtful;
         }
-        peer.failed = Some(now);
-        peer.services.clear();
-        peer.boot = None;
+        trouble.failed = Some(now);
+        peer.services = None;
+        peer.has_boot = false;
         Verdict::Failed
     }
 

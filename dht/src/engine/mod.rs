@@ -96,6 +96,7 @@ mod moves;
 mod near;
 pub mod node;
 pub mod output;
+mod place;
 mod relay;
 pub mod routing;
 pub mod rpc;

@@ -41,7 +41,7 @@ impl Word {
     /// Nothing if it was not heard lately, or has failed.
     fn of(now: Moment, peer: &Peer, level: u8) -> Option<Self> {
         let heard = peer.heard.is_some_and(|at| now.since(at) < WORD_COUNTS_FOR);
-        let info = peer.levels.get(usize::from(level))?;
+        let info = peer.word(level)?;
         (heard && !peer.has_failed()).then(|| Self {
             cluster: info.cluster,
             size: info.size,
@@ -173,7 +173,7 @@ impl Node {
         let mut start: Vec<_> = members
             .map(|(id, peer)| Entry {
                 id,
-                addr: peer.addr,
+                addr: peer.addr(),
             })
             .collect();
         start.sort_by_key(|entry| entry.id.distance(&key));
@@ -232,10 +232,10 @@ impl Node {
         for (id, peer) in self.peers.iter() {
             let member = peer.cluster(level) == Some(to.0) && !peer.has_failed();
             if member && peer.heard.is_some() {
-                let addr = peer.addr;
+                let addr = peer.addr();
                 members.push(Entry { id, addr });
             } else if peer.tabled & bit != 0 {
-                let addr = peer.addr;
+                let addr = peer.addr();
                 told.push(Entry { id, addr });
             }
         }

@@ -246,9 +246,9 @@ impl Node {
         let peer = self.peers.at(id)?;
         Some(NodeInfo {
             id,
-            addr: peer.addr,
+            addr: peer.addr(),
             rtt: peer.rtt.mean(),
-            services: peer.services.clone(),
+            services: peer.services().to_vec(),
         })
     }
 

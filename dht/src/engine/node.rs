@@ -67,7 +67,8 @@ pub struct Node {
     pub(super) limits: Limits,
     pub(super) calls: Calls<Purpose>,
     pub(super) probes: BTreeSet<NodeId>,
-    pub(super) tasks: BTreeMap<TaskId, Running>,
+    /// Boxed, as a map makes room for eleven at once and mostly there is none.
+    pub(super) tasks: BTreeMap<TaskId, Box<Running>>,
     pub(super) deadlines: BTreeSet<(Moment, TaskId)>,
     pub(super) next_task: u64,
     pub(super) near: BTreeMap<Ticket, Search>,

@@ -56,7 +56,7 @@ impl Node {
         }
         let to = Entry {
             id,
-            addr: peer.addr,
+            addr: peer.addr(),
         };
         let ask = Ask::Relay {
             to: far.addr,

@@ -67,7 +67,8 @@ pub enum Due<P> {
 /// All requests under way.
 #[derive(Clone, Debug)]
 pub struct Calls<P> {
-    calls: BTreeMap<CallId, Call<P>>,
+    /// Boxed, as a map makes room for eleven at once and mostly there is one.
+    calls: BTreeMap<CallId, Box<Call<P>>>,
     transactions: BTreeMap<TxId, (CallId, Moment)>,
     due: BTreeSet<(Moment, CallId)>,
     /// All calls by peer, in the order in which they began.
@@ -137,7 +138,7 @@ impl<P> Calls<P> {
             hedge: None,
             sent,
         };
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.due.insert((due, id));
         self.of_peer.insert((to.id, id));
         id
@@ -146,7 +147,7 @@ impl<P> Calls<P> {
     /// The call with this id.
     #[must_use]
     pub fn at(&self, id: CallId) -> Option<&Call<P>> {
-        self.calls.get(&id)
+        self.calls.get(&id).map(Box::as_ref)
     }
 
     /// An attempt was sent as transaction `tx` and is worth waiting for until `timeout` from now;
@@ -307,7 +308,7 @@ impl<P> Calls<P> {
             }
         }
         debug_assert!(self.transactions.len() <= 8 * (self.calls.len() + 1));
-        Some(call)
+        Some(*call)
     }
 }
 

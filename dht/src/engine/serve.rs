@@ -394,7 +394,7 @@ impl Node {
             Some(Contact {
                 addr: entry.addr,
                 age: now.since(peer.heard?),
-                level: self.shared(&peer.levels, u8::MAX),
+                level: self.shared_with(peer),
             })
         };
         picked.entries.iter().filter_map(contact).collect()
@@ -423,7 +423,7 @@ impl Node {
         }
         self.heard(now, id, addr, &header.levels);
         if let (Ask::Ping { services }, Some(peer)) = (ask, self.peers.at_mut(id)) {
-            peer.services.clone_from(services);
+            peer.runs(services);
         }
     }
 }

@@ -150,7 +150,7 @@ impl Node {
         let mut candidates = self.config.seeds.clone();
         if self.table.is_empty() {
             let mut others = self.config.remembered.clone();
-            others.extend(self.peers.iter().map(|(_, peer)| peer.addr));
+            others.extend(self.peers.iter().map(|(_, peer)| peer.addr()));
             self.shuffle(&mut others);
             others.truncate(OTHERS_TRIED);
             candidates.extend(others);
@@ -199,7 +199,7 @@ impl Node {
             let Some((id, peer)) = self.peers.after(self.schedule.turn) else {
                 return;
             };
-            let addr = peer.addr;
+            let addr = peer.addr();
             let within = |at: Option<Moment>, span| at.is_some_and(|at| now.since(at) < span);
             let due = if peer.is_tabled() {
                 !within(peer.heard.max(peer.asked), half_round)

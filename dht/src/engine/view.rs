@@ -147,11 +147,11 @@ impl Node {
             .filter(|(_, peer)| peer.is_tabled() || peer.has_failed());
         let view = |(id, peer): (NodeId, &super::liveness::Peer)| ContactView {
             id,
-            addr: peer.addr,
+            addr: peer.addr(),
             heard: peer.heard.map(|heard| now.since(heard)),
             rtt: peer.rtt.mean(),
-            level: self.shared(&peer.levels, u8::MAX),
-            services: peer.services.clone(),
+            level: self.shared_with(peer),
+            services: peer.services().to_vec(),
             failed: peer.has_failed(),
         };
         shown.map(view).collect()
@@ -208,11 +208,11 @@ impl Node {
                 .peers
                 .at(entry.id)
                 .filter(|peer| peer.is_live(now, within))?;
-            runs(&peer.services).then(|| NodeInfo {
+            runs(peer.services()).then(|| NodeInfo {
                 id: entry.id,
                 addr: entry.addr,
                 rtt: peer.rtt.mean(),
-                services: peer.services.clone(),
+                services: peer.services().to_vec(),
             })
         };
         let table = self.table_at(level);

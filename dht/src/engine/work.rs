@@ -139,15 +139,13 @@ impl Node {
         self.stats.lookups.count(task.lookup());
         let id = TaskId(self.next_task);
         self.next_task += 1;
-        self.tasks.insert(
-            id,
-            Running {
-                task,
-                owner,
-                began: now,
-                deadline,
-            },
-        );
+        let running = Running {
+            task,
+            owner,
+            began: now,
+            deadline,
+        };
+        self.tasks.insert(id, Box::new(running));
         self.deadlines.insert((deadline, id));
         self.run(now, id);
     }
@@ -283,15 +281,15 @@ impl Node {
 
     /// A task is over: own values are remembered where they were placed.
     fn end(&mut self, now: Moment, id: TaskId) {
-        let Some(Running {
+        let Some(running) = self.tasks.remove(&id) else {
+            return;
+        };
+        let Running {
             task,
             owner,
             began,
             deadline,
-        }) = self.tasks.remove(&id)
-        else {
-            return;
-        };
+        } = *running;
         self.deadlines.remove(&(deadline, id));
         let remembered = matches!(owner, Owner::Client(_) | Owner::Heal(_));
         if let (true, Goal::Put { value, ttl } | Goal::Claim { value, ttl }) =

@@ -43,7 +43,7 @@ impl Member {
     pub(super) fn nearest(&self, count: usize) -> Vec<Entry> {
         let usable = |(id, peer): (NodeId, &Peer)| {
             let rtt = peer.rtt.mean().filter(|_| !peer.has_failed())?;
-            self.roster.lives(id).then_some((rtt, id, peer.addr))
+            self.roster.lives(id).then_some((rtt, id, peer.addr()))
         };
         let mut near: Vec<_> = self.peers.iter().filter_map(usable).collect();
         near.sort_unstable();

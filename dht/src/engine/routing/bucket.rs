@@ -11,6 +11,7 @@ use std::time::Duration;
 use common::ids::NodeId;
 
 use super::Entry;
+use crate::engine::place::Place;
 
 /// What became of an offered node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,12 +38,41 @@ pub struct Standing {
 /// Nodes at one distance, the longest known first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bucket {
-    entries: Vec<Entry>,
+    entries: Vec<Held>,
+}
+
+/// An [`Entry`] in fewer bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) id: NodeId,
+    place: Place,
+}
+
+impl Held {
+    pub(super) fn entry(&self) -> Entry {
+        Entry {
+            id: self.id,
+            addr: self.place.into(),
+        }
+    }
+}
+
+impl From<Entry> for Held {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.id,
+            place: entry.addr.into(),
+        }
+    }
 }
 
 impl Bucket {
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn held(&self) -> &[Held] {
         &self.entries
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.entries.iter().map(Held::entry)
     }
 
     pub(super) fn offer(
@@ -55,39 +85,50 @@ impl Bucket {
             return Offer::Known;
         }
         if self.entries.len() < width {
-            self.entries.push(entry);
+            // Most buckets are not full, and growth by doubling would leave them half empty.
+            self.entries.reserve_exact(1);
+            self.entries.push(entry.into());
             return Offer::Added;
         }
-        let failed = self
-            .entries
-            .iter()
-            .position(|held| standing(held.id).failed);
-        let Some(at) = failed.or_else(|| self.farther(entry.id, width, standing)) else {
+        let Some(at) = self.replaceable(entry.id, width, standing) else {
             return Offer::Full;
         };
         let replaced = self.entries.remove(at);
-        self.entries.push(entry);
+        self.entries.push(entry.into());
         Offer::Replaced(replaced.id)
     }
 
-    /// The farthest of the younger half, if `id` takes under three quarters of its time.
-    fn farther(
+    /// The first that failed; else the farthest of the younger half, if `id` takes under three
+    /// quarters of its time. Each node is looked up once: it is where offers spend their time.
+    fn replaceable(
         &self,
         id: NodeId,
         width: usize,
         standing: impl Fn(NodeId) -> Standing,
     ) -> Option<usize> {
-        let near = standing(id).rtt?;
-        let young = self.entries.iter().enumerate().skip(width.div_ceil(2));
-        let measured = young.filter_map(|(at, held)| Some((standing(held.id).rtt?, at)));
-        let (far, at) = measured.max()?;
+        let young = width.div_ceil(2);
+        let mut farthest = None;
+        for (at, held) in self.entries.iter().enumerate() {
+            let Standing { failed, rtt } = standing(held.id);
+            if failed {
+                return Some(at);
+            }
+            if let Some(rtt) = rtt.filter(|_| at >= young) {
+                farthest = farthest.max(Some((rtt, at)));
+            }
+        }
+        let ((far, at), near) = (farthest?, standing(id).rtt?);
         (near * 4 < far * 3).then_some(at)
     }
 
     pub(super) fn remove(&mut self, id: NodeId) -> bool {
         let before = self.entries.len();
         self.entries.retain(|held| held.id != id);
-        self.entries.len() < before
+        let removed = self.entries.len() < before;
+        if removed {
+            self.entries.shrink_to_fit();
+        }
+        removed
     }
 }
 
@@ -121,7 +162,7 @@ mod tests {
             bucket.offer(entry(3), 2, failed),
             Offer::Replaced(entry(1).id)
         );
-        assert_eq!(bucket.entries(), [entry(2), entry(3)]);
+        assert!(bucket.entries().eq([entry(2), entry(3)]));
     }
 
     #[test]
@@ -145,6 +186,7 @@ mod tests {
         );
         // Not near enough to be worth a change.
         assert_eq!(bucket.offer(entry(12), 4, standing), Offer::Full);
-        assert_eq!(bucket.entries(), [entry(0), entry(1), entry(10), entry(11)]);
+        let left = [entry(0), entry(1), entry(10), entry(11)];
+        assert!(bucket.entries().eq(left));
     }
 }

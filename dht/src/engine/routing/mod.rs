@@ -6,10 +6,9 @@
 
 mod bucket;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use common::ids::{Distance, Key, NodeId};
+use common::ids::{Key, NodeId};
 
 use bucket::Bucket;
 pub use bucket::{Offer, Standing};
@@ -30,30 +29,8 @@ pub struct Table {
     own_id: NodeId,
     width: usize,
     len: usize,
-    buckets: BTreeMap<u32, Bucket>,
-}
-
-/// The closest nodes found so far.
-struct Closest<'a> {
-    target: &'a Key,
-    count: usize,
-    best: Vec<(Distance, Entry)>,
-}
-
-impl Closest<'_> {
-    /// Adds buckets whose nodes are all farther than those added before.
-    fn add<'a>(&mut self, buckets: impl Iterator<Item = &'a Bucket>) {
-        let nearer = self.best.len();
-        if nearer >= self.count {
-            return;
-        }
-        let entries = buckets.flat_map(Bucket::entries);
-        let target = self.target;
-        self.best
-            .extend(entries.map(|entry| (entry.id.distance(target), *entry)));
-        self.best[nearer..].sort_unstable_by_key(|(distance, _)| *distance);
-        self.best.truncate(self.count);
-    }
+    /// The buckets in use, the farthest first, each with its number.
+    buckets: Vec<(u32, Bucket)>,
 }
 
 impl Table {
@@ -65,7 +42,7 @@ impl Table {
             own_id: own,
             width,
             len: 0,
-            buckets: BTreeMap::new(),
+            buckets: Vec::new(),
         }
     }
 
@@ -83,16 +60,14 @@ impl Table {
 
     /// All nodes, the farthest buckets first.
     pub fn iter(&self) -> impl Iterator<Item = Entry> {
-        self.buckets
-            .values()
-            .flat_map(|bucket| bucket.entries().iter().copied())
+        self.buckets.iter().flat_map(|(_, bucket)| bucket.entries())
     }
 
     /// Whether a node with this id would find room.
     #[must_use]
     pub fn has_room(&self, id: NodeId) -> bool {
-        let bucket = self.buckets.get(&self.index(id));
-        id != self.own_id && bucket.is_none_or(|bucket| bucket.entries().len() < self.width)
+        let bucket = self.bucket(self.index(id));
+        id != self.own_id && bucket.is_none_or(|bucket| bucket.held().len() < self.width)
     }
 
     /// A node that answered just now. `standing` says which nodes it may replace.
@@ -101,7 +76,14 @@ impl Table {
             return Offer::Full;
         }
         let index = self.index(entry.id);
-        let bucket = self.buckets.entry(index).or_default();
+        let at = match self.place(index) {
+            Ok(at) => at,
+            Err(at) => {
+                self.buckets.insert(at, (index, Bucket::default()));
+                at
+            }
+        };
+        let (_, bucket) = &mut self.buckets[at];
         let offer = bucket.offer(entry, self.width, standing);
         self.len += usize::from(offer == Offer::Added);
         offer
@@ -110,13 +92,14 @@ impl Table {
     /// Takes a node out. Says whether it was there.
     pub fn remove(&mut self, id: NodeId) -> bool {
         let index = self.index(id);
-        let Some(bucket) = self.buckets.get_mut(&index) else {
+        let Ok(at) = self.place(index) else {
             return false;
         };
+        let (_, bucket) = &mut self.buckets[at];
         let removed = bucket.remove(id);
         self.len -= usize::from(removed);
-        if bucket.entries().is_empty() {
-            self.buckets.remove(&index);
+        if bucket.held().is_empty() {
+            self.buckets.remove(at);
         }
         removed
     }
@@ -125,32 +108,30 @@ impl Table {
     /// splice step may go to.
     pub fn toward(&self, target: &Key) -> impl Iterator<Item = Entry> {
         let index = self.own.distance(target).leading_zeros();
-        let bucket = self.buckets.get(&index);
-        bucket
-            .into_iter()
-            .flat_map(|bucket| bucket.entries().iter().copied())
+        self.bucket(index).into_iter().flat_map(Bucket::entries)
     }
 
     /// The `count` nodes closest to `target`, closest first.
     ///
-    /// Bucket by bucket: where `target` lies in our bucket `i`, the nodes of that bucket are closer
-    /// to it than all others, then come those that are nearer to us, all at one distance class,
-    /// then bucket `i - 1` and so on down.
+    /// Bucket by bucket, so that only those needed are looked at: a bucket's nodes are the ones
+    /// that differ from us in its bit and agree above. Where `target` differs from us in that bit
+    /// they are closer to it than all in later buckets, and where it does not they are farther.
     pub fn closest(&self, target: &Key, count: usize) -> Vec<Entry> {
-        let index = self.own.distance(target).leading_zeros();
-        let mut best = Closest {
-            target,
-            count,
-            best: Vec::with_capacity(count),
-        };
-        let here = self.buckets.get(&index);
-        best.add(here.into_iter());
-        let nearer_to_us = self.buckets.range(index.saturating_add(1)..);
-        best.add(nearer_to_us.map(|(_, bucket)| bucket));
-        for (_, farther) in self.buckets.range(..index).rev() {
-            best.add(std::iter::once(farther));
+        let apart = self.own.distance(target);
+        let mut best = Vec::with_capacity(count.min(self.len));
+        let closer = self.buckets.iter().filter(|(bit, _)| apart.has_bit(*bit));
+        let farther = self.buckets.iter().rev();
+        let farther = farther.filter(|(bit, _)| !apart.has_bit(*bit));
+        for (_, bucket) in closer.chain(farther) {
+            let nearer = best.len();
+            if nearer >= count {
+                break;
+            }
+            best.extend(bucket.entries());
+            best[nearer..].sort_unstable_by_key(|entry: &Entry| entry.id.distance(target));
         }
-        best.best.into_iter().map(|(_, entry)| entry).collect()
+        best.truncate(count);
+        best
     }
 
     /// Estimated nodes at this level, this one included: exact while the table has room for
@@ -158,9 +139,9 @@ impl Table {
     /// there are where ids are spread evenly.
     #[must_use]
     pub fn size_estimate(&self) -> u32 {
-        let nearest_first = self.buckets.values().rev();
-        nearest_first.fold(1, |nearer: u32, bucket| {
-            let held = bucket.entries().len();
+        let nearest_first = self.buckets.iter().rev();
+        nearest_first.fold(1, |nearer: u32, (_, bucket)| {
+            let held = bucket.held().len();
             let held_here = u32::try_from(held).unwrap_or(u32::MAX);
             let here = if held < self.width {
                 held_here
@@ -169,6 +150,16 @@ impl Table {
             };
             nearer.saturating_add(here)
         })
+    }
+
+    /// Where bucket `index` is, or would be.
+    fn place(&self, index: u32) -> Result<usize, usize> {
+        self.buckets
+            .binary_search_by_key(&index, |(index, _)| *index)
+    }
+
+    fn bucket(&self, index: u32) -> Option<&Bucket> {
+        self.place(index).ok().map(|at| &self.buckets[at].1)
     }
 
     fn index(&self, id: NodeId) -> u32 {

@@ -210,16 +210,20 @@ impl Spill {
 
     fn change<T>(&mut self, now: Moment, key: Key, change: impl FnOnce(&mut Load) -> T) -> T {
         while self.loads.expire(now).is_some() {}
-        let mut load = self.loads.remove(&key).unwrap_or(Load {
+        let until = now + 2 * MINUTE;
+        if let Some(load) = self.loads.extend(&key, until) {
+            return change(load);
+        }
+        let mut load = Load {
             requests: Rate::new(now),
             stores: Rate::new(now),
             leaked: None,
             let_in: None,
             gets: Budget::default(),
             puts: Budget::default(),
-        });
+        };
         let said = change(&mut load);
-        self.loads.insert(key, load, now + 2 * MINUTE);
+        self.loads.insert(key, load, until);
         said
     }
 }
