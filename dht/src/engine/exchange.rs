@@ -10,7 +10,7 @@ use common::wire::header::{self, Header, LevelInfo, body_room};
 
 use super::admit::DropReason;
 use super::command::{Answer, Ticket};
-use super::liveness::{Peer, Verdict};
+use super::liveness::Verdict;
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_request};
 use super::node::Node;
 use super::output::{Event, Output};
@@ -263,14 +263,12 @@ impl Node {
         if call.purpose == Purpose::Probe {
             self.probes.remove(&id);
         }
-        self.peers.meet(id, from);
-        if let Some(peer) = self.peers.at_mut(id) {
-            if !matches!(call.purpose, Purpose::Detour(..)) {
-                peer.rtt.sample(now, rtt);
-            }
-            if let Some(token) = reply.token {
-                peer.keep_token(now, token);
-            }
+        let peer = self.peers.meet(id, from);
+        if !matches!(call.purpose, Purpose::Detour(..)) {
+            peer.rtt.sample(now, rtt);
+        }
+        if let Some(token) = reply.token {
+            peer.keep_token(now, token);
         }
         self.heard(now, id, from, &header.levels);
         if let Say::Pong {
@@ -349,9 +347,9 @@ impl Node {
         addr: SocketAddr,
         levels: &[LevelInfo],
     ) {
-        self.peers.meet(id, addr);
-        let gone = self.peers.at(id).and_then(Peer::failed_at);
-        self.peers.heard(now, id);
+        let peer = self.peers.meet(id, addr);
+        let gone = peer.failed_at();
+        peer.hear(now);
         let was_alone = self.table.is_empty();
         let new = self.enlist(now, Entry { id, addr }, levels);
         if let Some(gone) = gone {

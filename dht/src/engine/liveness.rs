@@ -176,6 +176,16 @@ impl Peer {
         self.token = Some((token, now));
     }
 
+    /// It was heard directly. Says whether it counted as failed until now.
+    pub fn hear(&mut self, now: Moment) -> bool {
+        self.heard = Some(now);
+        let Some(trouble) = &mut self.trouble else {
+            return false;
+        };
+        trouble.failures = 0;
+        trouble.failed.take().is_some()
+    }
+
     /// Whether it has failed and was not heard since.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -300,15 +310,7 @@ impl Peers {
 
     /// `id` was heard directly. Says whether it counted as failed until now.
     pub fn heard(&mut self, now: Moment, id: NodeId) -> bool {
-        let Some(peer) = self.at_mut(id) else {
-            return false;
-        };
-        peer.heard = Some(now);
-        let Some(trouble) = &mut peer.trouble else {
-            return false;
-        };
-        trouble.failures = 0;
-        trouble.failed.take().is_some()
+        self.at_mut(id).is_some_and(|peer| peer.hear(now))
     }
 
     /// A request to `id`, begun at `began`, went unanswered.

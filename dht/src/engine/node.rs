@@ -223,7 +223,10 @@ impl Node {
     ) -> Result<(Header, Message), DropReason> {
         let opened = header::open(&self.network, datagram).map_err(DropReason::Header);
         let (header, body) = opened?;
-        if header.sender != NodeId::of(from) || header.sender == self.own.id {
+        let sender = self.peers.at(header.sender);
+        // The address of a remembered node is the one that its id follows from.
+        let known = sender.is_some_and(|peer| peer.addr() == from);
+        if !known && header.sender != NodeId::of(from) || header.sender == self.own.id {
             return Err(DropReason::Sender);
         }
         if header
@@ -241,10 +244,7 @@ impl Node {
             if !self.replays.is_new(now, header.sender, header.tx) {
                 return Err(DropReason::Replay);
             }
-            let proven = self
-                .peers
-                .at(header.sender)
-                .is_some_and(|peer| peer.heard.is_some());
+            let proven = sender.is_some_and(|peer| peer.heard.is_some());
             if !self.limits.admits(now, from, proven) {
                 return Err(DropReason::RateLimited);
             }

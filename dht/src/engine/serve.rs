@@ -46,10 +46,10 @@ struct Picked {
 }
 
 impl Picked {
-    const fn new(except: NodeId) -> Self {
+    fn new(except: NodeId) -> Self {
         Self {
             except,
-            entries: Vec::new(),
+            entries: Vec::with_capacity(CONTACTS_MAX),
         }
     }
 
@@ -60,11 +60,14 @@ impl Picked {
             if self.entries.len() >= most {
                 return;
             }
-            let new = entry.id != self.except && !self.entries.contains(&entry);
-            if new {
+            if self.is_new(entry.id) {
                 self.entries.push(entry);
             }
         }
+    }
+
+    fn is_new(&self, id: NodeId) -> bool {
+        id != self.except && self.entries.iter().all(|picked| picked.id != id)
     }
 }
 
@@ -79,9 +82,7 @@ impl Node {
         request_len: usize,
     ) -> Result<(), DropReason> {
         self.stats.received.count(request.ask.kind());
-        let proven = request
-            .token
-            .is_some_and(|token| self.tokens.holds(now, from, &token));
+        let (token, proven) = self.tokens.renew(now, from, request.token.as_ref());
         self.note_requester(now, header, from, proven, &request.ask);
         let who = Who {
             id: header.sender,
@@ -107,13 +108,12 @@ impl Node {
         if let Say::Refused(refusal) = &say {
             self.stats.refused.count(*refusal);
         }
-        let token = Some(self.tokens.issue(now, from));
         if let Some(peer) = self.peers.at_mut(header.sender) {
             peer.served = Some(now);
         }
         let reply = Reply {
             level: request.level,
-            token,
+            token: Some(token),
             say,
         };
         let most = if proven {
@@ -367,7 +367,9 @@ impl Node {
         self.pick_closest(&mut picked, level, key, CONTACTS_CLOSEST);
         let table = self.table_at(level);
         let toward = table.into_iter().flat_map(|table| table.toward(key));
+        // Most of them are among the closest, so that few are left to be put in order.
         let mut toward: Vec<_> = toward
+            .filter(|entry| picked.is_new(entry.id))
             .map(|entry| {
                 let rtt = self.peers.at(entry.id).and_then(|peer| peer.rtt.mean());
                 (rtt.unwrap_or(Duration::MAX), entry)

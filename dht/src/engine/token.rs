@@ -48,17 +48,23 @@ impl Tokens {
 
     /// Whether `theirs` was issued to `addr` within the last one to two minutes.
     pub fn holds(&mut self, now: Moment, addr: SocketAddr, theirs: &Token) -> bool {
+        self.renew(now, addr, Some(theirs)).1
+    }
+
+    /// The token for `addr`, and whether `theirs` still counts. Mostly theirs is the one it gets
+    /// again, and then one digest does.
+    pub fn renew(
+        &mut self,
+        now: Moment,
+        addr: SocketAddr,
+        theirs: Option<&Token>,
+    ) -> (Token, bool) {
         self.rotate(now);
-        // No early exit: the time taken says nothing about how much of a guess was right.
-        let same = |secret| {
-            let ours = token(secret, addr);
-            ours.0
-                .iter()
-                .zip(theirs.0)
-                .fold(0, |acc, (a, b)| acc | (a ^ b))
-                == 0
-        };
-        same(&self.current) | same(&self.previous)
+        let ours = token(&self.current, addr);
+        let holds = theirs.is_some_and(|theirs| {
+            same(&ours, theirs) || same(&token(&self.previous, addr), theirs)
+        });
+        (ours, holds)
     }
 
     fn rotate(&mut self, now: Moment) {
@@ -75,6 +81,12 @@ impl Tokens {
         self.current = self.rng.bytes();
         self.rotated = now;
     }
+}
+
+/// No early exit: the time taken says nothing about how much of a guess was right.
+fn same(ours: &Token, theirs: &Token) -> bool {
+    let differing = |all, (a, b): (&u8, &u8)| all | (a ^ b);
+    ours.0.iter().zip(&theirs.0).fold(0, differing) == 0
 }
 
 fn token(secret: &[u8; 32], addr: SocketAddr) -> Token {
