@@ -47,20 +47,16 @@ pub struct Peer {
     has_levels: bool,
     has_boot: bool,
     boot: u64,
-    #[expect(
-        clippy::box_collection,
-        reason = "few nodes have services: a word each in place of three"
-    )]
-    services: Option<Box<Vec<Service>>>,
     token: Option<(Token, Moment)>,
-    trouble: Option<Box<Trouble>>,
+    rare: Option<Box<Rare>>,
 }
 
-/// What a node that did not answer has against it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Trouble {
+/// What few nodes have.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    services: Vec<Service>,
     failures: u8,
-    last: Option<Moment>,
+    last_failure: Option<Moment>,
     failed: Option<Moment>,
 }
 
@@ -78,9 +74,8 @@ impl Peer {
             has_levels: false,
             has_boot: false,
             boot: 0,
-            services: None,
             token: None,
-            trouble: None,
+            rare: None,
         }
     }
 
@@ -93,13 +88,13 @@ impl Peer {
     /// What runs there, by its own word.
     #[must_use]
     pub fn services(&self) -> &[Service] {
-        self.services.as_ref().map_or(&[], |services| services)
+        self.rare.as_ref().map_or(&[], |rare| &rare.services)
     }
 
     /// It said what runs there.
     pub fn runs(&mut self, services: &[Service]) {
         if self.services() != services {
-            self.services = (!services.is_empty()).then(|| Box::new(services.to_vec()));
+            self.rare.get_or_insert_default().services = services.to_vec();
         }
     }
 
@@ -179,11 +174,11 @@ impl Peer {
     /// It was heard directly. Says whether it counted as failed until now.
     pub fn hear(&mut self, now: Moment) -> bool {
         self.heard = Some(now);
-        let Some(trouble) = &mut self.trouble else {
+        let Some(rare) = &mut self.rare else {
             return false;
         };
-        trouble.failures = 0;
-        trouble.failed.take().is_some()
+        rare.failures = 0;
+        rare.failed.take().is_some()
     }
 
     /// Whether it has failed and was not heard since.
@@ -195,7 +190,7 @@ impl Peer {
     /// When it failed.
     #[must_use]
     pub fn failed_at(&self) -> Option<Moment> {
-        self.trouble.as_ref()?.failed
+        self.rare.as_ref()?.failed
     }
 
     /// Whether it was heard within `within`.
@@ -318,20 +313,20 @@ impl Peers {
         let Some(peer) = self.at_mut(id) else {
             return Verdict::Known;
         };
-        let trouble = peer.trouble.get_or_insert_default();
-        let overlaps = trouble.last.is_some_and(|last| began < last);
+        let rare = peer.rare.get_or_insert_default();
+        let overlaps = rare.last_failure.is_some_and(|last| began < last);
         let heard_since = peer.heard.is_some_and(|heard| heard > began);
-        if trouble.failed.is_some() || overlaps || heard_since {
+        if rare.failed.is_some() || overlaps || heard_since {
             return Verdict::Known;
         }
-        trouble.last = Some(now);
-        trouble.failures += 1;
+        rare.last_failure = Some(now);
+        rare.failures += 1;
         // One never heard is not worth a second doubt.
-        if trouble.failures < FAILURES_MAX && peer.heard.is_some() {
+        if rare.failures < FAILURES_MAX && peer.heard.is_some() {
             return Verdict::Doubtful;
         }
-        trouble.failed = Some(now);
-        peer.services = None;
+        rare.failed = Some(now);
+        rare.services = Vec::new();
         peer.has_boot = false;
         Verdict::Failed
     }
