@@ -43,6 +43,9 @@ const LATE: Duration = Duration::from_millis(100);
 /// What a request gets as grace when this node was late itself.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// Outputs that room is kept for.
+const OUTPUTS_USUAL: usize = 8;
+
 /// Codes of replies have this bit.
 const REPLY_BIT: u8 = 0x80;
 
@@ -205,6 +208,10 @@ impl Node {
     pub fn poll_output(&mut self) -> Option<Output> {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
+        }
+        if self.outputs.capacity() > OUTPUTS_USUAL {
+            // What a burst needed is given back.
+            self.outputs = VecDeque::new();
         }
         let wake = self.next_wake();
         if wake == self.wake {
