@@ -176,7 +176,8 @@ impl Default for LookupConfig {
 /// Timing of requests between nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RpcConfig {
-    /// Patience with a peer never measured.
+    /// Patience with a peer never measured. Less asks again where the answer is on its way, as most
+    /// paths across an ocean and back take 200 ms; more finds the dead later.
     pub timeout_initial: Duration,
     /// Least patience, so that a scheduler's hiccup is no loss.
     pub timeout_floor: Duration,
@@ -193,7 +194,7 @@ pub struct RpcConfig {
 impl Default for RpcConfig {
     fn default() -> Self {
         Self {
-            timeout_initial: Duration::from_millis(200),
+            timeout_initial: Duration::from_millis(300),
             timeout_floor: Duration::from_millis(20),
             timeout_cap: Duration::from_secs(1),
             attempts: 3,

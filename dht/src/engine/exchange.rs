@@ -164,7 +164,7 @@ impl Node {
         let token = peer.and_then(|peer| peer.token(now));
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
         let late = match purpose {
-            Purpose::Task(_) if attempts == 0 => rtt.late(&self.config.rpc),
+            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc)),
             _ => None,
         };
         let behalf = Self::behalf(&purpose);

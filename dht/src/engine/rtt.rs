@@ -85,22 +85,28 @@ impl Rtt {
     }
 
     /// Later than this come 5 of 100 answers: mean + 2 deviations, where errors are distributed
-    /// normally. `None` before the first measurement.
+    /// normally. Before the first measurement half of the first patience: others may be asked beside
+    /// a node long before it is asked again.
     #[must_use]
-    pub fn late(&self, config: &RpcConfig) -> Option<Duration> {
-        let mean = self.mean()?;
-        Some((mean + self.deviation() * 2).clamp(config.timeout_floor / 2, config.timeout_cap))
+    pub fn late(&self, config: &RpcConfig) -> Duration {
+        let Some(mean) = self.mean() else {
+            return config.timeout_initial / 2;
+        };
+        (mean + self.deviation() * 2).clamp(config.timeout_floor / 2, config.timeout_cap)
     }
 
     /// How long to wait for attempt number `attempt`, from 0: mean + 4 deviations and at least a
     /// quarter more than the mean, doubled with every attempt, within the bounds.
     #[must_use]
     pub fn timeout(&self, config: &RpcConfig, attempt: u8) -> Duration {
-        let base = self.mean().map_or(config.timeout_initial, |mean| {
-            // A path that was quiet for long has next to no deviation left, and one late
-            // answer would be asked for twice.
-            mean + self.deviation().max(mean / DEVIATION_LEAST) * 4
-        });
+        let Some(mean) = self.mean() else {
+            // A guess is meant to be longer than most paths take, so it need not double.
+            let longer = config.timeout_initial / 2 * u32::from(attempt);
+            return (config.timeout_initial + longer).min(config.timeout_cap);
+        };
+        // A path that was quiet for long has next to no deviation left, and one late answer would
+        // be asked for twice.
+        let base = mean + self.deviation().max(mean / DEVIATION_LEAST) * 4;
         let base = base.clamp(config.timeout_floor, config.timeout_cap);
         base.saturating_mul(1 << attempt.min(8))
             .min(config.timeout_cap)
@@ -119,11 +125,13 @@ mod tests {
     fn patience_follows_the_measured_time_within_bounds() {
         let config = RpcConfig::default();
         let mut rtt = Rtt::default();
-        assert_eq!(rtt.timeout(&config, 0), ms(200));
-        assert_eq!(rtt.timeout(&config, 1), ms(400));
+        assert_eq!(rtt.late(&config), ms(150));
+        assert_eq!(rtt.timeout(&config, 0), ms(300));
+        assert_eq!(rtt.timeout(&config, 1), ms(450));
         assert_eq!(rtt.timeout(&config, 9), ms(1_000));
         rtt.sample(Moment::ZERO, ms(50));
         assert_eq!(rtt.timeout(&config, 0), ms(150));
+        assert_eq!(rtt.timeout(&config, 1), ms(300));
         for _ in 0..100 {
             rtt.sample(Moment::ZERO, ms(1));
         }

@@ -103,7 +103,7 @@ impl Member {
             Purpose::Inquiry(_) => timeout = timeout.saturating_mul(3).max(RELAY_PATIENCE),
         }
         let late = match purpose {
-            Purpose::Task(_) if attempts == 0 => rtt.late(&self.config.rpc),
+            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc)),
             _ => None,
         };
         let request = Request {

@@ -28,6 +28,10 @@ const CLAIM_WANTS: u8 = 4;
 /// Closest nodes of the world that a value is withdrawn from.
 const WITHDRAWN_AT: usize = 4;
 
+/// Nodes of the world beyond those that hold a copy that a put waits for: one to go to if one of them
+/// refuses. A get waits for as many as settle a walk, because a copy may have been handed on.
+const PUT_SPARE: usize = 1;
+
 /// Nodes that hold a value at each level inside the world.
 const COPIES_INNER: usize = 1;
 
@@ -73,8 +77,12 @@ impl Task {
         goal: Goal,
         start: impl IntoIterator<Item = Lead>,
     ) -> Self {
+        let mut config = *config;
+        if matches!(goal, Goal::Put { .. }) {
+            config.settle = config.settle.min(config.replicas.max(1) + PUT_SPARE);
+        }
         let splices = !matches!(goal, Goal::Find | Goal::Withdraw);
-        let mut walk = Walk::new(config, own.id, key, span.innermost, splices);
+        let mut walk = Walk::new(&config, own.id, key, span.innermost, splices);
         start.into_iter().for_each(|lead| walk.offer(lead));
         if with_self {
             walk.settle_at(own, span.innermost);

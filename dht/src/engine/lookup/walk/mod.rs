@@ -15,8 +15,8 @@
 //! ```
 //!
 //! A slow candidate (its answer is later than 95 of 100) no longer counts against the window, so
-//! one dead node does not hold the walk up, but the walk does not settle past it before it has
-//! failed.
+//! one dead node does not hold the walk up. Where copies are left, at the closest nodes, the walk does
+//! not settle past a slow one before it has failed; farther out the next in line speaks for it.
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +34,10 @@ use crate::engine::routing::Entry;
 const CANDIDATES_MAX: usize = 96;
 
 /// Nodes that must have answered at a level inside the world: the closest one, which is where the
-/// level's pointer is.
+/// level's pointer is. In the innermost cluster one more: what two nodes know of it may differ by its
+/// closest, and going on outside costs far more than one more request next door.
 const SETTLE_INNER: usize = 1;
+const SETTLE_INNERMOST: usize = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -81,6 +83,9 @@ pub(super) struct Walk {
     target: Key,
     window: usize,
     settle: usize,
+    /// So many of the closest are waited for however slow they are.
+    sure: usize,
+    innermost: u8,
     /// Bits per splice step; none when every step is greedy.
     digit: Option<u32>,
     level: u8,
@@ -107,6 +112,8 @@ impl Walk {
             target,
             window: config.window.max(1),
             settle: config.settle.max(1),
+            sure: config.replicas.max(1),
+            innermost: level,
             digit: splices.then_some(config.bits_per_hop.max(1)),
             level,
             candidates: Vec::new(),
@@ -288,12 +295,22 @@ impl Walk {
         }
     }
 
-    /// Whether the closest reachable nodes of the level have all answered.
+    /// Whether the closest reachable nodes of the level have answered: all of those that may hold a
+    /// copy, and as many in all as settle it, slow ones beyond not counted.
     #[must_use]
     pub(super) fn is_settled(&self) -> bool {
-        self.usable()
-            .take(self.settles())
-            .all(|c| c.state == State::Answered)
+        let (mut answered, mut passed) = (0, 0);
+        for (rank, candidate) in self.usable().enumerate() {
+            if answered >= self.settles() {
+                return true;
+            }
+            match candidate.state {
+                State::Answered => answered += 1,
+                State::Slow if rank >= self.sure => passed += 1,
+                _ => return false,
+            }
+        }
+        answered >= self.settles() || passed == 0
     }
 
     /// Whether requests are under way that are worth waiting for.
@@ -332,7 +349,9 @@ impl Walk {
     }
 
     const fn settles(&self) -> usize {
-        if self.level > 0 || self.warm {
+        if self.level > 0 && self.level == self.innermost && !self.warm {
+            SETTLE_INNERMOST
+        } else if self.level > 0 || self.warm {
             SETTLE_INNER
         } else {
             self.settle

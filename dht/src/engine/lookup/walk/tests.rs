@@ -74,6 +74,46 @@ fn a_slow_node_frees_the_window_but_holds_the_end() {
 }
 
 #[test]
+fn the_next_in_line_speaks_for_a_slow_one_that_holds_no_copy() {
+    let (mut walk, all) = (walk(20), sorted(20));
+    let copies = LookupConfig::default().replicas;
+    while walk.next().is_some() {}
+    walk.slow(all[copies].id);
+    while walk.next().is_some() {}
+    (0..copies).for_each(|n| cold(&mut walk, all[n].id));
+    while walk.next().is_some() {}
+    (copies + 1..4).for_each(|n| cold(&mut walk, all[n].id));
+    assert!(!walk.is_settled(), "one fewer than settle it");
+    assert_eq!(walk.next(), None, "the next in line is asked already");
+    cold(&mut walk, all[4].id);
+    assert!(walk.is_settled());
+}
+
+#[test]
+fn a_slow_one_is_waited_for_if_nobody_is_next_in_line() {
+    let (mut walk, all) = (walk(4), sorted(4));
+    while walk.next().is_some() {}
+    walk.slow(all[2].id);
+    while walk.next().is_some() {}
+    [0, 1, 3].iter().for_each(|n| cold(&mut walk, all[*n].id));
+    assert!(!walk.is_settled());
+    cold(&mut walk, all[2].id);
+    assert!(walk.is_settled());
+}
+
+#[test]
+fn the_innermost_cluster_is_asked_twice_before_a_cold_walk_leaves_it() {
+    let mut walk = walk_at(2, false);
+    (0..9).for_each(|n| walk.offer(lead(n, 2)));
+    let all = sorted(9);
+    while walk.next().is_some() {}
+    cold(&mut walk, all[0].id);
+    assert!(!walk.is_settled());
+    cold(&mut walk, all[1].id);
+    assert!(walk.is_settled());
+}
+
+#[test]
 fn the_first_step_splices_to_the_nearest_and_greedy_steps_follow_a_cold_answer() {
     let mut walk = walk_at(0, true);
     for n in 0..40 {
