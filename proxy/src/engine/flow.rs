@@ -23,7 +23,7 @@ use super::announce::{Ledger, pointer_life};
 use super::beginnings::Beginnings;
 use super::heat::HeatMap;
 use super::http::control::RequestDirectives;
-use super::http::fresh::FreshPolicy;
+use super::http::fresh::{FreshPolicy, Heat};
 use super::http::key::PrimaryKey;
 use super::http::store::NoStoreReason;
 use super::http::verdict::{self, RevalidateReason, StaleReason, Verdict};
@@ -101,6 +101,8 @@ pub enum Lookup<B, F> {
     Hit {
         /// The copy.
         object: Arc<Object<B>>,
+        /// How hot its site is.
+        heat: Heat,
         /// Why, if it is stale.
         stale: Option<StaleReason>,
         /// A fill that now has to be started to validate it in the background.
@@ -207,9 +209,9 @@ impl<B, F: Clone> Flow<B, F> {
             .as_ref()
             .map(|o| verdict::judge(&o.standing(now, heat), &directives));
         let (stale, miss) = match (found, verdict) {
-            (Some(object), Some(Verdict::Fresh)) => return Lookup::hit(object, None),
+            (Some(object), Some(Verdict::Fresh)) => return Lookup::hit(object, heat),
             (Some(object), Some(Verdict::StaleUsable(reason))) => {
-                return self.stale_hit(ask, object, reason, fill);
+                return self.stale_hit(ask, object, (reason, heat), fill);
             }
             (_, Some(Verdict::NotForwardable(_))) => return Lookup::OnlyIfCached,
             (Some(object), Some(Verdict::MustRevalidate(why))) => (Some(object), Miss::Stale(why)),
@@ -224,7 +226,7 @@ impl<B, F: Clone> Flow<B, F> {
         &mut self,
         ask: Ask<'_>,
         object: Arc<Object<B>>,
-        reason: StaleReason,
+        (reason, heat): (StaleReason, Heat),
         fill: impl FnOnce() -> F,
     ) -> Lookup<B, F> {
         let wanted = reason == StaleReason::WhileRevalidate && self.joinable(ask).is_none();
@@ -236,6 +238,7 @@ impl<B, F: Clone> Flow<B, F> {
         };
         Lookup::Hit {
             object,
+            heat,
             stale: Some(reason),
             background,
         }
@@ -440,10 +443,11 @@ impl<B, F: Clone> Flow<B, F> {
 }
 
 impl<B, F> Lookup<B, F> {
-    const fn hit(object: Arc<Object<B>>, stale: Option<StaleReason>) -> Self {
+    const fn hit(object: Arc<Object<B>>, heat: Heat) -> Self {
         Self::Hit {
             object,
-            stale,
+            heat,
+            stale: None,
             background: None,
         }
     }

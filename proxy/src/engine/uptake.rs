@@ -45,6 +45,12 @@ impl Uptake {
         since + self.window.saturating_sub(self.waited)
     }
 
+    /// Whether it is waited for: else it does not matter when it takes something.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.blocked_since.is_some()
+    }
+
     /// It took `bytes`.
     ///
     /// # Errors

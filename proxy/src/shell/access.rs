@@ -52,7 +52,7 @@ struct Gathered {
 }
 
 /// A request whose answer is on its way; the line is due when it ends.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) log: Arc<AccessLog>,
     pub(crate) asked: Asked,

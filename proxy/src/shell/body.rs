@@ -85,6 +85,17 @@ pub(crate) struct SharedBody {
     moved: Notify,
 }
 
+/// How a body stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Stand {
+    /// Its whole length: as announced, or as it turned out.
+    pub(crate) length: Option<u64>,
+    /// Whether every byte is here.
+    pub(crate) whole: bool,
+    /// All of it, if it is whole and one piece in memory.
+    pub(crate) bytes: Option<Bytes>,
+}
+
 /// What a reader gets at its position.
 enum Next {
     Bytes(Bytes),
@@ -168,6 +179,22 @@ impl SharedBody {
         match inner.end {
             End::Whole(_) => Some(inner.len),
             End::Growing | End::Broken(_) => self.announced,
+        }
+    }
+
+    /// What an answer with it needs to know, at one look.
+    pub(crate) fn stand(&self) -> Stand {
+        let inner = self.lock();
+        let whole = matches!(inner.end, End::Whole(_));
+        let in_memory = whole && inner.base == 0 && inner.chunks.len() == 1;
+        Stand {
+            length: if whole {
+                Some(inner.len)
+            } else {
+                self.announced
+            },
+            whole,
+            bytes: inner.chunks.front().filter(|_| in_memory).cloned(),
         }
     }
 

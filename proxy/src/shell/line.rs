@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::clock::{Clock as _, SystemClock};
+use common::clock::{Clock as _, Moment, SystemClock};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -79,7 +79,12 @@ impl Line {
         match written {
             Poll::Ready(Ok(bytes)) => {
                 self.timer = None;
-                let took = self.uptake.took(self.clock.moment(), bytes as u64);
+                let now = if self.uptake.is_waiting() {
+                    self.clock.moment()
+                } else {
+                    Moment::ZERO
+                };
+                let took = self.uptake.took(now, bytes as u64);
                 Poll::Ready(took.map(|()| bytes).map_err(timed_out))
             }
             Poll::Ready(error) => Poll::Ready(error),

@@ -3,10 +3,13 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
+use common::clock::SystemClock;
 use common::netaddr::Prefix;
 use common::shell::signals::Shutdown;
 use http::{Request, Response, Version};
@@ -22,14 +25,16 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::context::Context;
-use super::downstream::{self, Outgoing, Visit};
+use super::downstream::{self, Serving, Visit};
 use super::guard::{Deadlines, Guard, Link};
 use super::line::Line;
-use super::metered::Metered;
+use super::metered::{Duties, Metered};
+use super::metrics::InFlight;
 use super::peer;
-use crate::engine::head::{FIELDS_MAX, HEAD_MAX};
+use crate::engine::head::HEAD_MAX;
 use crate::engine::net::Net;
 use crate::engine::share::connections::Connections;
+use crate::engine::steps::receive::Seen;
 
 /// Connections waiting to be accepted: a crowd arrives at once.
 const BACKLOG: i32 = 1_024;
@@ -188,25 +193,39 @@ async fn connection(
     let guarded = Guard::new(line, Arc::clone(&link), ctx.clock, deadlines);
     let clock = ctx.clock;
     let (open_ended, metrics) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
+    let seen = Mutex::new(Seen::default());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (word, link) = (link.next(), Arc::clone(&link));
+        let word = link.next();
         let visit = Visit {
             local_port,
             client: client.to_canonical(),
             last: word.last,
             refused: word.refused,
         };
-        let (ctx, open_ended) = (Arc::clone(&ctx), Arc::clone(&open_ended));
-        async move {
-            let old = request.version() < Version::HTTP_11;
-            let response = answer(ctx, door, visit, request).await;
-            let no_length = response.body().size_hint().exact().is_none();
-            open_ended.store(old && no_length, Ordering::Relaxed);
-            Ok::<_, Infallible>(Metered::wrap(response, link, clock))
+        let way = Way {
+            link: Arc::clone(&link),
+            clock,
+            old: request.version() < Version::HTTP_11,
+            open_ended: Arc::clone(&open_ended),
+            in_flight: (door == Door::Client).then(|| ctx.metrics.in_flight()),
+        };
+        let serving = match door {
+            Door::Client => {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                downstream::serve(Arc::clone(&ctx), visit, request, &mut seen)
+            }
+            Door::Peer => {
+                let serving = peer::serve(Arc::clone(&ctx), request);
+                Serving::Later(Box::pin(async { (serving.await, Duties::default()) }))
+            }
+        };
+        Exchange {
+            serving,
+            way: Some(way),
         }
     });
+    // Most fields are as many as hyper takes by itself: to name them costs it two tables a request.
     let server = http1::Builder::new()
-        .max_headers(FIELDS_MAX)
         .max_buf_size(BUFFER_MAX)
         .serve_connection(TokioIo::new(guarded), service);
     let mut server = std::pin::pin!(server);
@@ -234,19 +253,35 @@ fn was_too_slow(error: &hyper::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
-async fn answer(
-    ctx: Arc<Context>,
-    door: Door,
-    visit: Visit,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
-    match door {
-        Door::Client => {
-            let in_flight = ctx.metrics.in_flight();
-            let mut response = downstream::serve(ctx, visit, request).await;
-            response.extensions_mut().insert(in_flight);
-            response
-        }
-        Door::Peer => peer::serve(ctx, request).await,
+/// What an answer meets on its way to hyper.
+struct Way {
+    link: Arc<Link>,
+    clock: SystemClock,
+    /// The client speaks a version in which a body without length ends with the connection.
+    old: bool,
+    open_ended: Arc<AtomicBool>,
+    in_flight: Option<InFlight>,
+}
+
+/// A request being answered.
+struct Exchange {
+    serving: Serving,
+    /// `None` once it has been answered.
+    way: Option<Way>,
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Metered>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let (response, mut duties) = ready!(Pin::new(&mut self.serving).poll(cx));
+        let Some(way) = self.way.take() else {
+            return Poll::Pending;
+        };
+        let no_length = response.body().size_hint().exact().is_none();
+        way.open_ended
+            .store(way.old && no_length, Ordering::Relaxed);
+        duties.in_flight = way.in_flight;
+        Poll::Ready(Ok(Metered::wrap(response, duties, way.link, way.clock)))
     }
 }

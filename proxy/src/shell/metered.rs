@@ -11,25 +11,32 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::access::Due;
 use super::body::Cut;
-use super::downstream::Outgoing;
 use super::guard::Link;
 use super::metrics::InFlight;
+use super::outgoing::Outgoing;
 use super::share::Account;
 use crate::engine::access::Ending;
 
 /// Bytes after which the account of a long answer is told.
 const TELL_EVERY: u64 = 256 << 10;
 
+/// What has to be done about an answer while it is on its way, and at its end.
+#[derive(Default, Debug)]
+pub(crate) struct Duties {
+    /// Where its bytes are counted.
+    pub(crate) account: Option<Account>,
+    /// The line of the access log that is due at the end. Boxed, for most have none.
+    pub(crate) due: Option<Box<Due>>,
+    /// Counted as under way as long as this lives.
+    pub(crate) in_flight: Option<InFlight>,
+}
+
 /// See the module.
 pub(crate) struct Metered {
     inner: Outgoing,
     link: Arc<Link>,
     clock: SystemClock,
-    account: Option<Account>,
-    /// The line of the access log that is due at the end.
-    due: Option<Due>,
-    /// Counted as under way as long as this lives.
-    _in_flight: Option<InFlight>,
+    duties: Duties,
     /// Bytes that there are, if that is known.
     whole: Option<u64>,
     ending: Ending,
@@ -40,23 +47,19 @@ pub(crate) struct Metered {
 }
 
 impl Metered {
-    /// The body of `response`, whose account is among its extensions if it has one.
+    /// The body of `response`, with what has to be done about it.
     pub(crate) fn wrap(
-        mut response: Response<Outgoing>,
+        response: Response<Outgoing>,
+        duties: Duties,
         link: Arc<Link>,
         clock: SystemClock,
     ) -> Response<Self> {
-        let extensions = response.extensions_mut();
-        let (account, due) = (extensions.remove(), extensions.remove());
-        let in_flight = extensions.remove();
         let whole = response.body().size_hint().exact();
         response.map(|inner| Self {
             inner,
             link,
             clock,
-            account,
-            due,
-            _in_flight: in_flight,
+            duties,
             whole,
             ending: Ending::Left,
             sent: 0,
@@ -65,7 +68,7 @@ impl Metered {
     }
 
     fn tell(&mut self, over: bool) {
-        if let Some(account) = &self.account {
+        if let Some(account) = &self.duties.account {
             let whole = over.then_some(self.sent);
             account.sent(self.clock.moment(), self.sent - self.told, whole);
             self.told = self.sent;
@@ -112,7 +115,7 @@ impl Drop for Metered {
     fn drop(&mut self) {
         self.link.served();
         self.tell(true);
-        if let Some(due) = self.due.take() {
+        if let Some(due) = self.duties.due.take() {
             // A body of known length is not asked for its end once all of it went.
             let complete = self.inner.is_end_stream() || self.whole == Some(self.sent);
             let ending = match self.ending {

@@ -1,5 +1,6 @@
 //! The proxy's counters, each declared here with its sentence. Labels are closed words.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
@@ -34,6 +35,9 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// How many there are.
+    const COUNT: usize = Self::Failed as usize + 1;
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -116,6 +120,9 @@ type Label = [(&'static str, &'static str); 1];
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     requests: Family<Label, Counter>,
+    /// Those of `requests`, by outcome, from its first time on: every request counts there, and the
+    /// family is behind a lock.
+    of_outcome: [OnceLock<Counter>; Outcome::COUNT],
     refusals: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     bounced: Family<Label, Counter>,
@@ -142,14 +149,6 @@ pub(crate) struct InFlight(Gauge);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// A response's extensions are cloned with it; a clone is another one under way.
-impl Clone for InFlight {
-    fn clone(&self) -> Self {
-        self.0.inc();
-        Self(self.0.clone())
     }
 }
 
@@ -259,8 +258,10 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, outcome: Outcome) {
-        self.requests
-            .get_or_create(&[("outcome", outcome.as_str())])
+        let label = [("outcome", outcome.as_str())];
+        let counter = &self.of_outcome[outcome as usize];
+        counter
+            .get_or_init(|| self.requests.get_or_create(&label).clone())
             .inc();
     }
 

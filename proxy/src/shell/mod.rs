@@ -33,6 +33,7 @@ mod listen;
 mod metered;
 mod metrics;
 mod multipart;
+mod outgoing;
 mod peer;
 pub mod reload;
 mod resolve;

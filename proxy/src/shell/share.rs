@@ -39,7 +39,7 @@ pub(crate) struct Slot {
 }
 
 /// Whose bytes those of an answer are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) shares: Arc<Shares>,
     pub(crate) site: Box<str>,

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::config::{Settings, Sources};
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::context::Context;
-use super::downstream::{self, Outgoing};
+use super::downstream;
 use super::run;
 use crate::engine::config::{Config, KEYS};
+use crate::engine::steps::receive::Seen;
 
 /// No wait in these tests takes longer unless something is wrong.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -116,10 +117,9 @@ async fn ask(ctx: &Arc<Context>, origin: &Origin, method: &str, fields: &[(&str,
         request = request.header(*name, *value);
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let response: Response<Outgoing> =
-        timeout(DEADLINE, downstream::serve(Arc::clone(ctx), VISIT, request))
-            .await
-            .unwrap();
+    let mut seen = Seen::default();
+    let serving = downstream::serve(Arc::clone(ctx), VISIT, request, &mut seen);
+    let (response, _) = timeout(DEADLINE, serving).await.unwrap();
     let (head, body) = response.into_parts();
     let body = timeout(DEADLINE, body.collect()).await.unwrap();
     Got {

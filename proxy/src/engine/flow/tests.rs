@@ -39,6 +39,7 @@ fn ask(flow: &mut TestFlow, now: Moment, path: &str, fields: &[(&str, &str)], fi
             object,
             stale,
             background,
+            ..
         } => {
             format!("hit {} {stale:?} {}", object.body, background.is_some())
         }

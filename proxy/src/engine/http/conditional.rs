@@ -181,9 +181,9 @@ pub fn evaluate(
             a.weak_eq(b)
         })
     } else {
-        date::field(request, &IF_MODIFIED_SINCE)
-            .zip(modified(selected.headers))
-            .is_some_and(|(since, modified)| modified <= since)
+        date::field(request, &IF_MODIFIED_SINCE).is_some_and(|since| {
+            modified(selected.headers).is_some_and(|modified| modified <= since)
+        })
     };
     if unchanged {
         Outcome::NotModified

@@ -96,6 +96,7 @@ pub(super) fn members<'a>(
 }
 
 /// Whether `byte` may stand in a token (RFC 9110 §5.6.2).
+#[inline]
 pub(super) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

@@ -84,29 +84,36 @@ impl PrimaryKey {
     /// one. A fragment is removed, and a missing leading slash is added (RFC 9110 §4.2.3).
     #[must_use]
     pub fn new(scheme: Scheme, host: &str, port: u16, path_and_query: &str) -> Self {
-        let target = path_and_query
-            .split_once('#')
-            .map_or(path_and_query, |(target, _)| target);
-        let mut text = String::with_capacity(host.len() + target.len() + 16);
+        let mut text = String::with_capacity(host.len() + path_and_query.len() + 16);
         text.push_str(scheme.as_str());
         text.push_str("://");
-        text.extend(host.chars().map(|c| c.to_ascii_lowercase()));
+        text.push_str(host);
+        text.make_ascii_lowercase();
         let host_end = text.len();
         if port != scheme.default_port() {
             text.push(':');
             text.push_str(&port.to_string());
         }
         let path_start = text.len();
-        if !target.starts_with('/') {
-            text.push('/');
-        }
-        text.push_str(target);
+        push_target(&mut text, path_and_query);
         Self {
             text: text.into(),
             scheme,
             port,
             host_end,
             path_start,
+        }
+    }
+
+    /// The key of the resource at `path_and_query` of the same origin.
+    #[must_use]
+    pub fn sibling(&self, path_and_query: &str) -> Self {
+        let mut text = String::with_capacity(self.path_start + path_and_query.len() + 1);
+        text.push_str(self.origin());
+        push_target(&mut text, path_and_query);
+        Self {
+            text: text.into(),
+            ..*self
         }
     }
 
@@ -190,6 +197,17 @@ impl PrimaryKey {
     }
 }
 
+/// Adds a target without its fragment, and with its slash.
+fn push_target(text: &mut String, path_and_query: &str) {
+    let target = path_and_query
+        .split_once('#')
+        .map_or(path_and_query, |(target, _)| target);
+    if !target.starts_with('/') {
+        text.push('/');
+    }
+    text.push_str(target);
+}
+
 /// Whether a URL without fragment ends in the `coral-no-serve` parameter.
 pub(super) fn is_no_serve(url: &[u8]) -> bool {
     url.strip_suffix(NO_SERVE.as_bytes())
@@ -260,6 +278,9 @@ mod tests {
         for (why, scheme, host, port, target, expected) in NORMALISED {
             let key = PrimaryKey::new(*scheme, host, *port, target);
             assert_eq!(key.as_str(), *expected, "{why}");
+            let sibling = PrimaryKey::new(*scheme, host, *port, "/other?x").sibling(target);
+            assert_eq!(sibling.as_str(), *expected, "{why}, beside another");
+            assert_eq!(sibling.path_and_query(), key.path_and_query(), "{why}");
         }
     }
 

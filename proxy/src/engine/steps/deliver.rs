@@ -7,17 +7,19 @@ use std::ops::Range;
 
 use common::clock::Moment;
 use common::name::Zone;
-use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{
+    AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
+};
 use http::{Method, StatusCode, Version};
 
-use crate::engine::http::cache_status::{self, CacheStatus, Handling};
+use crate::engine::http::cache_status::{self, CACHE_STATUS, CacheStatus, Handling};
 use crate::engine::http::conditional::{self, Outcome, Role, Selected};
 use crate::engine::http::fresh::Heat;
 use crate::engine::http::hop::{self, Identity};
 use crate::engine::http::multipart::{self, Multipart};
 use crate::engine::http::range::{self, Ranges};
 use crate::engine::http::rewrite::{self, View};
-use crate::engine::store::object::Object;
+use crate::engine::store::object::{Object, Ready};
 
 /// Everything an answer is made of beside the object.
 #[derive(Clone, Debug)]
@@ -94,13 +96,58 @@ impl Delivery<'_> {
                     headers: length_only(0),
                     content: Content::Empty,
                 },
-                Outcome::Proceed => self.selected(selected, object.key.as_str()),
+                Outcome::Proceed => match self.usual(object) {
+                    Some(answer) => return answer,
+                    None => self.selected(selected, object.key.as_str()),
+                },
             };
         self.mark(&mut answer.headers, object);
         if *self.method == Method::HEAD {
             answer.content = Content::Empty;
         }
         answer
+    }
+
+    /// The answer to nearly every request: all of a copy. It is made once, and after that only what
+    /// changes with time is written anew.
+    fn usual<B>(&self, object: &Object<B>) -> Option<Answer> {
+        let is_usual = self.whole
+            && self.handling == Handling::Hit
+            && !self.validated
+            && self.before.is_empty()
+            && !self.request.contains_key(RANGE);
+        let length = self.length.filter(|_| is_usual)?;
+        let ready = object
+            .ready(|| self.ready(object, length))
+            .filter(|ready| ready.length == length && ready.port == self.port)?;
+        let mut headers = ready.headers.clone();
+        headers.insert(AGE, object.age(self.now).as_secs().into());
+        headers.insert(CACHE_STATUS, self.own(object).value());
+        Some(Answer {
+            status: object.status,
+            headers,
+            content: match *self.method {
+                Method::HEAD => Content::Empty,
+                _ => Content::Whole,
+            },
+        })
+    }
+
+    /// What that answer is made from: itself, as it is made otherwise. `None` if something else is
+    /// said in the fields that are to be written anew.
+    fn ready<B>(&self, object: &Object<B>, length: u64) -> Option<Ready> {
+        let selected = Selected {
+            status: object.status,
+            headers: &object.headers,
+        };
+        let mut headers = self.selected(selected, object.key.as_str()).headers;
+        self.mark(&mut headers, object);
+        let members = headers.get_all(CACHE_STATUS).iter().count();
+        (members == 1).then_some(Ready {
+            length,
+            port: self.port,
+            headers,
+        })
     }
 
     fn selected(&self, selected: Selected<'_>, key: &str) -> Answer {
@@ -177,15 +224,9 @@ impl Delivery<'_> {
             headers.extend(object.told.clone());
         }
         for member in self.before {
-            headers.append(cache_status::CACHE_STATUS, member.clone());
+            headers.append(CACHE_STATUS, member.clone());
         }
-        let own = CacheStatus {
-            cache: self.identity.name(),
-            handling: self.handling,
-            ttl: Some(object.standing(self.now, self.heat).ttl()),
-            detail: self.detail,
-        };
-        cache_status::append(headers, &own);
+        cache_status::append(headers, &self.own(object));
         rewrite::rewrite(
             headers,
             object.key.scheme(),
@@ -195,6 +236,16 @@ impl Delivery<'_> {
             },
         );
         hop::to_client(headers, Version::HTTP_11, self.identity);
+    }
+
+    /// What this cache did.
+    fn own<B>(&self, object: &Object<B>) -> CacheStatus<'_> {
+        CacheStatus {
+            cache: self.identity.name(),
+            handling: self.handling,
+            ttl: Some(object.standing(self.now, self.heat).ttl()),
+            detail: self.detail,
+        }
     }
 }
 
@@ -250,6 +301,40 @@ mod tests {
         assert_eq!(field("location"), "http://other.org.nyud.net:8080/x");
         assert_eq!(field("content-length"), "100");
         assert!(field("via").contains("n1.nyud.net"));
+    }
+
+    #[test]
+    fn the_usual_answer_is_the_same_however_often_it_is_given() {
+        let (zone, request) = (Zone::parse("nyud.net").unwrap(), HeaderMap::new());
+        let identity = Identity::new("nyud.net", "n1", "0.1.0").unwrap();
+        let delivery = |seconds, port, detail| Delivery {
+            now: Moment::ZERO + Duration::from_secs(seconds),
+            heat: Heat::Quiet,
+            method: &Method::GET,
+            request: &request,
+            length: Some(100),
+            whole: true,
+            validated: false,
+            handling: Handling::Hit,
+            detail,
+            before: &[],
+            identity: &identity,
+            zone: &zone,
+            port,
+        };
+        let kept = object("/p", &STORED, &[], 0);
+        for (seconds, port, detail) in [
+            (7, 8080, None),
+            (8, 8080, None),
+            (90, 8080, Some("while_revalidate")),
+            (91, 80, None),
+        ] {
+            let delivery = delivery(seconds, port, detail);
+            let again = delivery.answer(&kept);
+            let first = delivery.answer(&object("/p", &STORED, &[], 0));
+            assert_eq!(again.headers, first.headers);
+            assert_eq!((again.status, again.content), (first.status, first.content));
+        }
     }
 
     #[test]

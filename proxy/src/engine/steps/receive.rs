@@ -3,7 +3,7 @@
 //! Strict where laxity would let one message be read in two ways (two Host fields, a tunnel),
 //! lenient where it would not (odd case, a missing Host beside an absolute target).
 
-use common::name::{Host, Name, Zone};
+use common::name::{Host, Name, NameError, Zone};
 use http::header::{HOST, HeaderMap};
 use http::{Method, Uri};
 
@@ -36,18 +36,48 @@ pub enum Asked {
     Options,
 }
 
-/// Judges a request's head. `scheme` is how the client reached us, `local_port` where.
+/// What is the same for all requests of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance<'a> {
+    /// How the client reached us.
+    pub scheme: Scheme,
+    /// Where.
+    pub local_port: u16,
+    /// Our zone.
+    pub zone: &'a Zone,
+    /// Which origins may be asked.
+    pub policy: &'a Policy,
+}
+
+/// What the last authority of a connection turned out to name: most requests name the same again,
+/// and to find out costs more than all the rest of the judgement.
+#[derive(Clone, Default, Debug)]
+pub struct Seen(Option<Place>);
+
+#[derive(Clone, Debug)]
+struct Place {
+    authority: Box<str>,
+    /// The key of a page there.
+    page: PrimaryKey,
+    port: u16,
+}
+
+/// What an authority names.
+enum Named<'a> {
+    Site(&'a Place),
+    Service(String),
+}
+
+/// Judges a request's head. `seen` is what was seen on the same connection.
 ///
 /// # Errors
 /// Why it is refused.
 pub fn judge(
+    entrance: &Entrance<'_>,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
-    scheme: Scheme,
-    local_port: u16,
-    zone: &Zone,
-    policy: &Policy,
+    seen: &mut Seen,
 ) -> Result<Asked, RefuseReason> {
     // Each field comes with a colon, a space and a line end.
     let fields = headers
@@ -67,32 +97,52 @@ pub fn judge(
         return Err(RefuseReason::UrlTooLong);
     }
     let authority = authority(uri, headers)?;
-    let (host, port) = split_authority(authority, local_port)?;
-    match zone.classify(host) {
-        Ok(Name::Site(site)) => {
-            let (scheme, site_port) = effective(scheme, site.port);
-            if policy.check_port(site_port).is_err() {
-                return Err(RefuseReason::Port);
-            }
-            let host = match site.host {
-                Host::Domain(name) => name.to_string(),
-                Host::Ipv4(ip) => ip.to_string(),
-            };
-            let key = PrimaryKey::new(scheme, &host, site_port, target);
+    match entrance.named(authority, seen)? {
+        Named::Site(place) => {
+            let key = place.page.sibling(target);
             if key.came_back() {
                 return Err(RefuseReason::Loop);
             }
             Ok(if key.is_no_serve() {
                 Asked::Home(key)
             } else {
+                let port = place.port;
                 Asked::Page { key, port }
             })
         }
-        Ok(Name::Service(name)) => Ok(Asked::Service(name)),
-        Ok(Name::Apex) => Ok(Asked::Service(String::new())),
-        Ok(Name::Hashed(_)) => Err(RefuseReason::HashedName),
-        Err(common::name::NameError::OutsideZone) => Err(RefuseReason::NotOurs),
-        Err(error) => Err(RefuseReason::BadName(error)),
+        Named::Service(name) => Ok(Asked::Service(name)),
+    }
+}
+
+impl Entrance<'_> {
+    fn named<'a>(&self, authority: &str, seen: &'a mut Seen) -> Result<Named<'a>, RefuseReason> {
+        let known = seen.0.take();
+        if let Some(place) = known.filter(|place| *place.authority == *authority) {
+            return Ok(Named::Site(seen.0.insert(place)));
+        }
+        let (host, port) = split_authority(authority, self.local_port)?;
+        match self.zone.classify(host) {
+            Ok(Name::Site(site)) => {
+                let (scheme, site_port) = effective(self.scheme, site.port);
+                if self.policy.check_port(site_port).is_err() {
+                    return Err(RefuseReason::Port);
+                }
+                let page = match site.host {
+                    Host::Domain(name) => PrimaryKey::new(scheme, &name, site_port, "/"),
+                    Host::Ipv4(ip) => PrimaryKey::new(scheme, &ip.to_string(), site_port, "/"),
+                };
+                Ok(Named::Site(seen.0.insert(Place {
+                    authority: authority.into(),
+                    page,
+                    port,
+                })))
+            }
+            Ok(Name::Service(name)) => Ok(Named::Service(name)),
+            Ok(Name::Apex) => Ok(Named::Service(String::new())),
+            Ok(Name::Hashed(_)) => Err(RefuseReason::HashedName),
+            Err(NameError::OutsideZone) => Err(RefuseReason::NotOurs),
+            Err(error) => Err(RefuseReason::BadName(error)),
+        }
     }
 }
 
@@ -147,7 +197,6 @@ fn split_authority(authority: &str, local_port: u16) -> Result<(&str, u16), Refu
 
 #[cfg(test)]
 mod tests {
-    use common::name::NameError;
     use proptest::prelude::*;
 
     use super::*;
@@ -158,7 +207,18 @@ mod tests {
         let method: Method = method.parse().unwrap();
         let (uri, headers) = (uri.parse().unwrap(), headers(fields));
         let policy = Policy::default();
-        let asked = judge(&method, &uri, &headers, Scheme::Http, 8080, &zone, &policy)?;
+        let entrance = Entrance {
+            scheme: Scheme::Http,
+            local_port: 8080,
+            zone: &zone,
+            policy: &policy,
+        };
+        let mut seen = Seen::default();
+        let asked = judge(&entrance, &method, &uri, &headers, &mut seen);
+        // What was seen before changes nothing.
+        let again = judge(&entrance, &method, &uri, &headers, &mut seen);
+        assert_eq!(asked, again);
+        let asked = asked?;
         Ok(match asked {
             Asked::Page { key, port } => format!("{key} at {port}"),
             Asked::Service(name) => format!("service {name}"),

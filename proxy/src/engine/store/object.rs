@@ -1,7 +1,7 @@
 //! One response as it is kept: the head with everything that reuse needs, decided once at receipt,
 //! and a handle to the body.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::clock::{Moment, WallTime};
@@ -54,8 +54,20 @@ pub struct Object<B> {
     initial_age: Duration,
     quiet: Lifetime,
     hot: Lifetime,
+    ready: OnceLock<Option<Ready>>,
     /// The body.
     pub body: B,
+}
+
+/// The fields of the usual answer with an object, made once: only two of them change with time.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Length of the body that they are for.
+    pub length: u64,
+    /// The port at which the client sees us.
+    pub port: u16,
+    /// The fields, Age and Cache-Status among them.
+    pub headers: HeaderMap,
 }
 
 impl<B> Object<B> {
@@ -88,6 +100,7 @@ impl<B> Object<B> {
             initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet,
             hot,
+            ready: OnceLock::new(),
             headers,
             directives,
             body,
@@ -132,12 +145,18 @@ impl<B> Object<B> {
         self.lifetime(heat).duration.saturating_sub(self.age(now))
     }
 
-    /// Bytes of its header fields.
+    /// The fields of the usual answer, of `make` the first time. `None` if there are none: each
+    /// answer is made anew.
+    pub(in crate::engine) fn ready(&self, make: impl FnOnce() -> Option<Ready>) -> Option<&Ready> {
+        self.ready.get_or_init(make).as_ref()
+    }
+
+    /// Bytes of its header fields, and of those of the usual answer, which share the values.
     #[must_use]
     pub fn head_bytes(&self) -> u64 {
         self.headers
             .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .map(|(name, value)| name.as_str().len() + value.len() + 192)
             .sum::<usize>() as u64
     }
 }
@@ -197,6 +216,7 @@ impl<B: Clone> Object<B> {
             initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet: lifetime(Heat::Quiet),
             hot: lifetime(Heat::Hot),
+            ready: OnceLock::new(),
             directives,
             body,
             headers,
@@ -224,6 +244,7 @@ impl<B: Clone> Object<B> {
             initial_age: self.initial_age,
             quiet: over,
             hot: over,
+            ready: OnceLock::new(),
             body: self.body.clone(),
         })
     }

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
 
-use super::{Client, Outgoing};
+use super::Client;
 use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::{self, ProxyStatus};
@@ -14,6 +13,7 @@ use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::trail::Trail;
 use crate::shell::fill::Failure;
 use crate::shell::metrics::Outcome;
+use crate::shell::outgoing::Outgoing;
 
 impl Client {
     /// A page of Atoll itself. The name servers' check goes through here like everybody's request.
@@ -194,18 +194,9 @@ struct Said<'a> {
     home: Option<&'a str>,
 }
 
-pub(super) fn empty() -> Outgoing {
-    Full::new(Bytes::new())
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
-
 /// A short answer of our own, which nobody keeps.
 fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
-    let body = Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    let mut response = Response::new(body);
+    let mut response = Response::new(Outgoing::text(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);

@@ -11,7 +11,6 @@ use data_encoding::HEXLOWER;
 use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Empty};
 
 use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
 use crate::engine::drawing::{Joining, Offer};
@@ -20,9 +19,9 @@ use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handli
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::shell::body::{Cut, End, Reader, SharedBody};
 use crate::shell::context::Context;
-use crate::shell::downstream::Outgoing;
 use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
 use crate::shell::metrics::Served;
+use crate::shell::outgoing::Outgoing;
 
 /// Answers one request on the peer port.
 pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
@@ -177,7 +176,7 @@ fn nothing(ctx: &Context) -> Response<Outgoing> {
 }
 
 fn refused(status: StatusCode, see: Option<SocketAddr>) -> Response<Outgoing> {
-    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(Outgoing::empty());
     *response.status_mut() = status;
     if status != StatusCode::FORBIDDEN {
         // An outsider learns nothing, not even that this is a peer port.
@@ -224,16 +223,15 @@ fn answer(
         (End::Whole(digest), Some(length)) => {
             headers.insert(DIGEST, digest_value(&digest));
             headers.insert(CONTENT_LENGTH, length.saturating_sub(offset).into());
-            reader.boxed_unsync()
+            Outgoing::of(reader)
         }
         _ => {
             headers.insert(TRAILER, HeaderValue::from_static("atoll-digest"));
-            WithDigest {
+            Outgoing::of(WithDigest {
                 reader,
                 body: Arc::clone(body),
                 done: false,
-            }
-            .boxed_unsync()
+            })
         }
     };
     let mut response = Response::new(outgoing);

@@ -1,0 +1,336 @@
+//! A page of a site: from what is kept, or from a fetch that is waited for.
+
+use std::sync::Arc;
+
+use common::clock::Moment;
+use http::header::HeaderValue;
+use http::{Method, Response, StatusCode};
+
+use super::{Client, Serving};
+use crate::engine::flow::{Ask, Lookup, Miss, Plan};
+use crate::engine::http::cache_status::{ForwardReason, Handling};
+use crate::engine::http::fresh::Heat;
+use crate::engine::http::hop;
+use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::verdict::RevalidateReason;
+use crate::engine::reason::{FailReason, RefuseReason};
+use crate::engine::steps::deliver::{Content, Delivery};
+use crate::shell::body::SharedBody;
+use crate::shell::fill::{Asker, Failure, Fill, Headed, Response as Object, Seat, Source};
+use crate::shell::metrics::Outcome;
+use crate::shell::multipart::Parts;
+use crate::shell::outgoing::Outgoing;
+use crate::shell::task::Task;
+
+/// How often a waiter may find that what it waited for is not for it, before it fetches alone.
+const ROUNDS_MAX: usize = 4;
+
+/// What one look at the cache gave.
+enum Looked {
+    /// An answer.
+    Answered(Response<Outgoing>),
+    /// A fetch to wait for.
+    Waiting(Waiting),
+}
+
+/// What an answer says of where it came from.
+struct Told<'a> {
+    handling: Handling,
+    detail: Option<&'a str>,
+    before: &'a [HeaderValue],
+    /// Whether the origin made or confirmed it for this very request.
+    validated: bool,
+    /// When the answer was found.
+    now: Moment,
+    /// How hot the site was then.
+    heat: Heat,
+}
+
+/// A fetch that a client waits for.
+struct Waiting {
+    fill: Arc<Fill>,
+    miss: Miss,
+    /// Whether another client began it.
+    collapsed: bool,
+    seat: Option<Seat>,
+}
+
+impl Client {
+    pub(super) fn page(self, key: PrimaryKey, port: u16) -> Serving {
+        if hop::check_loop(&self.headers, &self.ctx.identity).is_err() {
+            let response = self.refuse(RefuseReason::Loop, Some(&key));
+            return Serving::Now(Some(self.done(response)));
+        }
+        match self.look_up(&key, port, self.began, false) {
+            Looked::Answered(response) => Serving::Now(Some(self.done(response))),
+            Looked::Waiting(waiting) => Serving::Later(Box::pin(async move {
+                let response = self.await_fetch(key, port, waiting).await;
+                self.done(response)
+            })),
+        }
+    }
+
+    async fn await_fetch(&self, key: PrimaryKey, port: u16, first: Waiting) -> Response<Outgoing> {
+        let mut waiting = first;
+        for round in 1..=ROUNDS_MAX + 1 {
+            match waiting.fill.answer().await {
+                Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
+                    return self.fetched(headed, waiting, port);
+                }
+                // Not for us: look again, it may have been stored or proved unshareable.
+                Ok(_) => {}
+                Err(failure) if failure.reason == FailReason::Abandoned => {}
+                Err(failure) => return self.fail(&failure, &key),
+            }
+            if round > ROUNDS_MAX {
+                break;
+            }
+            waiting = match self.look_up(&key, port, self.ctx.now(), round == ROUNDS_MAX) {
+                Looked::Answered(response) => return response,
+                Looked::Waiting(waiting) => waiting,
+            };
+        }
+        self.fail(&Failure::of(FailReason::Abandoned), &key)
+    }
+
+    /// One look at what is kept and what is under way. Starts what has to be started.
+    fn look_up(&self, key: &PrimaryKey, port: u16, now: Moment, alone: bool) -> Looked {
+        let ask = Ask {
+            key,
+            method: &self.method,
+            headers: &self.headers,
+        };
+        let (found, seat) = {
+            let mut flow = self.ctx.flow();
+            let found = match flow.lookup(now, ask, Fill::new) {
+                Lookup::Join(_, miss) if alone => flow.alone(miss, Fill::new),
+                found => found,
+            };
+            // Seated under the lock, or it might find nobody waiting and give up.
+            let seat = match &found {
+                Lookup::Join(fill, _) | Lookup::Start(fill, _) => Some(fill.seat()),
+                Lookup::Hit { .. } | Lookup::OnlyIfCached | Lookup::Busy => None,
+            };
+            (found, seat)
+        };
+        match found {
+            Lookup::Hit {
+                object,
+                heat,
+                stale,
+                background,
+            } => {
+                if let Some((fill, plan)) = background {
+                    // Nobody waits for it, yet somebody wants it to finish.
+                    let seat = fill.seat();
+                    // Others may join it, whatever this client asked with.
+                    self.start(fill, plan, (key, Method::GET), Some(seat));
+                }
+                let detail = stale.map(|reason| reason.as_str());
+                Looked::Answered(self.hit(&object, port, (now, heat), detail))
+            }
+            Lookup::OnlyIfCached => {
+                Looked::Answered(self.refuse(RefuseReason::OnlyIfCached, Some(key)))
+            }
+            Lookup::Busy => Looked::Answered(self.refuse(RefuseReason::Busy, Some(key))),
+            Lookup::Join(fill, miss) => Looked::Waiting(Waiting {
+                fill,
+                miss,
+                collapsed: true,
+                seat,
+            }),
+            Lookup::Start(fill, plan) => {
+                let miss = plan.miss;
+                let method = self.method.clone();
+                self.start(Arc::clone(&fill), plan, (key, method), None);
+                Looked::Waiting(Waiting {
+                    fill,
+                    miss,
+                    collapsed: false,
+                    seat,
+                })
+            }
+        }
+    }
+
+    /// Whether a fetch that another began gave something for this client too.
+    fn may_have(&self, headed: &Headed) -> bool {
+        use crate::engine::http::store::NoStoreReason::{NoLifetimeNoValidator, Status};
+        // Without a lifetime it cannot be kept, but those who asked before it came may have it. So
+        // may they an error of the site: to ask again, each of them, is what it needs least.
+        let shared = match headed.shared {
+            Ok(()) | Err(NoLifetimeNoValidator) => true,
+            Err(Status) => headed.object.status.is_server_error(),
+            Err(_) => false,
+        };
+        shared && headed.object.answers(&self.headers) && headed.object.body.is_joinable()
+    }
+
+    fn start(
+        &self,
+        fill: Arc<Fill>,
+        plan: Plan<Arc<SharedBody>>,
+        (key, method): (&PrimaryKey, Method),
+        seat: Option<Seat>,
+    ) {
+        let asker = Asker {
+            key: key.clone(),
+            method,
+            headers: self.headers.clone(),
+            version: self.version,
+        };
+        let task = Task::new(Arc::clone(&self.ctx), fill, plan, asker);
+        tokio::spawn(async move {
+            task.run().await;
+            drop(seat);
+        });
+    }
+
+    fn hit(
+        &self,
+        object: &Arc<Object>,
+        port: u16,
+        (now, heat): (Moment, Heat),
+        detail: Option<&'static str>,
+    ) -> Response<Outgoing> {
+        let outcome = if detail.is_some() {
+            Outcome::Stale
+        } else {
+            Outcome::Hit
+        };
+        self.ctx.metrics.request(outcome);
+        self.note(outcome, detail.unwrap_or_default());
+        let told = Told {
+            handling: Handling::Hit,
+            detail,
+            before: &[],
+            validated: false,
+            now,
+            heat,
+        };
+        self.deliver(object, port, &told, None)
+    }
+
+    fn fetched(&self, headed: Headed, waiting: Waiting, port: u16) -> Response<Outgoing> {
+        let Waiting {
+            miss,
+            collapsed,
+            seat,
+            ..
+        } = waiting;
+        let (outcome, detail, before): (_, _, &[HeaderValue]) = match &headed.source {
+            Source::Origin => (Outcome::Origin, "origin", &[]),
+            Source::Completed => (Outcome::Origin, "completed", &[]),
+            Source::Revalidated => (Outcome::Revalidated, "revalidated", &[]),
+            Source::Peer(found, members) => (Outcome::Peer, found, members),
+            Source::Stale(reason) => (Outcome::Stale, reason.as_str(), &[]),
+        };
+        let outcome = if collapsed {
+            Outcome::Collapsed
+        } else {
+            outcome
+        };
+        self.ctx.metrics.request(outcome);
+        let reason = match &headed.source {
+            Source::Stale(reason) => reason.as_str(),
+            Source::Origin | Source::Completed | Source::Revalidated | Source::Peer(..) => "",
+        };
+        self.note(outcome, reason);
+        let handling = Handling::Forwarded {
+            why: match headed.source {
+                Source::Completed => ForwardReason::Partial,
+                _ => forward_reason(miss),
+            },
+            status: forward_status(&headed.source),
+            stored: is_kept(&headed, miss),
+            collapsed,
+        };
+        let by_origin = matches!(
+            headed.source,
+            Source::Origin | Source::Completed | Source::Revalidated
+        );
+        let now = self.ctx.now();
+        let told = Told {
+            handling,
+            detail: Some(detail),
+            before,
+            validated: by_origin && !collapsed,
+            now,
+            heat: self.ctx.flow().heat(now, &headed.object.key),
+        };
+        self.deliver(&headed.object, port, &told, seat)
+    }
+
+    fn deliver(
+        &self,
+        object: &Arc<Object>,
+        port: u16,
+        told: &Told<'_>,
+        seat: Option<Seat>,
+    ) -> Response<Outgoing> {
+        let ctx = &self.ctx;
+        let stand = object.body.stand();
+        let delivery = Delivery {
+            now: told.now,
+            heat: told.heat,
+            method: &self.method,
+            request: &self.headers,
+            length: stand.length,
+            whole: stand.whole,
+            validated: told.validated,
+            handling: told.handling,
+            detail: told.detail,
+            before: told.before,
+            identity: &ctx.identity,
+            zone: &ctx.zone,
+            port,
+        };
+        let answer = delivery.answer(object);
+        let body = match (answer.content, stand.bytes) {
+            (Content::Empty, _) => Outgoing::empty(),
+            (Content::Whole, Some(bytes)) if seat.is_none() && !bytes.is_empty() => {
+                Outgoing::whole(&object.body, bytes)
+            }
+            (Content::Whole, _) => Outgoing::of(object.body.reader(0, None, seat)),
+            (Content::Part(part), _) => {
+                Outgoing::of(object.body.reader(part.start, Some(part.end), seat))
+            }
+            (Content::Parts(parts), _) => Outgoing::of(Parts::new(&object.body, parts)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        if let Some(account) = ctx.shares.account(&object.key) {
+            // An answer is delivered once.
+            let _ = self.account.set(account);
+        }
+        response
+    }
+}
+
+/// Whether the answer is kept here: not one fetched for a single client, nor an old copy.
+const fn is_kept(headed: &Headed, miss: Miss) -> bool {
+    let alone = matches!(miss, Miss::Method | Miss::Unshareable(_));
+    headed.shared.is_ok() && !alone && !matches!(headed.source, Source::Stale(_))
+}
+
+/// The status that came from the next hop, where it is not the one that is passed on (RFC 9211 §2.3).
+const fn forward_status(source: &Source) -> Option<StatusCode> {
+    match source {
+        Source::Completed => Some(StatusCode::PARTIAL_CONTENT),
+        Source::Revalidated => Some(StatusCode::NOT_MODIFIED),
+        Source::Stale(FailReason::ServerError(status)) => Some(*status),
+        Source::Stale(_) | Source::Origin | Source::Peer(..) => None,
+    }
+}
+
+const fn forward_reason(miss: Miss) -> ForwardReason {
+    match miss {
+        Miss::Uri => ForwardReason::UriMiss,
+        Miss::Vary => ForwardReason::VaryMiss,
+        Miss::Stale(why) if RevalidateReason::is_request(why) => ForwardReason::Request,
+        Miss::Stale(_) => ForwardReason::Stale,
+        Miss::Method => ForwardReason::Method,
+        Miss::Unshareable(_) => ForwardReason::Bypass,
+    }
+}
