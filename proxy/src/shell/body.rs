@@ -36,8 +36,12 @@ use crate::engine::store::Weight;
 /// Bytes kept in memory at the end of a body that is spilled, and the most a window holds.
 const TAIL: u64 = 1 << 20;
 
-/// Bytes read from a file at a time.
+/// Most bytes read from a file at a time.
 const FILE_READ: u64 = 256 << 10;
+
+/// Bytes read from a file for one who has taken fewer: what is read waits in memory for its taker,
+/// so a slow one gets no more at once than half of what it has shown to take.
+const FIRST_READ: u64 = 32 << 10;
 
 /// How long the writer of a window waits for a reader that does not read.
 const READER_STALL: Duration = Duration::from_secs(10);
@@ -259,6 +263,7 @@ impl SharedBody {
             body: Arc::clone(self),
             id,
             at: from,
+            taken: 0,
             to,
             loading: None,
             said_all: false,
@@ -517,6 +522,8 @@ pub(crate) struct Reader<S> {
     body: Arc<SharedBody>,
     id: u64,
     at: u64,
+    /// Bytes given out.
+    taken: u64,
     to: Option<u64>,
     loading: Option<JoinHandle<std::io::Result<Bytes>>>,
     /// What came before a break has been given out and its taker had a turn since.
@@ -532,6 +539,7 @@ pub(crate) struct Cut(pub(crate) FailReason);
 impl<S> Reader<S> {
     fn took(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.at += bytes.len() as u64;
+        self.taken += bytes.len() as u64;
         if let Some(following) = self.body.lock().readers.get_mut(&self.id) {
             following.at = self.at;
         }
@@ -568,7 +576,8 @@ impl<S: Unpin> Body for Reader<S> {
             match next {
                 Next::Bytes(bytes) => return self.took(bytes),
                 Next::File(spill, len) => {
-                    let at = self.at;
+                    let (at, most) = (self.at, (self.taken / 2).max(FIRST_READ));
+                    let len = len.min(usize::try_from(most).unwrap_or(usize::MAX));
                     self.loading = Some(tokio::task::spawn_blocking(move || spill.read(at, len)));
                 }
                 Next::Wait => return Poll::Pending,

@@ -39,8 +39,9 @@ use crate::engine::steps::receive::Seen;
 /// Connections waiting to be accepted: a crowd arrives at once.
 const BACKLOG: i32 = 1_024;
 
-/// What hyper reads at most at once: a head that [`guard`](super::guard) let through fits.
-const BUFFER_MAX: usize = 2 * HEAD_MAX;
+/// What hyper reads, or takes of an answer beyond what has gone out, at most: a head that
+/// [`guard`](super::guard) let through fits, and what a slow reader makes wait is little more.
+const BUFFER_MAX: usize = HEAD_MAX + (8 << 10);
 
 /// Which door a connection came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

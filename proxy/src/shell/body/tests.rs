@@ -81,6 +81,24 @@ async fn a_large_body_is_on_disk_and_little_of_it_in_memory() {
 }
 
 #[tokio::test]
+async fn one_who_has_taken_little_makes_little_wait() {
+    let (body, mut writer) = SharedBody::new(None, Some(rule(1 << 30, 1 << 20)), &room());
+    for _ in 0..40 {
+        writer.push(Bytes::from(vec![42u8; 300_000])).await;
+    }
+    writer.finish(Bytes::new(), DIGEST);
+    let mut reader = body.reader(0, None, ());
+    let mut taken = 0;
+    while let Some(frame) = reader.frame().await {
+        let len = frame.unwrap().into_data().unwrap().len() as u64;
+        let on_disk = taken < 12_000_000 - TAIL - 300_000;
+        assert!(!on_disk || len <= FIRST_READ.max(taken / 2).min(FILE_READ));
+        taken += len;
+    }
+    assert_eq!(taken, 12_000_000);
+}
+
+#[tokio::test]
 async fn without_disk_the_writer_waits_for_its_reader() {
     let (body, mut writer) = SharedBody::new(None, None, &room());
     let reader = body.reader(0, None, ());
