@@ -8,7 +8,7 @@
 //! | `listen`, `line` | accept loops, connection bounds, slow and cut connections |
 //! | `guard` | the raw bytes of request heads, and the deadlines for them |
 //! | `downstream` | a client's request from head to answer |
-//! | `metered` | an answer on its way out |
+//! | `outgoing`, `metered` | an answer on its way out |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
 //! | `body`, `room`, `spill` | a body while it grows: memory, disk, readers |
 //! | `multipart` | several parts of a body in one answer |
