@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::body::SharedBody;
 use crate::engine::drawing::Drawing;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::server_timing::Timing;
 use crate::engine::http::store::NoStoreReason;
 use crate::engine::reason::FailReason;
 use crate::engine::store::object::Object;
@@ -67,6 +68,8 @@ pub(crate) struct Headed {
     pub(crate) drawing: Drawing,
     /// Whether others than the first may have it.
     pub(crate) shared: Result<(), NoStoreReason>,
+    /// What was waited for until its head was here.
+    pub(crate) timing: Timing,
 }
 
 /// The request that started a fill.

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::clock::Moment;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::time::sleep;
@@ -27,6 +28,7 @@ use crate::engine::drawing::Drawing;
 use crate::engine::flow::{FillId, Miss, Plan};
 use crate::engine::http::control::RequestDirectives;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::server_timing::{Timing, Waited};
 use crate::engine::http::{conditional, hop};
 use crate::engine::lenient::part;
 use crate::engine::peers;
@@ -57,6 +59,9 @@ pub(crate) struct Task {
     /// At which level of the index each peer was found.
     levels: index::Levels,
     trail: Trail,
+    /// What was waited for before the act under way, and for whom it waits since when.
+    waited: Timing,
+    waiting: (Option<Waited>, Moment),
 }
 
 /// What an act led to.
@@ -88,6 +93,8 @@ impl Task {
             fed_by: None,
             levels: index::Levels::new(),
             trail: Trail::default(),
+            waited: Timing::default(),
+            waiting: (None, Moment::ZERO),
         }
     }
 
@@ -122,6 +129,8 @@ impl Task {
     }
 
     async fn carry_out(&mut self, act: Act) -> Step {
+        self.waited = self.timing();
+        self.waiting = (waiting_for(act), self.ctx.now());
         match act {
             Act::AskIndex => self.ask_index().await,
             Act::TakeOver => self.take_over().await,
@@ -131,6 +140,14 @@ impl Task {
             Act::StaleHere(reason) => self.stale_here(reason),
             Act::Fail(reason) => self.fail(reason),
         }
+    }
+
+    /// What was waited for so far.
+    fn timing(&self) -> Timing {
+        let (whom, since) = self.waiting;
+        whom.map_or(self.waited, |whom| {
+            self.waited.and(whom, self.ctx.now().since(since))
+        })
     }
 
     /// From now on the bytes come from there. Said before anybody is asked, so that no two proxies
@@ -332,6 +349,15 @@ impl Task {
         self.ctx
             .flow()
             .may_stand_in(self.ctx.now(), stale, &self.asker.headers)
+    }
+}
+
+const fn waiting_for(act: Act) -> Option<Waited> {
+    match act {
+        Act::AskIndex | Act::TakeOver => Some(Waited::Index),
+        Act::Reach(..) | Act::Peer { .. } => Some(Waited::Peers),
+        Act::Origin => Some(Waited::Origin),
+        Act::StaleHere(_) | Act::Fail(_) => None,
     }
 }
 

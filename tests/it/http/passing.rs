@@ -217,3 +217,19 @@ async fn a_url_that_wants_no_service_goes_home() {
     }
     assert_eq!(origin.count_all(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miss_says_what_it_waited_for_and_a_hit_for_nothing() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let proxy = Proxy::alone(&place, &[]).await;
+    origin.serves("/page", |_| Reply::page("x").fresh_for(60));
+    let page = origin.page("/page");
+    let miss = proxy.get(&page).await;
+    assert!(miss.field("server-timing").starts_with("origin;dur="));
+    let hit = proxy.get(&page).await;
+    assert_eq!(
+        (hit.status, hit.field("server-timing")),
+        (200, String::new())
+    );
+}

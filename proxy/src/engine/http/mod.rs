@@ -15,6 +15,7 @@
 //! | [`hop`] | which fields cross, in which direction? | RFC 9110 §7.6, RFC 8586 |
 //! | [`rewrite`] | where does a redirect lead? | RFC 9110 §10.2.2 |
 //! | [`cache_status`], [`proxy_status`] | what do we say we did? | RFC 9211, RFC 9209 |
+//! | [`server_timing`] | and what did it wait for? | W3C Server Timing |
 //!
 //! Underneath: lists and quoted strings (`field`), dates ([`date`]) and structured fields
 //! (`structured`).
@@ -66,6 +67,7 @@ pub mod multipart;
 pub mod proxy_status;
 pub mod range;
 pub mod rewrite;
+pub mod server_timing;
 pub mod store;
 mod structured;
 pub mod targeted;

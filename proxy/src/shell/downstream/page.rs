@@ -12,6 +12,7 @@ use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::fresh::Heat;
 use crate::engine::http::hop;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::server_timing::SERVER_TIMING;
 use crate::engine::http::verdict::RevalidateReason;
 use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::steps::deliver::{Content, Delivery};
@@ -258,7 +259,12 @@ impl Client {
             now,
             heat: self.ctx.flow().heat(now, &headed.object.key),
         };
-        self.deliver(&headed.object, port, &told, seat)
+        let mut response = self.deliver(&headed.object, port, &told, seat);
+        // Who joined came later, and waited less.
+        if let Some(timing) = headed.timing.field().filter(|_| !collapsed) {
+            response.headers_mut().append(SERVER_TIMING, timing);
+        }
+        response
     }
 
     fn deliver(

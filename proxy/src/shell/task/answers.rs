@@ -109,6 +109,7 @@ impl Task {
             source,
             shared,
             drawing,
+            timing: self.timing(),
         }));
         Ok(())
     }
@@ -187,6 +188,7 @@ impl Task {
             source: Source::Revalidated,
             shared,
             drawing: Drawing::Origin,
+            timing: self.timing(),
         }));
         Step::Over
     }
@@ -315,6 +317,7 @@ impl Task {
             source,
             shared: Ok(()),
             drawing: Drawing::Origin,
+            timing: self.timing(),
         }));
         Step::Over
     }

@@ -111,6 +111,7 @@ impl Task {
             source: Source::Completed,
             shared: Ok(()),
             drawing: self.drawing,
+            timing: self.timing(),
         }));
         Some(intake)
     }
