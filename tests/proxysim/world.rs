@@ -1,7 +1,7 @@
 //! Several proxies, an index, an origin, the lines between them and the clients before them, in
 //! virtual time: what there is, and what happens next.
 //!
-//! The proxies' decisions are the real ones: [`Flow`], [`Pursuit`], [`Splice`], [`Drawing`] and what
+//! The proxies' decisions are the real ones: [`Flow`], `Pursuit`, `Splice`, `Drawing` and what
 //! they are made of. What the proxy's shell does with tasks and sockets is modelled here as steps
 //! (`fill`, `peer`, `client`), with real bytes. Not modelled: HTTP's syntax, variants, disks,
 //! and the pace of readers, which have tests of their own.
