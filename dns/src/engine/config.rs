@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use common::name::Zone;
 
+use super::live::LiveSet;
+
 /// The zone's own data.
 #[derive(Clone, Debug)]
 pub struct ZoneConfig {
@@ -41,15 +43,19 @@ pub struct AnswerConfig {
     /// Seconds a resolver may keep an answer. Every second more is a second in which clients try
     /// a proxy that has died; every second less is more queries.
     pub ttl: u32,
-    /// Addresses in one answer. Clients try the next when one does not answer.
+    /// Addresses in one answer, at most [`ADDRESSES_MAX`]. Clients try the next when one does not
+    /// answer.
     pub count: usize,
     /// Addresses to answer with when nobody is alive.
-    pub anchors: Vec<IpAddr>,
+    pub anchors: LiveSet,
     /// What to try, in order, when nobody is alive; SERVFAIL comes after all of it.
     pub when_empty: Vec<Resort>,
     /// How long the last verified set stands in for nobody.
     pub last_for: Duration,
 }
+
+/// Most addresses of one answer: 16 of IPv6 still fit 512 bytes.
+pub const ADDRESSES_MAX: usize = 16;
 
 /// What to answer with when no proxy is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +71,7 @@ impl Default for AnswerConfig {
         Self {
             ttl: 30,
             count: 4,
-            anchors: Vec::new(),
+            anchors: LiveSet::default(),
             when_empty: vec![Resort::LastVerified, Resort::Anchors],
             last_for: Duration::from_secs(30),
         }

@@ -42,8 +42,10 @@
 //! ```
 
 pub mod answer;
+pub mod asked;
 pub mod checker;
 pub mod config;
+pub mod inquiry;
 pub mod live;
 pub mod output;
 pub mod pool;
@@ -51,6 +53,7 @@ pub mod probe;
 pub mod proxy;
 pub mod reason;
 pub mod server;
+pub mod snapshot;
 pub mod stats;
 pub mod timers;
 pub mod zone;

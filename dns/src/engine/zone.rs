@@ -7,6 +7,7 @@ use common::name::{NameError, Zone};
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use super::asked::{AskedName, is_odd};
 use super::config::{SERVERS_MAX, ZoneConfig};
 
 /// TTL of NS and of the name servers' addresses, in seconds: an hour. They change rarely, and a
@@ -44,8 +45,6 @@ pub enum ZoneError {
 pub struct ZoneData {
     zone: Zone,
     origin: Name,
-    /// Labels of the origin, lower case.
-    labels: Vec<Vec<u8>>,
     soa: Record,
     /// The SOA of negative answers: its TTL is how long they may be kept (RFC 2308 §5).
     negative: Record,
@@ -63,13 +62,13 @@ struct Server {
 
 /// Where a name lies.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Relative {
+pub enum Relative<'a> {
     /// Not under the zone.
     Outside,
     /// The zone itself.
     Apex,
     /// Under it: lower-case labels between the name's start and the zone, joined by dots.
-    Below(String),
+    Below(&'a str),
     /// Under it, with bytes that no host name has.
     Odd(NameError),
 }
@@ -114,9 +113,7 @@ impl ZoneData {
         let soa = Record::from_rdata(origin.clone(), SOA_TTL, RData::SOA(data));
         let mut negative = soa.clone();
         negative.ttl = config.negative_ttl.min(SOA_TTL);
-        let lower = |label: &[u8]| label.to_ascii_lowercase();
         Ok(Self {
-            labels: origin.iter().map(lower).collect(),
             zone: config.zone.clone(),
             services: config
                 .services
@@ -206,31 +203,20 @@ impl ZoneData {
         self.services.contains(label)
     }
 
-    /// Where `name` lies, in any case (RFC 4343).
+    /// Where `name` lies.
     #[must_use]
-    pub fn relative(&self, name: &Name) -> Relative {
-        let labels: Vec<&[u8]> = name.iter().collect();
-        let Some(depth) = labels.len().checked_sub(self.labels.len()) else {
+    pub fn relative<'a>(&self, name: &'a AskedName) -> Relative<'a> {
+        let Some(rest) = name.as_str().strip_suffix(self.zone.as_str()) else {
             return Relative::Outside;
         };
-        let (below, suffix) = labels.split_at(depth);
-        let same = |(a, b): (&&[u8], &Vec<u8>)| a.eq_ignore_ascii_case(b);
-        if !suffix.iter().zip(&self.labels).all(same) {
-            return Relative::Outside;
-        }
-        if below.is_empty() {
+        if rest.is_empty() {
             return Relative::Apex;
         }
-        let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        // A label may hold any byte, a dot too: only then is joining by dots reversible.
-        if !below.iter().all(|label| label.iter().all(fits)) {
-            return Relative::Odd(NameError::BadByte);
+        match rest.strip_suffix('.') {
+            None => Relative::Outside,
+            Some(below) if is_odd(below) => Relative::Odd(NameError::BadByte),
+            Some(below) => Relative::Below(below),
         }
-        let text: Vec<_> = below
-            .iter()
-            .map(|label| String::from_utf8_lossy(label))
-            .collect();
-        Relative::Below(text.join(".").to_ascii_lowercase())
     }
 }
 

@@ -10,7 +10,10 @@ use common::config::{FromSetting, Settings, Span};
 use common::name::Zone;
 use common::shell::log::{Filter, Format};
 
-use crate::engine::config::{AnswerConfig, CheckConfig, NameServer, Resort, ZoneConfig};
+use crate::engine::config::{
+    ADDRESSES_MAX, AnswerConfig, CheckConfig, NameServer, Resort, ZoneConfig,
+};
+use crate::engine::live::LiveSet;
 use crate::engine::zone::ZoneData;
 
 /// The configuration of the daemon.
@@ -75,7 +78,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
 
 fn answer(settings: &mut Settings) -> AnswerConfig {
     let count = settings.value("answer.count");
-    if !(1..=16).contains(&count) {
+    if !(1..=ADDRESSES_MAX).contains(&count) {
         settings.reject("answer.count", "between 1 and 16 addresses fit an answer");
     }
     let resorts: Vec<String> = settings.value("answer.when_empty");
@@ -93,7 +96,7 @@ fn answer(settings: &mut Settings) -> AnswerConfig {
     AnswerConfig {
         ttl: seconds(settings, "answer.ttl"),
         count,
-        anchors: settings.value("answer.anchors"),
+        anchors: LiveSet::new(settings.value::<Vec<IpAddr>>("answer.anchors"), None),
         when_empty,
         last_for: settings.value::<Span>("answer.last_for").0,
     }

@@ -8,13 +8,15 @@ use common::clock::{Clock as _, SystemClock};
 use hickory_server::net::runtime::Time;
 use hickory_server::net::xfer::Protocol;
 use hickory_server::proto::op::{Edns, Header, HeaderCounts, MessageType, Metadata};
-use hickory_server::proto::rr::rdata::opt::EdnsOption;
+use hickory_server::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use super::lock;
+use super::published::Published;
 use crate::engine::answer::Reply;
-use crate::engine::server::{Inquiry, Question, Server};
+use crate::engine::inquiry::{self, CookieAsked, Inquiry, Question, Subnet, Transport};
+use crate::engine::server::Server;
 
 /// Largest answer over UDP, in bytes: what crosses practically every path in one piece (DNS flag
 /// day 2020). Clients that announce more get no more.
@@ -22,6 +24,11 @@ const UDP_PAYLOAD_MAX: u16 = 1_232;
 
 /// Smallest that a client can announce (RFC 6891 §6.2.3).
 const UDP_PAYLOAD_MIN: u16 = 512;
+
+/// Option codes: RFC 5001, RFC 7871, RFC 7873.
+const NSID: u16 = 3;
+const CLIENT_SUBNET: u16 = 8;
+const COOKIE: u16 = 10;
 
 /// Option code of extended errors (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
@@ -58,6 +65,8 @@ impl Traffic {
 #[derive(Clone, Debug)]
 pub struct Handler {
     server: Arc<Mutex<Server>>,
+    published: Arc<Published>,
+    edition: Arc<Mutex<u64>>,
     traffic: Arc<Traffic>,
     clock: SystemClock,
     udp_inflight: Arc<AtomicUsize>,
@@ -69,12 +78,15 @@ impl Handler {
     #[must_use]
     pub fn new(
         server: Arc<Mutex<Server>>,
+        published: Arc<Published>,
         traffic: Arc<Traffic>,
         clock: SystemClock,
         udp_inflight_max: usize,
     ) -> Self {
         Self {
             server,
+            published,
+            edition: Arc::default(),
             traffic,
             clock,
             udp_inflight: Arc::default(),
@@ -85,7 +97,11 @@ impl Handler {
     async fn answer<R: ResponseHandler>(&self, request: &Request, mut to: R) -> ResponseInfo {
         let reply = {
             let inquiry = inquiry(request);
-            lock(&self.server).handle_inquiry(self.clock.moment(), &inquiry)
+            let mut server = lock(&self.server);
+            if let Some(snapshot) = self.published.newer(&mut lock(&self.edition)) {
+                server.publish(snapshot);
+            }
+            server.handle_inquiry(self.clock.moment(), &inquiry)
         };
         let edns = request.edns.as_ref().map(|asked| edns(asked, &reply));
         let mut builder = MessageResponseBuilder::from_message_request(request);
@@ -152,8 +168,41 @@ fn inquiry(request: &Request) -> Inquiry {
     };
     Inquiry {
         operation: request.metadata.op_code,
-        edns_version: request.edns.as_ref().map(Edns::version),
+        from: request.src().ip().to_canonical(),
+        transport: match request.protocol() {
+            Protocol::Udp => Transport::Udp,
+            _ => Transport::Tcp,
+        },
+        edns: request.edns.as_ref().map(asked),
         question,
+    }
+}
+
+fn asked(edns: &Edns) -> inquiry::Edns {
+    let option = |code: u16| edns.option(EdnsCode::from(code));
+    let client_subnet = match option(CLIENT_SUBNET) {
+        Some(EdnsOption::Subnet(subnet)) => Some(Subnet {
+            address: subnet.addr(),
+            source: subnet.source_prefix(),
+        }),
+        _ => None,
+    };
+    let cookie = match option(COOKIE) {
+        Some(EdnsOption::Unknown(_, bytes)) => {
+            bytes.split_first_chunk().map(|(client, rest)| CookieAsked {
+                client: *client,
+                server: rest.try_into().ok(),
+            })
+        }
+        _ => None,
+    };
+    inquiry::Edns {
+        version: edns.version(),
+        payload: edns.max_payload(),
+        dnssec_ok: edns.flags().dnssec_ok,
+        client_subnet,
+        cookie,
+        nsid_asked: option(NSID).is_some(),
     }
 }
 
@@ -192,6 +241,7 @@ mod tests {
 
     use super::*;
     use crate::engine::config::{AnswerConfig, NameServer, ZoneConfig};
+    use crate::engine::snapshot::Snapshot;
     use crate::engine::zone::ZoneData;
 
     /// Nobody may answer.
@@ -228,11 +278,14 @@ mod tests {
             negative_ttl: 30,
         };
         let zone = ZoneData::new(&config).unwrap();
-        let server = Server::new(zone, AnswerConfig::default(), Generator::from_seed(1));
+        let snapshot = Snapshot::new(zone, AnswerConfig::default());
+        let published = Arc::new(Published::new(snapshot));
+        let server = Server::new(published.current(), Generator::from_seed(1));
         let traffic = Arc::new(Traffic::default());
         let server = Arc::new(Mutex::new(server));
         let clock = SystemClock::new();
-        let handler = Handler::new(server, Arc::clone(&traffic), clock, inflight_max);
+        let counters = Arc::clone(&traffic);
+        let handler = Handler::new(server, published, counters, clock, inflight_max);
         let mut message = Message::new(1, kind, OpCode::Query);
         message.add_query(Query::query(Name::root(), RecordType::NS));
         let from = "192.0.2.1:53".parse().unwrap();

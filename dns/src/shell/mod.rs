@@ -8,6 +8,7 @@
 //! | [`udp`] | one per address | hickory's server with its socket |
 //! | [`tcp`] | one per address, one per connection | the listener, within its bounds |
 //! | [`handler`] | whoever received a message | messages in, messages out of the answering engine |
+//! | [`published`] | - | the snapshot on its way from the prober to the answering engine |
 //! | [`prober`] | one, and one per check | the checking engine and its timers |
 //! | [`index`] | the check's | the client of the local index |
 //! | [`fetch`] | the check's | HTTP requests for the check page |
@@ -23,6 +24,7 @@ pub mod handler;
 pub mod index;
 pub mod keys;
 pub mod prober;
+pub mod published;
 pub mod run;
 pub mod tcp;
 pub mod udp;

@@ -10,12 +10,12 @@ use dht::client::Client;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::published::Published;
 use super::{fetch, index, lock};
 use crate::engine::checker::Checker;
 use crate::engine::config::CheckConfig;
 use crate::engine::output::{Candidate, HttpOutcome, Output, PingOutcome};
 use crate::engine::proxy::{Change, Standing};
-use crate::engine::server::Server;
 
 /// What a task reports.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Prober {
     /// The engine; the admin pages read it.
     pub checker: Arc<Mutex<Checker>>,
     /// Where live sets go.
-    pub server: Arc<Mutex<Server>>,
+    pub published: Arc<Published>,
     /// How to check.
     pub config: CheckConfig,
     /// The zone, for the check page's host.
@@ -78,7 +78,7 @@ impl Prober {
                     tracing::trace!(?at, ?timer, "prober sleeps");
                     return at;
                 }
-                Output::Publish(live) => lock(&self.server).publish(live),
+                Output::Publish(live) => self.published.publish_live(live),
                 Output::Changed(change) => log(change),
                 Output::Refresh => self.refresh(reports.clone()),
                 Output::Ping { proxy, index } => self.ping(proxy, index, reports.clone()),

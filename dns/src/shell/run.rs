@@ -21,10 +21,12 @@ use super::admin::View;
 use super::config::Config;
 use super::handler::{Handler, Traffic};
 use super::prober::Prober;
+use super::published::Published;
 use super::tcp::{self, Tcp};
 use super::udp;
 use crate::engine::checker::Checker;
 use crate::engine::server::Server;
+use crate::engine::snapshot::Snapshot;
 
 /// For tasks to end after they were told to.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -132,7 +134,8 @@ impl Bound {
         let clock = SystemClock::new();
         let mut rng = Generator::from_system()
             .map_err(|error| StartError::Runtime(format!("no entropy: {error}")))?;
-        let server = Server::new(config.zone, config.answer, rng.child());
+        let published = Arc::new(Published::new(Snapshot::new(config.zone, config.answer)));
+        let server = Server::new(published.current(), rng.child());
         let server = Arc::new(Mutex::new(server));
         let now = clock.moment();
         let checker = Checker::new(config.check.clone(), config.index.is_some(), rng, now);
@@ -148,6 +151,7 @@ impl Bound {
         };
         let handler = Handler::new(
             Arc::clone(&server),
+            Arc::clone(&published),
             Arc::clone(&traffic),
             clock,
             config.udp_inflight,
@@ -160,7 +164,7 @@ impl Bound {
         };
         let prober = Prober {
             checker,
-            server,
+            published,
             config: config.check,
             zone: config.zone_name,
             client: config.index.map(Client::new),

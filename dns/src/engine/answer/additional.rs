@@ -3,7 +3,7 @@
 use hickory_proto::rr::RecordType;
 
 use super::Reply;
-use crate::engine::server::Question;
+use crate::engine::inquiry::Question;
 use crate::engine::zone::ZoneData;
 
 /// Fills the additional section. EDNS is added where the message is written.

@@ -4,8 +4,8 @@ use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::{ExtendedError, Reply};
+use crate::engine::inquiry::{Inquiry, Question};
 use crate::engine::reason::Reason;
-use crate::engine::server::{Inquiry, Question};
 
 /// The question, or the reply that refuses it.
 ///
@@ -14,7 +14,7 @@ use crate::engine::server::{Inquiry, Question};
 pub fn admit(inquiry: &Inquiry) -> Result<&Question, Reply> {
     // RFC 6891 §6.1.3: before anything else, since what follows may mean something else in a later
     // version.
-    if inquiry.edns_version.is_some_and(|version| version > 0) {
+    if inquiry.edns.is_some_and(|edns| edns.version > 0) {
         return Err(refuse(ResponseCode::BADVERS, Reason::EdnsVersion));
     }
     // RFC 1035 §4.1.1; NOTIFY, UPDATE and the rest concern servers that copy zones.

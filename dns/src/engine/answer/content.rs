@@ -1,5 +1,7 @@
 //! Stage 3: the answer section.
 
+use std::net::IpAddr;
+
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::HINFO;
 use hickory_proto::rr::{RData, Record, RecordType};
@@ -7,15 +9,15 @@ use hickory_proto::rr::{RData, Record, RecordType};
 use super::locate::Node;
 use super::select::Selection;
 use super::{ExtendedError, Reply, View};
+use crate::engine::inquiry::Question;
 use crate::engine::reason::Reason;
-use crate::engine::server::Question;
 use crate::engine::zone::address;
 
 /// TTL of the answer to ANY, in seconds: long, since nobody needs it twice.
 const ANY_TTL: u32 = 3_600;
 
 /// The reply to `question` about `node`, without its other sections.
-pub fn fill(view: &View<'_>, node: &Node, question: &Question, selection: Selection) -> Reply {
+pub fn fill(view: &View<'_>, node: Node<'_>, question: &Question, selection: Selection) -> Reply {
     match node {
         Node::Missing(_) => return Reply::empty(ResponseCode::NXDomain, Reason::NoSuchName),
         Node::EmptyNonTerminal => {
@@ -27,13 +29,16 @@ pub fn fill(view: &View<'_>, node: &Node, question: &Question, selection: Select
         return any(question);
     }
     match selection {
-        Selection::Named(addresses, reason) if !addresses.is_empty() => {
+        Selection::Named(pick) if !pick.addresses.is_empty() => {
             let owner = &question.name;
-            let record = |ip| address(owner.clone(), view.config.ttl, ip);
-            Reply::with(addresses.into_iter().map(record).collect(), reason)
+            let record = |ip: &IpAddr| address(owner.clone(), pick.ttl, *ip);
+            let records = pick.addresses.iter().map(record).collect();
+            let mut reply = Reply::with(records, pick.reason);
+            reply.scope = pick.scope;
+            reply
         }
         // Proxies there are, but none with an address of this family.
-        Selection::Named(..) => no_data(),
+        Selection::Named(_) => no_data(),
         Selection::Nobody => Reply::refusal(
             ResponseCode::ServFail,
             Reason::NobodyAlive,
@@ -44,7 +49,7 @@ pub fn fill(view: &View<'_>, node: &Node, question: &Question, selection: Select
 }
 
 /// Data of the zone itself.
-fn zone_data(view: &View<'_>, node: &Node, question: &Question) -> Reply {
+fn zone_data(view: &View<'_>, node: Node<'_>, question: &Question) -> Reply {
     let mut records: Vec<Record> = match (node, question.qtype) {
         (Node::Apex, RecordType::SOA) => vec![view.zone.soa().clone()],
         (Node::Apex, RecordType::NS) => view.zone.ns().collect(),

@@ -8,19 +8,19 @@
 
 use common::name::{Name as Grammar, NameError};
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::Name;
 
 use super::{ExtendedError, Reply};
+use crate::engine::asked::AskedName;
 use crate::engine::reason::Reason;
 use crate::engine::zone::{Relative, ZoneData};
 
 /// A node of the zone.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Node {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Node<'a> {
     /// The zone itself.
     Apex,
     /// A name server, by its name below the zone.
-    NameServer(String),
+    NameServer(&'a str),
     /// A coralised name or a service: live proxies answer for it.
     Proxied,
     /// Has names below it and nothing of its own.
@@ -34,25 +34,26 @@ pub enum Node {
 /// one of them and then lie in its own way.
 const COMPLETIONS: [&str; 6] = ["a", "b", "a.a", "1.1.1", "1.1", "1"];
 
-/// The node that `name` is.
-///
-/// # Errors
-/// The refusal, if it lies outside the zone.
-pub fn locate(zone: &ZoneData, name: &Name) -> Result<Node, Reply> {
+/// The node that `name` is; `None` if it lies outside the zone.
+#[must_use]
+pub fn locate<'a>(zone: &ZoneData, name: &'a AskedName) -> Option<Node<'a>> {
     match zone.relative(name) {
-        Relative::Outside => Err(Reply::refusal(
-            ResponseCode::Refused,
-            Reason::OutOfZone,
-            Some(ExtendedError::NotAuthoritative),
-        )),
-        Relative::Apex => Ok(Node::Apex),
-        Relative::Odd(error) => Ok(Node::Missing(error)),
-        Relative::Below(below) => Ok(node(zone, below)),
+        Relative::Outside => None,
+        Relative::Apex => Some(Node::Apex),
+        Relative::Odd(error) => Some(Node::Missing(error)),
+        Relative::Below(below) => Some(node(zone, below)),
     }
 }
 
-fn node(zone: &ZoneData, below: String) -> Node {
-    if zone.is_server(&below) {
+/// The refusal for names outside the zone.
+#[must_use]
+pub const fn outside() -> Reply {
+    let error = Some(ExtendedError::NotAuthoritative);
+    Reply::refusal(ResponseCode::Refused, Reason::OutOfZone, error)
+}
+
+fn node<'a>(zone: &ZoneData, below: &'a str) -> Node<'a> {
+    if zone.is_server(below) {
         return Node::NameServer(below);
     }
     let error = match zone
@@ -64,7 +65,7 @@ fn node(zone: &ZoneData, below: String) -> Node {
         Ok(Grammar::Service(_) | Grammar::Apex) => NameError::SingleLabel,
         Err(error) => error,
     };
-    if may_be_completed(zone, &below) || zone.has_server_under(&below) {
+    if may_be_completed(zone, below) || zone.has_server_under(below) {
         Node::EmptyNonTerminal
     } else {
         Node::Missing(error)

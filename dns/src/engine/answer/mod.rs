@@ -29,10 +29,12 @@ use common::rng::Generator;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 
+use super::asked::AskedName;
 use super::config::AnswerConfig;
+use super::inquiry::Inquiry;
 use super::live::LiveSet;
 use super::reason::Reason;
-use super::server::Inquiry;
+use super::snapshot::Snapshot;
 use super::zone::ZoneData;
 
 /// Extended error (RFC 8914 §4).
@@ -73,6 +75,9 @@ pub struct Reply {
     pub additional: Vec<Record>,
     /// Extended error, for whom it can be told.
     pub extended_error: Option<ExtendedError>,
+    /// How many bits of the asker's network the answer depends on (RFC 7871 §7.2.1); `None` if it
+    /// would be the same for everybody.
+    pub scope: Option<u8>,
     /// Why it is what it is.
     pub reason: Reason,
 }
@@ -92,6 +97,7 @@ impl Reply {
             authority: Vec::new(),
             additional: Vec::new(),
             extended_error,
+            scope: None,
             reason,
         }
     }
@@ -126,18 +132,34 @@ pub struct View<'a> {
     pub now: Moment,
 }
 
+impl<'a> View<'a> {
+    /// The view of `snapshot` at `now`.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, now: Moment) -> Self {
+        Self {
+            zone: &snapshot.zone,
+            config: &snapshot.config,
+            live: &snapshot.live,
+            now,
+        }
+    }
+}
+
 /// The stages in order.
 pub fn answer(view: &View<'_>, rng: &mut Generator, inquiry: &Inquiry) -> Reply {
     let question = match admit::admit(inquiry) {
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let node = match locate::locate(view.zone, &question.name) {
-        Ok(node) => node,
-        Err(refusal) => return refusal,
+    // No name is longer than its text can be.
+    let Some(asked) = AskedName::from_labels(question.name.iter()) else {
+        return Reply::refusal(ResponseCode::FormErr, Reason::Malformed, None);
     };
-    let selection = select::select(view, rng, &node, question.qtype);
-    let mut reply = content::fill(view, &node, question, selection);
+    let Some(node) = locate::locate(view.zone, &asked) else {
+        return locate::outside();
+    };
+    let selection = select::select(view, rng, node, question.qtype, &inquiry.asker());
+    let mut reply = content::fill(view, node, question, selection);
     authority::fill(view.zone, &mut reply);
     additional::fill(view.zone, question, &mut reply);
     verify::verify(reply)

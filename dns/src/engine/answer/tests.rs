@@ -1,6 +1,7 @@
 //! Answers by the section of the standard that asks for them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::name::Zone;
@@ -10,7 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::config::{NameServer, Resort, ZoneConfig};
-use crate::engine::server::{Question, Server};
+use crate::engine::inquiry::{Edns, Question, Transport};
+use crate::engine::server::Server;
 
 const PROXIES: [&str; 6] = [
     "192.0.2.1",
@@ -154,11 +156,7 @@ fn a_dot_inside_a_label_does_not_separate_labels() {
         qtype: T::A,
         qclass: DNSClass::IN,
     };
-    let inquiry = Inquiry {
-        operation: OpCode::Query,
-        edns_version: None,
-        question: Some(question),
-    };
+    let inquiry = inquire(OpCode::Query, None, Some(question));
     assert_eq!(
         server().handle_inquiry(Moment::ZERO, &inquiry).code,
         C::NXDomain
@@ -228,19 +226,15 @@ fn rfc8482_any_gets_one_record_where_there_are_records() {
 #[test]
 fn what_is_no_question_to_this_server_is_refused_by_name() {
     let question = || Some(question("nyud.test.", T::A));
-    let inquire = |operation, edns_version, question| {
-        let inquiry = Inquiry {
-            operation,
-            edns_version,
-            question,
-        };
+    let asked = |operation, version, question| {
+        let inquiry = inquire(operation, version, question);
         let reply = server().handle_inquiry(Moment::ZERO, &inquiry);
         assert!(reply.answers.is_empty() && !reply.authoritative);
         (reply.code, reply.reason)
     };
     // RFC 6891 §6.1.3
     assert_eq!(
-        inquire(OpCode::Query, Some(1), question()),
+        asked(OpCode::Query, Some(1), question()),
         (C::BADVERS, Reason::EdnsVersion)
     );
     // RFC 1035 §4.1.1
@@ -250,14 +244,11 @@ fn what_is_no_question_to_this_server_is_refused_by_name() {
         OpCode::Status,
         OpCode::Unknown(3),
     ] {
-        assert_eq!(
-            inquire(operation, None, None),
-            (C::NotImp, Reason::Operation)
-        );
+        assert_eq!(asked(operation, None, None), (C::NotImp, Reason::Operation));
     }
     // RFC 9619
     assert_eq!(
-        inquire(OpCode::Query, Some(0), None),
+        asked(OpCode::Query, Some(0), None),
         (C::FormErr, Reason::Malformed)
     );
     // RFC 5936 §2.2.1
@@ -268,7 +259,7 @@ fn what_is_no_question_to_this_server_is_refused_by_name() {
     let mut chaos = question().unwrap();
     chaos.qclass = DNSClass::CH;
     assert_eq!(
-        inquire(OpCode::Query, None, Some(chaos)),
+        asked(OpCode::Query, None, Some(chaos)),
         (C::Refused, Reason::Class)
     );
 }
@@ -321,7 +312,10 @@ fn the_draw_is_fair_and_its_order_too() {
 #[test]
 fn a_family_that_no_proxy_has_is_no_data() {
     let mut server = server();
-    server.publish(live(&["192.0.2.1"], None));
+    server.publish(snapshot(
+        AnswerConfig::default(),
+        live(&["192.0.2.1"], None),
+    ));
     let reply = server.handle_inquiry(Moment::ZERO, &inquiry("x.example.com.nyud.test.", T::AAAA));
     assert_eq!((reply.code, reply.reason), (C::NoError, Reason::NoData));
     negative(&reply);
@@ -343,11 +337,11 @@ fn nobody_alive_goes_through_the_resorts_in_order() {
     for (when_empty, anchors, seconds, expected) in rows {
         let config = AnswerConfig {
             when_empty,
-            anchors,
+            anchors: LiveSet::new(anchors, None),
             ..AnswerConfig::default()
         };
-        let mut server = Server::new(zone(), config, Generator::from_seed(1));
-        server.publish(live(&["192.0.2.1"], Some(lost)));
+        let lately = snapshot(config, live(&["192.0.2.1"], Some(lost)));
+        let mut server = Server::new(lately, Generator::from_seed(1));
         let now = lost + Duration::from_secs(seconds);
         let reply = server.handle_inquiry(now, &inquiry("x.example.com.nyud.test.", T::A));
         assert_eq!(reply.reason, expected, "after {seconds} s");
@@ -357,7 +351,8 @@ fn nobody_alive_goes_through_the_resorts_in_order() {
         assert_eq!(reply.extended_error, extended);
     }
     // The zone's own data needs nobody.
-    let mut server = Server::new(zone(), AnswerConfig::default(), Generator::from_seed(1));
+    let nobody = snapshot(AnswerConfig::default(), LiveSet::default());
+    let mut server = Server::new(nobody, Generator::from_seed(1));
     let reply = server.handle_inquiry(Moment::ZERO, &inquiry("nyud.test.", T::SOA));
     assert_eq!(reply.code, C::NoError);
 }
@@ -401,11 +396,7 @@ proptest! {
             name = name.append_name(&Name::from_ascii("nyud.test.").unwrap()).unwrap();
         }
         let question = Question { name, qtype: qtype.into(), qclass: qclass.into() };
-        let inquiry = Inquiry {
-            operation: OpCode::from_u8(operation),
-            edns_version: version,
-            question: Some(question),
-        };
+        let inquiry = inquire(OpCode::from_u8(operation), version, Some(question));
         let reply = server().handle_inquiry(Moment::ZERO, &inquiry);
         prop_assert!(reply.reason != Reason::Unsound && reply.answers.len() <= 4);
     }
@@ -449,10 +440,24 @@ fn ask(name: &str, qtype: RecordType) -> Reply {
 }
 
 fn inquiry(name: &str, qtype: RecordType) -> Inquiry {
+    inquire(OpCode::Query, None, Some(question(name, qtype)))
+}
+
+fn inquire(operation: OpCode, version: Option<u8>, question: Option<Question>) -> Inquiry {
+    let edns = |version| Edns {
+        version,
+        payload: 1_232,
+        dnssec_ok: false,
+        client_subnet: None,
+        cookie: None,
+        nsid_asked: false,
+    };
     Inquiry {
-        operation: OpCode::Query,
-        edns_version: None,
-        question: Some(question(name, qtype)),
+        operation,
+        from: "198.51.100.7".parse().unwrap(),
+        transport: Transport::Udp,
+        edns: version.map(edns),
+        question,
     }
 }
 
@@ -466,9 +471,12 @@ fn question(name: &str, qtype: RecordType) -> Question {
 }
 
 fn server() -> Server {
-    let mut server = Server::new(zone(), AnswerConfig::default(), Generator::from_seed(1));
-    server.publish(live(&PROXIES, None));
-    server
+    let snapshot = snapshot(AnswerConfig::default(), live(&PROXIES, None));
+    Server::new(snapshot, Generator::from_seed(1))
+}
+
+fn snapshot(config: AnswerConfig, live: LiveSet) -> Arc<Snapshot> {
+    Arc::new(Snapshot::new(zone(), config).with_live(live))
 }
 
 fn live(addresses: &[&str], lost: Option<Moment>) -> LiveSet {
