@@ -13,6 +13,7 @@ pub use self::keys::KEYS;
 use super::access::{self, Form};
 use super::http::fresh::FreshPolicy;
 use super::http::hop::Identity;
+use super::http::interim::Forwarding;
 use super::net::Net;
 use super::policy::Policy;
 use super::share::ShareConfig;
@@ -72,6 +73,8 @@ pub struct Listen {
     pub drain_grace: Duration,
     /// For a request to begin.
     pub idle_timeout: Duration,
+    /// Who gets interim responses.
+    pub interim: Forwarding,
     /// Clients without bounds of their own.
     pub exempt: Vec<Net>,
     /// The admin pages.
@@ -143,6 +146,7 @@ impl Config {
             block_file: settings.optional("block.file"),
             drain_grace: settings.value::<Span>("drain.grace").0,
             idle_timeout: settings.value::<Span>("http.idle_timeout").0,
+            interim: settings.value("http.interim"),
             exempt: settings.optional("client.exempt").unwrap_or_default(),
             admin: settings.optional("admin.listen"),
         };

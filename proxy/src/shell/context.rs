@@ -18,6 +18,7 @@ use super::share::Shares;
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
+use crate::engine::http::interim::Forwarding;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::policy::Policy;
 
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) zone: Zone,
     pub(crate) identity: Identity,
     pub(crate) policy: Policy,
+    /// Who gets interim responses.
+    pub(crate) interim: Forwarding,
     pub(crate) clock: SystemClock,
     pub(crate) client: Arc<Client>,
     /// `None` for a proxy on its own.
@@ -60,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) zone: Zone,
     pub(crate) identity: Identity,
     pub(crate) policy: Policy,
+    pub(crate) interim: Forwarding,
     pub(crate) clock: SystemClock,
     pub(crate) client: Arc<Client>,
     pub(crate) index: Option<IndexLink>,
@@ -79,6 +83,7 @@ impl Context {
             zone: parts.zone,
             identity: parts.identity,
             policy: parts.policy,
+            interim: parts.interim,
             clock: parts.clock,
             client: parts.client,
             index: parts.index,

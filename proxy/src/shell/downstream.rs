@@ -15,6 +15,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::access::Due;
 use super::context::Context;
+use super::guard::Link;
 use super::metered::Duties;
 use super::metrics::Outcome;
 use super::outgoing::Outgoing;
@@ -59,12 +60,13 @@ impl Future for Serving {
     }
 }
 
-/// Answers one client request. `seen` is what was seen on the same connection.
+/// Answers one client request. `seen` is what was seen on the same connection, `link` leads to it.
 pub(crate) fn serve<B>(
     ctx: Arc<Context>,
     visit: Visit,
     request: Request<B>,
     seen: &mut Seen,
+    link: &Arc<Link>,
 ) -> Serving {
     let began = ctx.now();
     let (head, _) = request.into_parts();
@@ -117,7 +119,7 @@ pub(crate) fn serve<B>(
         Ok(Asked::Page { key, .. }) if let Some(Denied::Bytes(over)) = denied => {
             client.bounce(&key, over.as_str())
         }
-        Ok(Asked::Page { key, port }) => return client.page(key, port),
+        Ok(Asked::Page { key, port }) => return client.page(key, port, link),
         Ok(Asked::Service(name)) => client.service(&name, client.uri.path()),
         Ok(Asked::Home(key)) => client.home(&key),
         Ok(Asked::Options) => client.options(),

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::sync::{Notify, watch};
 
 use super::body::SharedBody;
+use super::upstream::Hints;
 use crate::engine::drawing::Drawing;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::server_timing::Timing;
@@ -80,6 +81,8 @@ pub(crate) struct Asker {
     /// The client's fields, for validation, Vary and what is passed on.
     pub(crate) headers: HeaderMap,
     pub(crate) version: Version,
+    /// Where it hears of interim responses. They were made for it alone: who joins hears of none.
+    pub(crate) hints: Option<Hints>,
 }
 
 /// See the module.

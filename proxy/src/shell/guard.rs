@@ -6,10 +6,13 @@
 //! with a body, hyper gets to read nothing more: no byte behind it is ever taken for a request (see
 //! ADR 0022). The same place keeps the deadlines for the next head and for the rest of one.
 
+mod link;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use common::clock::{Clock as _, Moment, SystemClock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+pub(crate) use self::link::Link;
 use crate::engine::head::{BODY_MAX, Progress, Scanner};
 use crate::engine::reason::RefuseReason;
 
@@ -37,45 +41,6 @@ pub(crate) struct Deadlines {
     pub(crate) idle: Duration,
     /// From the first byte of a head to its last.
     pub(crate) head: Duration,
-}
-
-/// What the guard tells those who answer.
-#[derive(Debug, Default)]
-pub(crate) struct Link {
-    /// The number of the request after which the connection ends; zero while none is known.
-    last: AtomicU64,
-    refused: OnceLock<RefuseReason>,
-    asked: AtomicU64,
-    serving: AtomicBool,
-}
-
-/// What is known of one request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Word {
-    /// The connection ends with it.
-    pub(crate) last: bool,
-    /// It is refused for this.
-    pub(crate) refused: Option<RefuseReason>,
-}
-
-impl Link {
-    /// What is known of the next request; to be asked once for each, in order.
-    pub(crate) fn next(&self) -> Word {
-        self.serving.store(true, Ordering::Relaxed);
-        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        let last = self.last.load(Ordering::Acquire) == number;
-        let refused = self.refused.get().copied().filter(|_| last);
-        Word { last, refused }
-    }
-
-    /// The answer is complete, or given up.
-    pub(crate) fn served(&self) {
-        self.serving.store(false, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        self.last.load(Ordering::Acquire) > 0
-    }
 }
 
 /// What the guard waits for.
@@ -108,6 +73,8 @@ pub(crate) struct Guard<S> {
     due: Moment,
     timer: Option<Pin<Box<Sleep>>>,
     dropped: u64,
+    /// What is left of interim responses that have begun to go out.
+    hints: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -132,6 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             due: Moment::ZERO,
             timer: None,
             dropped: 0,
+            hints: Vec::new(),
         }
     }
 
@@ -266,6 +234,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Pending
     }
 
+    /// Writes what is left of hints that have begun to go out: nothing else may come between.
+    fn finish_hints(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.hints.is_empty() {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.hints))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.hints.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Drops what still comes after our end, within bounds of bytes and time.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.drain(cx) {
@@ -332,6 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.finish_hints(cx))?;
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
@@ -340,6 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.finish_hints(cx))?;
         Pin::new(&mut self.inner).poll_write_vectored(cx, pieces)
     }
 
@@ -347,7 +329,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         self.inner.is_write_vectored()
     }
 
+    /// Whoever flushes has nothing left that it has not written, or it would not be a flush; and
+    /// hints are there only while an answer is being made. So here, and only here, they come between
+    /// two answers.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.link.hinted.load(Ordering::Relaxed) {
+            let hints = self.link.take_hints();
+            self.hints.extend_from_slice(&hints);
+        }
+        ready!(self.finish_hints(cx))?;
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -359,6 +349,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         Poll::Ready(Ok(()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -213,7 +213,7 @@ async fn connection(
         let serving = match door {
             Door::Client => {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                downstream::serve(Arc::clone(&ctx), visit, request, &mut seen)
+                downstream::serve(Arc::clone(&ctx), visit, request, &mut seen, &way.link)
             }
             Door::Peer => {
                 let serving = peer::serve(Arc::clone(&ctx), request);
@@ -279,6 +279,7 @@ impl Future for Exchange {
         let Some(way) = self.way.take() else {
             return Poll::Pending;
         };
+        way.link.answered();
         let no_length = response.body().size_hint().exact().is_none();
         way.open_ended
             .store(way.old && no_length, Ordering::Relaxed);

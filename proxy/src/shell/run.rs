@@ -232,6 +232,7 @@ pub(super) fn context(
         zone: config.zone,
         identity: config.identity,
         policy: config.policy,
+        interim: config.listen.interim,
         clock,
         metrics,
         rng: rng.child(),

@@ -254,6 +254,7 @@ impl Task {
             method: &method,
             target: key.path_and_query(),
             headers: &headers,
+            hints: self.asker.hints.as_ref(),
         };
         let mut upstream = match client.send(&to, question).await {
             Ok(upstream) => upstream,

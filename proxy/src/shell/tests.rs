@@ -118,7 +118,7 @@ async fn ask(ctx: &Arc<Context>, origin: &Origin, method: &str, fields: &[(&str,
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let mut seen = Seen::default();
-    let serving = downstream::serve(Arc::clone(ctx), VISIT, request, &mut seen);
+    let serving = downstream::serve(Arc::clone(ctx), VISIT, request, &mut seen, &Arc::default());
     let (response, _) = timeout(DEADLINE, serving).await.unwrap();
     let (head, body) = response.into_parts();
     let body = timeout(DEADLINE, body.collect()).await.unwrap();

@@ -60,7 +60,12 @@ pub(crate) struct Question<'a> {
     /// Path and query.
     pub(crate) target: &'a str,
     pub(crate) headers: &'a HeaderMap,
+    /// Whoever is to hear of interim responses.
+    pub(crate) hints: Option<&'a Hints>,
 }
+
+/// Where interim responses go, as bytes for a client. What it has no room for is not heard of.
+pub(crate) type Hints = tokio::sync::mpsc::Sender<Vec<u8>>;
 
 /// Time for the parts of an exchange.
 #[derive(Clone, Copy, Debug)]

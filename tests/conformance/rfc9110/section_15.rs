@@ -1,6 +1,9 @@
 //! Status codes (RFC 9110 §15).
 
-use harness::origin::Reply;
+use harness::origin::{Gate, Reply};
+use harness::wait;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::rig::{Site, reply};
 
@@ -75,6 +78,55 @@ fn an_old_client_gets_no_interim_response() {
         "{text}"
     );
     assert!(!text.contains("103"), "{text}");
+}
+
+/// What a client with these fields gets of a page before whose answer a hint comes: what comes before the answer, and
+/// all of it.
+fn hinted(fields: &str) -> (String, String) {
+    let gate = Gate::new();
+    let behind = gate.clone();
+    let site = Site::new().serves(move |_| {
+        let hint = "HTTP/1.1 100 Continue\r\n\r\n\
+             HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nset-cookie: a=b\r\n\r\n";
+        Reply::page("page").hinting(hint).behind(&behind)
+    });
+    let page = site.page("");
+    let head = format!("GET {} HTTP/1.1\r\nhost: {}\r\n", page.path, page.host);
+    let request = format!("{head}{fields}connection: close\r\n\r\n");
+    site.run(async {
+        let mut stream = TcpStream::connect(site.proxy()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut before = Vec::new();
+        if fields.is_empty() {
+            site.wait_for_requests(1).await;
+        } else {
+            while !before.ends_with(b"\r\n\r\n") {
+                let read = wait::within("a hint", wait::SOON, stream.read_buf(&mut before)).await;
+                assert!(read.unwrap() > 0, "a hint before the end");
+            }
+        }
+        gate.open();
+        let mut all = before.clone();
+        let rest = wait::within("the answer", wait::SOON, stream.read_to_end(&mut all)).await;
+        rest.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(before), text(all))
+    })
+}
+
+/// §15.2: "A proxy MUST forward 1xx responses unless the proxy itself requested the generation of the 1xx response"; RFC
+/// 8297 §3: a server "might refrain from sending 103 (Early Hints) responses over HTTP/1.1 unless the client is known to
+/// handle informational responses correctly".
+#[test]
+fn interim_responses_reach_clients_that_are_known_to_read_them() {
+    let (before, all) = hinted("sec-fetch-mode: navigate\r\n");
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n";
+    assert_eq!(before, hint);
+    let answer = all.strip_prefix(hint).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("page"), "{answer}");
+    let (_, all) = hinted("");
+    assert!(all.starts_with("HTTP/1.1 200 OK\r\n"), "{all}");
 }
 
 /// §15.2: "A proxy MUST forward 1xx responses unless ...": what is not forwarded does no harm: however many come and

@@ -39,7 +39,9 @@ fn response<'a>(
         loop {
             match reader.next(&mut buf) {
                 Ok(None) => break,
-                Ok(Some(Event::Head(head))) => heads.push(head.status.as_u16()),
+                Ok(Some(Event::Interim(head) | Event::Head(head))) => {
+                    heads.push(head.status.as_u16());
+                }
                 Ok(Some(Event::Data(data))) => {
                     assert!(!data.is_empty());
                     body.extend_from_slice(&data);

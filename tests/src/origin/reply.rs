@@ -91,6 +91,7 @@ pub struct Reply {
     pub(super) body: Body,
     pub(super) framing: Framing,
     pub(super) delay: Duration,
+    pub(super) hint: Option<Bytes>,
     pub(super) before_head: Option<Gate>,
     pub(super) hold: Option<(u64, Gate)>,
     pub(super) cut_after: Option<u64>,
@@ -116,6 +117,7 @@ impl Reply {
             body,
             framing: Framing::Length,
             delay: Duration::ZERO,
+            hint: None,
             before_head: None,
             hold: None,
             cut_after: None,
@@ -249,6 +251,13 @@ impl Reply {
     #[must_use]
     pub fn behind(mut self, gate: &Gate) -> Self {
         self.before_head = Some(gate.clone());
+        self
+    }
+
+    /// With these bytes at once, before anything that holds the rest up.
+    #[must_use]
+    pub fn hinting(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.hint = Some(bytes.into());
         self
     }
 

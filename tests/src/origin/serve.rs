@@ -97,6 +97,10 @@ async fn write(
     is_head: bool,
     begins: impl Fn(),
 ) -> io::Result<Then> {
+    if let Some(hint) = &reply.hint {
+        stream.write_all(hint).await?;
+        stream.flush().await?;
+    }
     if let Some(gate) = &reply.before_head {
         gate.pass().await;
     }

@@ -63,6 +63,12 @@ pub static KEYS: &[KeySpec] = &[
         "A connection on which no request begins for so long is closed.",
     ),
     key(
+        "http.interim",
+        "known",
+        "known, all or none",
+        "Which clients get what a site sends before its answer, such as 103 Early Hints: browsers that say they are one, everybody who speaks HTTP/1.1, or nobody. Some programs (Python's http.client, ab) take a 103 for the answer.",
+    ),
+    key(
         "http.send_timeout",
         "30s",
         "duration",

@@ -298,11 +298,16 @@ pub fn to_origin(
     headers
 }
 
+/// Removes a response's fields of the connection and of the domain.
+pub fn strip_to_client(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    retain(headers, |name| !is_site_wide(name));
+}
+
 /// Makes a response's fields fit for a client: fields of the connection and of the domain go, Via
 /// grows by this node. `received` is the version of the response.
 pub fn to_client(headers: &mut HeaderMap, received: Version, identity: &Identity) {
-    strip_hop_by_hop(headers);
-    retain(headers, |name| !is_site_wide(name));
+    strip_to_client(headers);
     headers.append(VIA, identity.via(received));
 }
 

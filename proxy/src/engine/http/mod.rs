@@ -13,6 +13,7 @@
 //! | [`range`] | which bytes of it? | RFC 9110 §14 |
 //! | [`multipart`] | how do several parts of it go in one answer? | RFC 9110 §14.6 |
 //! | [`hop`] | which fields cross, in which direction? | RFC 9110 §7.6, RFC 8586 |
+//! | [`interim`] | who hears of a hint that comes before the answer? | RFC 9110 §15.2, RFC 8297 |
 //! | [`rewrite`] | where does a redirect lead? | RFC 9110 §10.2.2 |
 //! | [`cache_status`], [`proxy_status`] | what do we say we did? | RFC 9211, RFC 9209 |
 //! | [`server_timing`] | and what did it wait for? | W3C Server Timing |
@@ -62,6 +63,7 @@ pub mod date;
 mod field;
 pub mod fresh;
 pub mod hop;
+pub mod interim;
 pub mod key;
 pub mod multipart;
 pub mod proxy_status;

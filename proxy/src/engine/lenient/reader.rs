@@ -18,7 +18,9 @@ pub const INTERIMS_MAX: usize = 20;
 /// What comes out of a connection.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The final response's head; once, and before anything else.
+    /// The head of an interim response; at most [`INTERIMS_MAX`] times, and before anything else.
+    Interim(Box<Head>),
+    /// The final response's head; once, and before what follows.
     Head(Box<Head>),
     /// Bytes of its body, never none.
     Data(Bytes),
@@ -126,37 +128,36 @@ impl Reader {
         matches!(self.state, State::Over) && self.keeps_alive && !self.form.odd && left == 0
     }
 
-    /// Heads, until a final one is whole.
+    /// A head, once it is whole.
     fn head(&mut self, buf: &mut BytesMut) -> Result<Option<Event>, Unclear> {
-        loop {
-            let State::Head(finder) = &mut self.state else {
-                return Ok(None);
-            };
-            let start = match head::opening(buf) {
-                Opening::Status(start) => start,
-                Opening::Short if buf.len() <= HEAD_MAX => return Ok(None),
-                Opening::Short => return Err(Unclear::HeadTooLarge),
-                // Only as the first thing on a connection: after an interim head it is no page.
-                Opening::Page if self.interims == 0 => {
-                    return Ok(Some(self.begin(head::of_page())));
-                }
-                Opening::Page | Opening::Neither => return Err(Unclear::NotHttp),
-            };
-            let end = match finder.find(buf, start) {
-                Some(end) if end <= HEAD_MAX => end,
-                None if buf.len() <= HEAD_MAX => return Ok(None),
-                _ => return Err(Unclear::HeadTooLarge),
-            };
-            let mut head = head::read(&buf[start..end], self.is_head)?;
-            buf.advance(end);
-            if start > 0 {
-                head.form.odd();
+        let State::Head(finder) = &mut self.state else {
+            return Ok(None);
+        };
+        let start = match head::opening(buf) {
+            Opening::Status(start) => start,
+            Opening::Short if buf.len() <= HEAD_MAX => return Ok(None),
+            Opening::Short => return Err(Unclear::HeadTooLarge),
+            // Only as the first thing on a connection: after an interim head it is no page.
+            Opening::Page if self.interims == 0 => {
+                return Ok(Some(self.begin(head::of_page())));
             }
-            if !head.status.is_informational() {
-                return Ok(Some(self.begin(head)));
-            }
-            self.interim(head.status)?;
+            Opening::Page | Opening::Neither => return Err(Unclear::NotHttp),
+        };
+        let end = match finder.find(buf, start) {
+            Some(end) if end <= HEAD_MAX => end,
+            None if buf.len() <= HEAD_MAX => return Ok(None),
+            _ => return Err(Unclear::HeadTooLarge),
+        };
+        let mut head = head::read(&buf[start..end], self.is_head)?;
+        buf.advance(end);
+        if start > 0 {
+            head.form.odd();
         }
+        if !head.status.is_informational() {
+            return Ok(Some(self.begin(head)));
+        }
+        self.interim(head.status)?;
+        Ok(Some(Event::Interim(Box::new(head))))
     }
 
     fn interim(&mut self, status: StatusCode) -> Result<(), Unclear> {

@@ -30,6 +30,9 @@ fn read(data: &[u8], mut cuts: impl FnMut() -> usize, is_head: bool, close: Clos
     let mut rest = data;
     loop {
         match reader.next(&mut buf) {
+            Ok(Some(Event::Interim(head))) => {
+                assert!(head.status.is_informational() && outcome.head.is_none());
+            }
             Ok(Some(Event::Head(head))) => {
                 assert!(outcome.head.is_none(), "a second head");
                 let fields = head.headers.iter();

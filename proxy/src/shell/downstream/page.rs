@@ -1,10 +1,12 @@
 //! A page of a site: from what is kept, or from a fetch that is waited for.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use common::clock::Moment;
 use http::header::HeaderValue;
 use http::{Method, Response, StatusCode};
+use tokio::sync::mpsc;
 
 use super::{Client, Serving};
 use crate::engine::flow::{Ask, Lookup, Miss, Plan};
@@ -18,13 +20,19 @@ use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::steps::deliver::{Content, Delivery};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::{Asker, Failure, Fill, Headed, Response as Object, Seat, Source};
+use crate::shell::guard::Link;
 use crate::shell::metrics::Outcome;
 use crate::shell::multipart::Parts;
 use crate::shell::outgoing::Outgoing;
 use crate::shell::task::Task;
+use crate::shell::upstream::Hints;
 
 /// How often a waiter may find that what it waited for is not for it, before it fetches alone.
 const ROUNDS_MAX: usize = 4;
+
+/// Interim responses that wait for their client. More are not forwarded: nobody sends that many at
+/// once that would be missed.
+const HINTS_MOST: usize = 4;
 
 /// What one look at the cache gave.
 enum Looked {
@@ -54,27 +62,55 @@ struct Waiting {
     /// Whether another client began it.
     collapsed: bool,
     seat: Option<Seat>,
+    /// Interim responses, if this client gets any.
+    hints: Option<mpsc::Receiver<Vec<u8>>>,
+}
+
+impl Waiting {
+    /// The fetch's answer. What comes before it is passed on.
+    async fn answer(&mut self, link: &Link) -> Result<Headed, Failure> {
+        let Some(hints) = &mut self.hints else {
+            return self.fill.answer().await;
+        };
+        let mut answer = pin!(self.fill.answer());
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                Some(hint) = hints.recv() => link.hint(&hint),
+            }
+        }
+    }
 }
 
 impl Client {
-    pub(super) fn page(self, key: PrimaryKey, port: u16) -> Serving {
+    pub(super) fn page(self, key: PrimaryKey, port: u16, link: &Arc<Link>) -> Serving {
         if hop::check_loop(&self.headers, &self.ctx.identity).is_err() {
             let response = self.refuse(RefuseReason::Loop, Some(&key));
             return Serving::Now(Some(self.done(response)));
         }
         match self.look_up(&key, port, self.began, false) {
             Looked::Answered(response) => Serving::Now(Some(self.done(response))),
-            Looked::Waiting(waiting) => Serving::Later(Box::pin(async move {
-                let response = self.await_fetch(key, port, waiting).await;
-                self.done(response)
-            })),
+            Looked::Waiting(waiting) => {
+                let link = Arc::clone(link);
+                Serving::Later(Box::pin(async move {
+                    let response = self.await_fetch(key, port, waiting, &link).await;
+                    self.done(response)
+                }))
+            }
         }
     }
 
-    async fn await_fetch(&self, key: PrimaryKey, port: u16, first: Waiting) -> Response<Outgoing> {
+    async fn await_fetch(
+        &self,
+        key: PrimaryKey,
+        port: u16,
+        first: Waiting,
+        link: &Link,
+    ) -> Response<Outgoing> {
         let mut waiting = first;
         for round in 1..=ROUNDS_MAX + 1 {
-            match waiting.fill.answer().await {
+            match waiting.answer(link).await {
                 Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
                     return self.fetched(headed, waiting, port);
                 }
@@ -125,7 +161,7 @@ impl Client {
                     // Nobody waits for it, yet somebody wants it to finish.
                     let seat = fill.seat();
                     // Others may join it, whatever this client asked with.
-                    self.start(fill, plan, (key, Method::GET), Some(seat));
+                    self.start(fill, plan, (key, Method::GET, None), Some(seat));
                 }
                 let detail = stale.map(|reason| reason.as_str());
                 Looked::Answered(self.hit(&object, port, (now, heat), detail))
@@ -139,19 +175,28 @@ impl Client {
                 miss,
                 collapsed: true,
                 seat,
+                hints: None,
             }),
             Lookup::Start(fill, plan) => {
                 let miss = plan.miss;
                 let method = self.method.clone();
-                self.start(Arc::clone(&fill), plan, (key, method), None);
+                let (sender, hints) = self.hints().unzip();
+                self.start(Arc::clone(&fill), plan, (key, method, sender), None);
                 Looked::Waiting(Waiting {
                     fill,
                     miss,
                     collapsed: false,
                     seat,
+                    hints,
                 })
             }
         }
+    }
+
+    /// A way for interim responses, if this client gets any.
+    fn hints(&self) -> Option<(Hints, mpsc::Receiver<Vec<u8>>)> {
+        let reaches = self.ctx.interim.reaches(self.version, &self.headers);
+        reaches.then(|| mpsc::channel(HINTS_MOST))
     }
 
     /// Whether a fetch that another began gave something for this client too.
@@ -171,7 +216,7 @@ impl Client {
         &self,
         fill: Arc<Fill>,
         plan: Plan<Arc<SharedBody>>,
-        (key, method): (&PrimaryKey, Method),
+        (key, method, hints): (&PrimaryKey, Method, Option<Hints>),
         seat: Option<Seat>,
     ) {
         let asker = Asker {
@@ -179,6 +224,7 @@ impl Client {
             method,
             headers: self.headers.clone(),
             version: self.version,
+            hints,
         };
         let task = Task::new(Arc::clone(&self.ctx), fill, plan, asker);
         tokio::spawn(async move {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
+use super::link::{HINTS_MAX, Word};
 use super::*;
 use crate::engine::head::HeadFault;
 
@@ -130,4 +131,61 @@ async fn what_comes_after_the_last_answer_is_dropped_within_a_bound() {
     client.write_all(&vec![b'x'; 200_000]).await.unwrap();
     guard.shutdown().await.unwrap();
     assert!(guard.dropped >= BODY_MAX && guard.dropped < BODY_MAX + PIECE as u64 * 2);
+}
+
+#[tokio::test]
+async fn a_hint_goes_out_at_the_next_flush_and_before_the_answer() {
+    let (mut client, mut guard, link) = guarded();
+    link.hint(b"hint ");
+    guard.flush().await.unwrap();
+    link.answered();
+    guard.write_all(b"answer").await.unwrap();
+    let mut got = [0; 11];
+    client.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"hint answer");
+}
+
+#[tokio::test]
+async fn a_hint_that_comes_with_the_answer_is_dropped() {
+    let (mut client, mut guard, link) = guarded();
+    link.hint(b"hint ");
+    link.answered();
+    guard.write_all(b"answer").await.unwrap();
+    guard.flush().await.unwrap();
+    drop(guard);
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"answer");
+}
+
+#[tokio::test]
+async fn hints_beyond_their_bound_are_dropped_whole() {
+    let (mut client, mut guard, link) = guarded();
+    link.hint(&vec![b'a'; HINTS_MAX]);
+    link.hint(b"b");
+    guard.flush().await.unwrap();
+    drop(guard);
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, vec![b'a'; HINTS_MAX]);
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_a_hint_that_has_begun_to_go_out() {
+    let (mut client, server) = duplex(4);
+    let link = Arc::new(Link::default());
+    let mut guard = Guard::new(server, Arc::clone(&link), SystemClock::new(), DEADLINES);
+    link.hint(b"a long hint ");
+    let writes = async {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut guard).poll_flush(&mut cx).is_pending());
+        link.answered();
+        guard.write_all(b"answer").await.unwrap();
+        drop(guard);
+    };
+    let mut got = Vec::new();
+    let reads = client.read_to_end(&mut got);
+    let ((), read) = tokio::join!(writes, reads);
+    read.unwrap();
+    assert_eq!(got, b"a long hint answer");
 }

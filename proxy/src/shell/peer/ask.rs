@@ -93,6 +93,7 @@ pub(crate) async fn ask(
         method: &Method::GET,
         target: &target,
         headers: &headers,
+        hints: None,
     };
     let upstream = ctx.client.send(&to, question).await?;
     let fields = &upstream.head.headers;

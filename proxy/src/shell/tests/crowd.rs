@@ -122,6 +122,7 @@ async fn a_fetch_that_dies_takes_nobody_with_it() {
         method: http::Method::GET,
         headers: http::HeaderMap::new(),
         version: http::Version::HTTP_11,
+        hints: None,
     };
     let ask = Ask {
         key: &asker.key,

@@ -10,6 +10,7 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 use super::{Head, Incoming, Piece, Question};
+use crate::engine::http::interim;
 use crate::engine::lenient::reader::Close;
 use crate::engine::lenient::{Event, Reader};
 use crate::engine::reason::FailReason;
@@ -64,6 +65,15 @@ impl Wire {
         loop {
             let event = reader.next(&mut self.buf).map_err(FailReason::Unclear)?;
             match event {
+                Some(Event::Interim(head)) => {
+                    let hint = question.hints.and_then(|hints| {
+                        Some((hints, interim::encode(head.status, head.headers)?))
+                    });
+                    if let Some((hints, bytes)) = hint {
+                        // A client that is gone, or does not read, does without.
+                        drop(hints.try_send(bytes));
+                    }
+                }
                 Some(Event::Head(head)) => {
                     let head = Head {
                         status: head.status,
@@ -85,7 +95,7 @@ impl Wire {
             match event {
                 Some(Event::Data(bytes)) => return Ok(Piece::Data(bytes)),
                 Some(Event::End) => return Ok(Piece::End),
-                Some(Event::Head(_)) => return Err(FailReason::Malformed),
+                Some(Event::Interim(_) | Event::Head(_)) => return Err(FailReason::Malformed),
                 None => self.read_into(reader).await?,
             }
         }
@@ -170,6 +180,7 @@ mod tests {
                 method: &Method::GET,
                 target,
                 headers: &headers,
+                hints: None,
             })
         };
         let sent = b"GET /a?b HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x\r\n\r\n";
