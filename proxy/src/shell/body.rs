@@ -8,27 +8,29 @@
 //! only its last piece stays in memory for those who follow closely. Where there is no room on disk
 //! the body becomes a window: the writer waits for the slowest reader, a bounded time, then moves on
 //! without it. So memory per body is bounded whatever its size, and a slow reader delays others by
-//! at most [`READER_STALL`] in the worst case and not at all in the usual one.
+//! at most [`writer::READER_STALL`] in the worst case and not at all in the usual one.
 //!
 //! All bodies share one [`Room`]: when it is short, bodies go to disk whatever their size and windows
 //! hold one piece.
 //!
 //! Locks are held for pointer work only, never across an await or a file operation.
 
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future as _;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
+pub(crate) use self::reader::{Cut, Reader};
+pub(crate) use self::writer::{SpillRule, Writer};
 use super::room::Room;
-use super::spill::{Spill, SpillSpace};
+use super::spill::Spill;
 use crate::engine::pointer::Digest;
 use crate::engine::reason::FailReason;
 use crate::engine::store::Weight;
@@ -38,13 +40,6 @@ const TAIL: u64 = 1 << 20;
 
 /// Most bytes read from a file at a time.
 const FILE_READ: u64 = 256 << 10;
-
-/// Bytes read from a file for one who has taken fewer: what is read waits in memory for its taker,
-/// so a slow one gets no more at once than half of what it has shown to take.
-const FIRST_READ: u64 = 32 << 10;
-
-/// How long the writer of a window waits for a reader that does not read.
-const READER_STALL: Duration = Duration::from_secs(10);
 
 /// How a body ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,14 +113,7 @@ impl SharedBody {
     ) -> (Arc<Self>, Writer) {
         let inner = Inner::empty(Arc::clone(room));
         let body = Arc::new(Self::with(inner, announced));
-        (
-            Arc::clone(&body),
-            Writer {
-                body,
-                spill,
-                ended: false,
-            },
-        )
+        (Arc::clone(&body), Writer::of(body, spill))
     }
 
     /// A new body that begins with what there is of one that broke off, and its writer. `None` if not
@@ -146,12 +134,7 @@ impl SharedBody {
             inner
         };
         let body = Arc::new(Self::with(inner, broken.announced));
-        let writer = Writer {
-            body: Arc::clone(&body),
-            spill,
-            ended: false,
-        };
-        Some((body, writer))
+        Some((Arc::clone(&body), Writer::of(body, spill)))
     }
 
     fn with(inner: Inner, announced: Option<u64>) -> Self {
@@ -259,16 +242,7 @@ impl SharedBody {
             },
         );
         drop(inner);
-        Reader {
-            body: Arc::clone(self),
-            id,
-            at: from,
-            taken: 0,
-            to,
-            loading: None,
-            said_all: false,
-            _seat: seat,
-        }
+        Reader::of(Arc::clone(self), id, (from, to), seat)
     }
 }
 
@@ -372,241 +346,3 @@ impl Drop for Inner {
         self.room.let_go(self.len - self.base);
     }
 }
-
-/// When and where a body is spilled.
-#[derive(Clone, Debug)]
-pub(crate) struct SpillRule {
-    /// The room.
-    pub(crate) space: Arc<SpillSpace>,
-    /// Bodies up to this many bytes stay in memory.
-    pub(crate) over: u64,
-}
-
-/// The one who writes a body. Dropped before the end, the body is broken.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    body: Arc<SharedBody>,
-    spill: Option<SpillRule>,
-    ended: bool,
-}
-
-impl Writer {
-    /// Appends bytes; waits only when the body is a window whose readers are behind.
-    pub(crate) async fn push(&mut self, bytes: Bytes) {
-        self.prepare(&bytes).await;
-        self.body.lock().push(bytes);
-    }
-
-    /// Makes room for `bytes`, which come next. Nobody sees anything of them yet.
-    pub(crate) async fn prepare(&mut self, bytes: &Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        let (len, short) = {
-            let inner = self.body.lock();
-            (inner.len, inner.room.is_short())
-        };
-        let total = len + bytes.len() as u64;
-        let spills = |rule: &SpillRule| short || total > rule.over;
-        if self.spill.as_ref().is_some_and(spills) {
-            self.spill_up_to_now(bytes).await;
-        } else if self.spill.is_none() {
-            self.make_room(bytes.len() as u64).await;
-        }
-    }
-
-    /// Writes what is in memory and `next` to the file, or gives up on the file for good.
-    async fn spill_up_to_now(&mut self, next: &Bytes) {
-        let Some(rule) = self.spill.clone() else {
-            return;
-        };
-        let (file, mut pieces, from) = {
-            let inner = self.body.lock();
-            match &inner.spill {
-                Some((spill, covered)) => (Some(Arc::clone(spill)), Vec::new(), *covered),
-                None => (None, inner.chunks.iter().cloned().collect(), 0),
-            }
-        };
-        pieces.push(next.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let file = match file {
-                Some(file) => file,
-                None => Arc::new(Spill::create(&rule.space)?),
-            };
-            let mut at = from;
-            for piece in pieces {
-                file.write(&piece, at)?;
-                at += piece.len() as u64;
-            }
-            Ok::<_, std::io::Error>((file, at))
-        });
-        match written.await {
-            Ok(Ok(spilled)) => self.body.lock().spill = Some(spilled),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "no room to spill a body: it passes through memory only");
-                self.spill = None;
-                self.make_room(next.len() as u64).await;
-            }
-            Err(_) => self.spill = None,
-        }
-    }
-
-    /// Waits until a window has room for `bytes` more, or the readers in the way have stalled.
-    async fn make_room(&self, bytes: u64) {
-        let fits = || {
-            let mut inner = self.body.lock();
-            let most = inner.most_held();
-            if inner.len - inner.base + bytes <= most {
-                return true;
-            }
-            let (base, covered) = (inner.base, inner.covered_by_file());
-            // Whoever has been left behind before is not waited for again; until the first reader
-            // comes, everything is.
-            let can_go_on = |at: &u64| *at >= base || *at < covered;
-            let positions = inner.readers.values().map(|following| following.at);
-            let slowest = positions.filter(can_go_on).min().unwrap_or(u64::MAX);
-            let slowest = if inner.next_reader == 0 { 0 } else { slowest };
-            inner.trim(0, slowest);
-            inner.len - inner.base + bytes <= most.max(bytes)
-        };
-        let wait = async {
-            loop {
-                let moved = self.body.moved.notified();
-                if fits() {
-                    return;
-                }
-                moved.await;
-            }
-        };
-        if tokio::time::timeout(READER_STALL, wait).await.is_err() {
-            let mut inner = self.body.lock();
-            let keep = inner.most_held() / 2;
-            inner.trim(keep, u64::MAX);
-            // Whoever stands before what is left finds out at its next read.
-            inner.wake_readers();
-        }
-    }
-
-    /// The body is whole with `last`, which was [prepared](Self::prepare) for, and this is its digest.
-    pub(crate) fn finish(mut self, last: Bytes, digest: Digest) {
-        self.ended = true;
-        let mut inner = self.body.lock();
-        inner.end = End::Whole(digest);
-        inner.push(last);
-    }
-
-    /// The body broke off for `reason`.
-    pub(crate) fn break_off(mut self, reason: FailReason) {
-        self.ended = true;
-        self.end(reason);
-    }
-
-    fn end(&self, reason: FailReason) {
-        let mut inner = self.body.lock();
-        inner.end = End::Broken(reason);
-        inner.wake_readers();
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(FailReason::Abandoned);
-        }
-    }
-}
-
-/// One who reads a body: hyper's view of it. `S` is held until the reader is done.
-#[derive(Debug)]
-pub(crate) struct Reader<S> {
-    body: Arc<SharedBody>,
-    id: u64,
-    at: u64,
-    /// Bytes given out.
-    taken: u64,
-    to: Option<u64>,
-    loading: Option<JoinHandle<std::io::Result<Bytes>>>,
-    /// What came before a break has been given out and its taker had a turn since.
-    said_all: bool,
-    _seat: S,
-}
-
-/// A body broke off under a reader.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the body broke off: {}", .0.as_str())]
-pub(crate) struct Cut(pub(crate) FailReason);
-
-impl<S> Reader<S> {
-    fn took(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.at += bytes.len() as u64;
-        self.taken += bytes.len() as u64;
-        if let Some(following) = self.body.lock().readers.get_mut(&self.id) {
-            following.at = self.at;
-        }
-        self.body.moved.notify_one();
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
-    }
-}
-
-impl<S: Unpin> Body for Reader<S> {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        loop {
-            if let Some(loading) = &mut self.loading {
-                let loaded = std::task::ready!(Pin::new(loading).poll(cx));
-                self.loading = None;
-                return match loaded {
-                    Ok(Ok(bytes)) => self.took(bytes),
-                    Ok(Err(_)) | Err(_) => Poll::Ready(Some(Err(Cut(FailReason::ReaderTooSlow)))),
-                };
-            }
-            let next = {
-                let mut inner = self.body.lock();
-                let next = inner.next(self.at, self.to);
-                if let (Next::Wait, Some(me)) = (&next, inner.readers.get_mut(&self.id)) {
-                    me.waker = Some(cx.waker().clone());
-                }
-                next
-            };
-            match next {
-                Next::Bytes(bytes) => return self.took(bytes),
-                Next::File(spill, len) => {
-                    let (at, most) = (self.at, (self.taken / 2).max(FIRST_READ));
-                    let len = len.min(usize::try_from(most).unwrap_or(usize::MAX));
-                    self.loading = Some(tokio::task::spawn_blocking(move || spill.read(at, len)));
-                }
-                Next::Wait => return Poll::Pending,
-                Next::End => return Poll::Ready(None),
-                // hyper drops what it has not sent yet at an error: first it gets a turn to send.
-                Next::Error(_) if !self.said_all => {
-                    self.said_all = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Next::Error(reason) => return Poll::Ready(Some(Err(Cut(reason)))),
-            }
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let end = self.to.or_else(|| self.body.length());
-        end.map_or_else(SizeHint::new, |end| {
-            SizeHint::with_exact(end.saturating_sub(self.at))
-        })
-    }
-}
-
-impl<S> Drop for Reader<S> {
-    fn drop(&mut self) {
-        self.body.lock().readers.remove(&self.id);
-        self.body.moved.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,9 @@
 
 use http_body_util::BodyExt as _;
 
+use super::reader::FIRST_READ;
 use super::*;
+use crate::shell::spill::SpillSpace;
 
 const DIGEST: Digest = [7; 32];
 

@@ -1,0 +1,128 @@
+//! One who reads a body while it grows, as hyper wants to see it.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::task::JoinHandle;
+
+use super::{Next, SharedBody};
+use crate::engine::reason::FailReason;
+
+/// Bytes read from a file for one who has taken fewer: what is read waits in memory for its taker,
+/// so a slow one gets no more at once than half of what it has shown to take.
+pub(super) const FIRST_READ: u64 = 32 << 10;
+
+/// One who reads a body: hyper's view of it. `S` is held until the reader is done.
+#[derive(Debug)]
+pub(crate) struct Reader<S> {
+    body: Arc<SharedBody>,
+    id: u64,
+    at: u64,
+    /// Bytes given out.
+    taken: u64,
+    to: Option<u64>,
+    loading: Option<JoinHandle<std::io::Result<Bytes>>>,
+    /// What came before a break has been given out and its taker had a turn since.
+    said_all: bool,
+    _seat: S,
+}
+
+/// A body broke off under a reader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the body broke off: {}", .0.as_str())]
+pub(crate) struct Cut(pub(crate) FailReason);
+
+impl<S> Reader<S> {
+    /// The reader that `body` knows by `id`, of the bytes from the first to before the second.
+    pub(super) const fn of(
+        body: Arc<SharedBody>,
+        id: u64,
+        (at, to): (u64, Option<u64>),
+        seat: S,
+    ) -> Self {
+        Self {
+            body,
+            id,
+            at,
+            taken: 0,
+            to,
+            loading: None,
+            said_all: false,
+            _seat: seat,
+        }
+    }
+
+    fn took(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.at += bytes.len() as u64;
+        self.taken += bytes.len() as u64;
+        if let Some(following) = self.body.lock().readers.get_mut(&self.id) {
+            following.at = self.at;
+        }
+        self.body.moved.notify_one();
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+impl<S: Unpin> Body for Reader<S> {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            if let Some(loading) = &mut self.loading {
+                let loaded = std::task::ready!(Pin::new(loading).poll(cx));
+                self.loading = None;
+                return match loaded {
+                    Ok(Ok(bytes)) => self.took(bytes),
+                    Ok(Err(_)) | Err(_) => Poll::Ready(Some(Err(Cut(FailReason::ReaderTooSlow)))),
+                };
+            }
+            let next = {
+                let mut inner = self.body.lock();
+                let next = inner.next(self.at, self.to);
+                if let (Next::Wait, Some(me)) = (&next, inner.readers.get_mut(&self.id)) {
+                    me.waker = Some(cx.waker().clone());
+                }
+                next
+            };
+            match next {
+                Next::Bytes(bytes) => return self.took(bytes),
+                Next::File(spill, len) => {
+                    let (at, most) = (self.at, (self.taken / 2).max(FIRST_READ));
+                    let len = len.min(usize::try_from(most).unwrap_or(usize::MAX));
+                    self.loading = Some(tokio::task::spawn_blocking(move || spill.read(at, len)));
+                }
+                Next::Wait => return Poll::Pending,
+                Next::End => return Poll::Ready(None),
+                // hyper drops what it has not sent yet at an error: first it gets a turn to send.
+                Next::Error(_) if !self.said_all => {
+                    self.said_all = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Next::Error(reason) => return Poll::Ready(Some(Err(Cut(reason)))),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let end = self.to.or_else(|| self.body.length());
+        end.map_or_else(SizeHint::new, |end| {
+            SizeHint::with_exact(end.saturating_sub(self.at))
+        })
+    }
+}
+
+impl<S> Drop for Reader<S> {
+    fn drop(&mut self) {
+        self.body.lock().readers.remove(&self.id);
+        self.body.moved.notify_one();
+    }
+}
