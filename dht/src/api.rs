@@ -331,6 +331,10 @@ pub struct NodeDoc {
     /// Smoothed round-trip time in microseconds; absent for the asked node itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_us: Option<u64>,
+    /// How far the client named by `near` is from it by the hints, in microseconds; absent where no
+    /// hint leads to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_us: Option<u64>,
     /// What runs there.
     #[serde(default)]
     pub services: Vec<ServiceDoc>,

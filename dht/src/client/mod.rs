@@ -82,6 +82,10 @@ pub struct NodeView {
     pub addr: SocketAddr,
     /// Smoothed round-trip time; `None` for the asked node itself.
     pub rtt: Option<Duration>,
+    /// How far the client asked about is from it by the hints: as its publisher measured, or for
+    /// other members of the publisher's cluster half the cluster's width more. `None` where no hint
+    /// leads to it.
+    pub near: Option<Duration>,
     /// What runs there: kind of service and public address.
     pub services: Vec<(String, SocketAddr)>,
 }
@@ -258,6 +262,7 @@ impl Client {
             id: node.id,
             addr: node.addr,
             rtt: node.rtt_us.map(Duration::from_micros),
+            near: node.near_us.map(Duration::from_micros),
             services: services(node.services),
         };
         Ok(doc.nodes.into_iter().map(view).collect())

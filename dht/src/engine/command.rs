@@ -165,6 +165,8 @@ pub struct NodeInfo {
     pub addr: SocketAddr,
     /// Smoothed round-trip time; `None` for this node itself.
     pub rtt: Option<Duration>,
+    /// How far the client asked about is from it by the hints; `None` where no hint leads to it.
+    pub near: Option<Duration>,
     /// What runs there.
     pub services: Vec<Service>,
 }

@@ -53,8 +53,11 @@ pub(super) struct Search {
     wanted: Wanted,
     deadline: Moment,
     hints: Vec<(Duration, Hint)>,
-    /// Nodes pinged, by how far their cluster is from the client by the best hint.
+    /// Nodes pinged, and how far each is from the client by the best hint: what it measured itself,
+    /// or what another of its cluster did and half the cluster's width.
     asked: BTreeMap<NodeId, Duration>,
+    /// Half the width of the clusters asked for.
+    spread: Duration,
     /// Those that have answered and run what is wanted.
     answered: Vec<NodeId>,
     outstanding: usize,
@@ -88,6 +91,7 @@ impl Node {
             deadline,
             hints: Vec::new(),
             asked: BTreeMap::new(),
+            spread: Duration::ZERO,
             answered: Vec::new(),
             outstanding: 0,
         };
@@ -125,6 +129,12 @@ impl Node {
             0 => self.innermost(),
             level => level,
         };
+        let width = self
+            .membership(level)
+            .map_or(hints::RTT_MAX, |membership| membership.threshold);
+        if let Some(search) = self.near.get_mut(&ticket) {
+            search.spread = width / 2;
+        }
         for (far, Hint { addr, .. }) in hints {
             let id = NodeId::of(addr);
             self.ping_near(now, ticket, Entry { id, addr }, far);
@@ -135,7 +145,7 @@ impl Node {
                     .flat_map(super::routing::Table::iter)
                     .collect();
                 for member in members {
-                    self.ping_near(now, ticket, member, far);
+                    self.ping_near(now, ticket, member, far + width / 2);
                 }
             } else {
                 let target = id.as_key();
@@ -151,7 +161,11 @@ impl Node {
         let Some(search) = self.near.get_mut(&ticket) else {
             return;
         };
-        if search.asked.len() >= PINGED_MAX || search.asked.contains_key(&entry.id) {
+        if let Some(known) = search.asked.get_mut(&entry.id) {
+            *known = far.min(*known);
+            return;
+        }
+        if search.asked.len() >= PINGED_MAX {
             return;
         }
         search.asked.insert(entry.id, far);
@@ -192,7 +206,7 @@ impl Node {
                 }
             }
             Some(Say::Nodes { contacts }) => {
-                let far = search.asked.get(&id).copied().unwrap_or(hints::RTT_MAX);
+                let far = search.asked.get(&id).copied().unwrap_or(hints::RTT_MAX) + search.spread;
                 for Contact { addr, .. } in contacts.clone() {
                     let id = NodeId::of(addr);
                     self.ping_near(now, ticket, Entry { id, addr }, far);
@@ -223,7 +237,14 @@ impl Node {
         let mut near = search.answered;
         self.shuffle(&mut near);
         near.sort_by_key(|id| search.asked.get(id).copied());
-        let mut nodes: Vec<NodeInfo> = near.iter().filter_map(|id| self.node_info(*id)).collect();
+        let placed = |id: &NodeId| {
+            let near = search.asked.get(id).copied();
+            Some(NodeInfo {
+                near,
+                ..self.node_info(*id)?
+            })
+        };
+        let mut nodes: Vec<NodeInfo> = near.iter().filter_map(placed).collect();
         if nodes.len() < wanted.count {
             let service = wanted.service.as_deref();
             let mut others = self.live_nodes(now, wanted.level, usize::MAX, service);
@@ -240,6 +261,7 @@ impl Node {
                 id,
                 addr: self.own.addr,
                 rtt: None,
+                near: None,
                 services: self.services.clone(),
             });
         }
@@ -248,6 +270,7 @@ impl Node {
             id,
             addr: peer.addr(),
             rtt: peer.rtt.mean(),
+            near: None,
             services: peer.services().to_vec(),
         })
     }

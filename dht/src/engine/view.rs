@@ -212,6 +212,7 @@ impl Node {
                 id: entry.id,
                 addr: entry.addr,
                 rtt: peer.rtt.mean(),
+                near: None,
                 services: peer.services().to_vec(),
             })
         };
@@ -232,6 +233,7 @@ impl Node {
                 id,
                 addr,
                 rtt: None,
+                near: None,
                 services: self.services.clone(),
             });
         }

@@ -286,6 +286,7 @@ async fn nodes(engine: &Engine, request: NodesRequest) -> Result<ApiResponse, No
         id: node.id,
         addr: node.addr,
         rtt_us: node.rtt.map(micros),
+        near_us: node.near.map(micros),
         services: node.services.iter().map(ServiceDoc::of).collect(),
     };
     match ask(engine, wish, allowed).await? {

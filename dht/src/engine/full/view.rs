@@ -106,6 +106,7 @@ impl Member {
                 id,
                 addr: record.addr,
                 rtt,
+                near: None,
                 services: record.services.clone(),
             };
             if near { &mut inside } else { &mut outside }.push(info);
@@ -118,6 +119,7 @@ impl Member {
                 id,
                 addr,
                 rtt,
+                near: None,
                 services,
             });
         }

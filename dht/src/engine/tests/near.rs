@@ -57,6 +57,40 @@ fn a_hint_leads_to_the_members_of_the_hinted_cluster_across_the_world() {
 }
 
 #[test]
+fn a_node_that_measured_counts_as_nearer_than_its_neighbours() {
+    let mut world = sites(7);
+    hint(&mut world, 2, 8);
+    let wish = Wish::Nodes {
+        level: 2,
+        count: 12,
+        near: Some(CLIENT),
+        service: None,
+    };
+    let Answer::Nodes(nodes) = world.ask(0, wish) else {
+        panic!("no nodes");
+    };
+    let placed: Vec<_> = nodes
+        .iter()
+        .filter_map(|node| Some((number(node.addr), node.near?)))
+        .collect();
+    assert_eq!(placed[0], (2, ms(8)));
+    // Half of the 20 ms that the innermost clusters span.
+    assert!(
+        placed.len() > 1
+            && placed[1..]
+                .iter()
+                .all(|(n, near)| n % 3 == 2 && *near == ms(18)),
+        "{placed:?}"
+    );
+    assert!(
+        nodes
+            .iter()
+            .filter(|node| number(node.addr) % 3 != 2)
+            .all(|node| node.near.is_none())
+    );
+}
+
+#[test]
 fn without_a_hint_near_changes_nothing() {
     let mut world = sites(2);
     let found = near(&mut world, 0, 4, None);

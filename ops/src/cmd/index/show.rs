@@ -64,7 +64,7 @@ pub(super) fn nodes(nodes: &[NodeView], json: bool) -> String {
                 .collect();
             json!({
                 "id": node.id, "addr": node.addr, "rtt_us": node.rtt.map(micros),
-                "services": services,
+                "near_us": node.near.map(micros), "services": services,
             })
         };
         return pretty(&nodes.iter().map(shown).collect());
