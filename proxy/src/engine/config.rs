@@ -94,6 +94,17 @@ pub struct Index {
     pub peer_advertise: SocketAddr,
     /// File of the network's secret.
     pub secret_file: PathBuf,
+    /// Whether and how often it is told how far clients are.
+    pub hints: Option<Hints>,
+}
+
+/// What the index is told of clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hints {
+    /// How long a hint holds.
+    pub ttl: Duration,
+    /// Between two hints, at least.
+    pub pace: Duration,
 }
 
 /// How origins are fetched from.
@@ -231,6 +242,7 @@ fn index(settings: &mut Settings, listen: &Listen) -> Option<Index> {
     let secret_file: Option<PathBuf> = settings.optional("network.secret_file");
     let advertise: Option<SocketAddr> = settings.optional("index.advertise");
     let peer_advertise: Option<SocketAddr> = settings.optional("peer.advertise");
+    let hints = hints(settings);
     let socket = socket?;
     let Some(peer_listen) = peer_listen else {
         settings.reject(
@@ -263,7 +275,22 @@ fn index(settings: &mut Settings, listen: &Listen) -> Option<Index> {
         peer_listen,
         peer_advertise,
         secret_file,
+        hints,
     })
+}
+
+fn hints(settings: &mut Settings) -> Option<Hints> {
+    let measure: bool = settings.value("near.measure");
+    let ttl = settings.value::<Span>("near.hint_ttl").0;
+    let per_minute: u32 = settings.value("near.hints_per_minute");
+    if ttl < Duration::from_secs(60) {
+        settings.reject(
+            "near.hint_ttl",
+            "at least 1m, or telling hints is all that happens",
+        );
+    }
+    let pace = Duration::from_secs(60).checked_div(per_minute);
+    pace.filter(|_| measure).map(|pace| Hints { ttl, pace })
 }
 
 #[cfg(test)]
@@ -326,6 +353,30 @@ mod tests {
         assert_eq!(
             config.index.unwrap().peer_advertise,
             "127.0.0.1:1".parse().unwrap()
+        );
+    }
+
+    #[test]
+    fn hints_can_be_slow_or_none() {
+        let all = [
+            "zone=nyud.test",
+            "index.socket=/tmp/i",
+            "network.secret_file=/s",
+            "peer.listen=127.0.0.1:1",
+        ];
+        let hints = |set: &str| {
+            let built = build(&[&all[..], &[set]].concat());
+            built.map(|(config, _)| config.index.unwrap().hints)
+        };
+        let pace = Duration::from_millis(500);
+        let ttl = Duration::from_secs(3_600);
+        assert_eq!(hints("near.measure=true"), Ok(Some(Hints { ttl, pace })));
+        assert_eq!(hints("near.measure=false"), Ok(None));
+        assert_eq!(hints("near.hints_per_minute=0"), Ok(None));
+        assert!(
+            hints("near.hint_ttl=1s")
+                .unwrap_err()
+                .contains("at least 1m")
         );
     }
 

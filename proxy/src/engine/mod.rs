@@ -10,7 +10,9 @@ pub mod access;
 pub mod announce;
 pub mod beginnings;
 pub mod block;
+
 pub mod config;
+pub mod distances;
 pub mod drawing;
 pub mod flow;
 pub mod head;

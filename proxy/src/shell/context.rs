@@ -1,7 +1,9 @@
 //! What all tasks of the process share.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use common::name::Zone;
@@ -21,6 +23,7 @@ use crate::engine::http::hop::Identity;
 use crate::engine::http::interim::Forwarding;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::policy::Policy;
+use crate::engine::share;
 
 /// The engine with the shell's handles.
 pub(crate) type SharedFlow = Flow<Arc<SharedBody>, Arc<Fill>>;
@@ -44,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) blocked: Blocked,
     /// `None` if it is off.
     pub(crate) access: Option<Arc<AccessLog>>,
+    connections_max: usize,
     draining: AtomicBool,
     flow: Mutex<SharedFlow>,
     rng: Mutex<Generator>,
@@ -73,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
     pub(crate) access: Option<Arc<AccessLog>>,
+    pub(crate) connections_max: usize,
     pub(crate) flow: SharedFlow,
     pub(crate) rng: Generator,
 }
@@ -93,6 +98,7 @@ impl Context {
             shares: parts.shares,
             blocked: parts.blocked,
             access: parts.access,
+            connections_max: parts.connections_max,
             draining: AtomicBool::new(false),
             flow: Mutex::new(parts.flow),
             rng: Mutex::new(parts.rng),
@@ -131,6 +137,21 @@ impl Context {
     /// Whether nobody should be sent here.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How much more could be sent here, in percent of all; nothing makes this node full, and name
+    /// servers then name others if there are any.
+    pub(crate) fn spare(&self) -> u8 {
+        let connections = usize::try_from(self.metrics.crowd().1).unwrap_or(0);
+        let room = share::spare(connections, self.connections_max);
+        room.min(self.shares.look(|share| share.bytes().spare()))
+    }
+
+    /// A client's connection is over, and the kernel had measured `rtt` on it.
+    pub(crate) fn measured(&self, client: IpAddr, rtt: Duration) {
+        if let Some(hints) = self.index.as_ref().and_then(|link| link.hints.as_ref()) {
+            hints.measured(self.now(), client, rtt);
+        }
     }
 
     /// Sixteen random bytes.

@@ -15,6 +15,7 @@ use dht::client::{Claim, Client, ClientError, Value};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
+use super::hints::Hints;
 use super::metrics::IndexOutcome;
 use crate::engine::announce::LEASE;
 use crate::engine::flow::{PATIENCE_HOT, Renewal};
@@ -41,7 +42,9 @@ const SERVICE: &str = "http";
 
 /// Name of the network, the way to the index, and what we say there.
 pub(crate) struct IndexLink {
-    client: Client,
+    pub(super) client: Client,
+    /// What is known of how far clients are; `None` if the index is not to be told.
+    pub(super) hints: Option<Hints>,
     /// The network whose members are peers.
     pub(crate) network: Network,
     /// Our peer port, as others are told.
@@ -63,9 +66,11 @@ impl IndexLink {
         network: Network,
         peer: SocketAddr,
         advertise: SocketAddr,
+        hints: Option<Hints>,
     ) -> Self {
         Self {
             client,
+            hints,
             network,
             peer,
             advertise,

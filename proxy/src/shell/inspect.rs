@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::fill::{Fill, Look};
+use super::hints::Hints;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::share::Share;
 use crate::engine::store::Kept;
@@ -80,6 +81,7 @@ impl Inspect for Window {
                 "registered": ctx.metrics.is_registered(),
                 "network": link.network.id().to_string(),
                 "peer": link.peer.to_string(),
+                "clients": link.hints.as_ref().map(clients_state),
             })),
             "store": {
                 "objects": count, "memory_bytes": used.memory, "disk_bytes": used.disk,
@@ -104,6 +106,16 @@ fn kept_state(kept: &Kept) -> serde_json::Value {
         "url": clip(kept.key.as_str()), "found": kept.found, "bytes": kept.bytes,
         "variants": kept.variants, "age_s": kept.age.map(|age| age.as_secs()),
     })
+}
+
+/// The client networks heard of last.
+fn clients_state(hints: &Hints) -> serde_json::Value {
+    let distances = hints.distances();
+    let latest = distances
+        .latest(SHOWN)
+        .map(|(network, rtt)| json!({ "network": network, "rtt_ms": rtt.as_secs_f64() * 1e3 }));
+    let latest: Vec<_> = latest.collect();
+    json!({ "networks": distances.len(), "waiting": distances.waiting(), "latest": latest })
 }
 
 /// Those with most readers first.
@@ -151,7 +163,9 @@ fn share_state(share: &mut Share) -> serde_json::Value {
 
 /// Gauges that the engine knows at the moment of a scrape.
 pub(crate) fn gauges(ctx: &Context) -> Vec<Metric> {
-    [share_gauges(ctx), flow_gauges(ctx)].concat()
+    let hints = ctx.index.as_ref().and_then(|link| link.hints.as_ref());
+    let hints = hints.map(Hints::metrics).unwrap_or_default();
+    [share_gauges(ctx), flow_gauges(ctx), hints].concat()
 }
 
 fn share_gauges(ctx: &Context) -> Vec<Metric> {
@@ -184,6 +198,11 @@ fn share_gauges(ctx: &Context) -> Vec<Metric> {
             "atoll_proxy_block_rules",
             "Rules of the block list in force",
             ctx.blocked.list().len() as u64,
+        ),
+        gauge(
+            "atoll_proxy_spare_percent",
+            "How much more could be sent here; 0 is full",
+            u64::from(ctx.spare()),
         ),
         gauge(
             "atoll_proxy_draining",

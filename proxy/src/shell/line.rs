@@ -1,10 +1,10 @@
-//! A client's connection: cut when it takes too little for too long, and reset where an end would
-//! be taken for the end of the page.
+//! A client's connection: cut when it takes too little for too long, reset where an end would be
+//! taken for the end of the page, and asked at its end how far the client was.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::round_trip;
 use crate::engine::uptake::{TooSlow, Uptake};
 
 /// Bytes that wait in the kernel unsent before it takes no more: small enough to see how fast a
@@ -21,13 +22,30 @@ use crate::engine::uptake::{TooSlow, Uptake};
 #[cfg(target_os = "linux")]
 const UNSENT_MOST: u32 = 32 << 10;
 
-/// Says that a connection has to end with a reset.
-#[derive(Clone, Default, Debug)]
-pub(super) struct ResetMark(Arc<AtomicBool>);
+/// A client that took less, in bytes, was no visitor: name servers check every proxy all day long,
+/// and what they are told is shorter.
+const VISIT_LEAST: u64 = 1 << 10;
 
-impl ResetMark {
-    pub(super) fn set(&self, reset: bool) {
-        self.0.store(reset, Ordering::Relaxed);
+/// What outlives a connection: whether it is to end with a reset, and how far its client was.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Parting(Arc<Marks>);
+
+#[derive(Default, Debug)]
+struct Marks {
+    reset: AtomicBool,
+    /// In microseconds; 0 while nothing is known.
+    round_trip: AtomicU64,
+}
+
+impl Parting {
+    /// Whether the connection has to end with a reset.
+    pub(super) fn reset(&self, reset: bool) {
+        self.0.reset.store(reset, Ordering::Relaxed);
+    }
+
+    /// The round trip to the client, once the connection has ended; zero if it is not known.
+    pub(super) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.0.round_trip.load(Ordering::Relaxed))
     }
 }
 
@@ -38,7 +56,9 @@ pub(super) struct Line {
     clock: SystemClock,
     uptake: Uptake,
     timer: Option<Pin<Box<Sleep>>>,
-    reset: ResetMark,
+    /// Bytes that the kernel took.
+    written: u64,
+    parting: Parting,
 }
 
 impl Line {
@@ -61,13 +81,14 @@ impl Line {
             clock,
             uptake: Uptake::new(patience),
             timer: None,
-            reset: ResetMark::default(),
+            written: 0,
+            parting: Parting::default(),
         }
     }
 
-    /// The mark by which this connection is told to end with a reset.
-    pub(super) fn reset_mark(&self) -> ResetMark {
-        self.reset.clone()
+    /// What will be known of this connection when it has ended.
+    pub(super) fn parting(&self) -> Parting {
+        self.parting.clone()
     }
 
     /// Keeps account of a write.
@@ -79,6 +100,7 @@ impl Line {
         match written {
             Poll::Ready(Ok(bytes)) => {
                 self.timer = None;
+                self.written = self.written.saturating_add(bytes as u64);
                 let now = if self.uptake.is_waiting() {
                     self.clock.moment()
                 } else {
@@ -115,7 +137,14 @@ fn timed_out(slow: TooSlow) -> io::Error {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.reset.0.load(Ordering::Relaxed) {
+        let marks = &self.parting.0;
+        if self.written >= VISIT_LEAST
+            && let Some(rtt) = round_trip::of(&self.stream)
+        {
+            let micros = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+            marks.round_trip.store(micros, Ordering::Relaxed);
+        }
+        if marks.reset.load(Ordering::Relaxed) {
             // With nothing to linger for, closing sends RST. Failing to say so leaves a FIN.
             drop(self.stream.set_zero_linger());
         }

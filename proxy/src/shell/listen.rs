@@ -185,7 +185,7 @@ async fn connection(
 ) {
     let local_port = stream.local_addr().map_or(80, |addr| addr.port());
     let line = Line::new(stream, ctx.clock, bounds.send);
-    let (reset, ends_with_body) = (line.reset_mark(), Arc::new(AtomicBool::new(false)));
+    let (parting, ends_with_body) = (line.parting(), Arc::new(AtomicBool::new(false)));
     let deadlines = Deadlines {
         idle: bounds.idle,
         head: bounds.header,
@@ -193,7 +193,7 @@ async fn connection(
     let link = Arc::new(Link::default());
     let guarded = Guard::new(line, Arc::clone(&link), ctx.clock, deadlines);
     let clock = ctx.clock;
-    let (open_ended, metrics) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
+    let (open_ended, shared) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
     let seen = Mutex::new(Seen::default());
     let service = service_fn(move |request: Request<Incoming>| {
         let word = link.next();
@@ -229,21 +229,28 @@ async fn connection(
     let server = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)
         .serve_connection(TokioIo::new(guarded), service);
-    let mut server = std::pin::pin!(server);
-    let ended = tokio::select! {
-        ended = &mut server => ended,
-        () = shutdown.draining() => {
-            server.as_mut().graceful_shutdown();
-            server.await
+    let talk = async {
+        let mut server = std::pin::pin!(server);
+        let ended = tokio::select! {
+            ended = &mut server => ended,
+            () = shutdown.draining() => {
+                server.as_mut().graceful_shutdown();
+                server.await
+            }
+        };
+        if let Err(error) = ended {
+            // Where the connection's end is the body's, only a reset tells that it is not whole.
+            parting.reset(ends_with_body.load(Ordering::Relaxed));
+            if was_too_slow(&error) {
+                shared.metrics.connection_cut();
+            }
+            tracing::debug!(%error, ?door, "a connection ended early");
         }
     };
-    if let Err(error) = ended {
-        // Where the connection's end is the body's, only a reset tells that it is not whole.
-        reset.set(ends_with_body.load(Ordering::Relaxed));
-        if was_too_slow(&error) {
-            metrics.metrics.connection_cut();
-        }
-        tracing::debug!(%error, ?door, "a connection ended early");
+    // With it the connection itself is gone, and what is known of it is written down.
+    talk.await;
+    if door == Door::Client {
+        shared.measured(client, parting.round_trip());
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
 //! | `share` | fair shares, and who waits for a turn |
 //! | `peer` | requests of other proxies |
+//! | `hints`, `round_trip` | how far clients are, told to the index |
 //! | `index` | the index daemon: claims, pointers, registration |
 //! | [`reload`] | what changes while the proxy runs |
 //! | `metrics`, `inspect`, `access` | what operators see |
@@ -26,6 +27,7 @@ mod context;
 mod downstream;
 mod fill;
 mod guard;
+mod hints;
 mod index;
 mod inspect;
 mod line;
@@ -38,6 +40,7 @@ mod peer;
 pub mod reload;
 mod resolve;
 mod room;
+mod round_trip;
 pub mod run;
 mod share;
 mod spill;

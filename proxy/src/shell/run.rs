@@ -23,6 +23,7 @@ use super::access::AccessLog;
 use super::body::SpillRule;
 use super::connect::{Connector, tls};
 use super::context::{Context, Parts};
+use super::hints::{self, Hints};
 use super::index::{self, IndexLink};
 use super::inspect::{Window, gauges};
 use super::listen::{self, Bounds, Door};
@@ -128,6 +129,7 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     tokio::spawn(reload::watch(Arc::clone(&ctx), block_file, again));
     if ctx.index.is_some() {
         tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
+        tokio::spawn(hints::keep_telling(Arc::clone(&ctx)));
         tokio::spawn(index::keep_registered(
             Arc::clone(&ctx),
             rng,
@@ -234,6 +236,7 @@ pub(super) fn context(
         policy: config.policy,
         interim: config.listen.interim,
         clock,
+        connections_max: config.listen.connections_max,
         metrics,
         rng: rng.child(),
     });
@@ -261,6 +264,7 @@ fn link(index: &Index) -> Result<IndexLink, StartError> {
         network,
         index.peer_advertise,
         index.advertise,
+        index.hints.map(Hints::new),
     ))
 }
 

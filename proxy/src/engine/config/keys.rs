@@ -259,6 +259,24 @@ pub static KEYS: &[KeySpec] = &[
         "Bodies larger than this go to disk.",
     ),
     key(
+        "near.measure",
+        "true",
+        "true or false",
+        "Whether the index is told how far real clients are, by network (IPv4 /24, IPv6 /56) and from what the kernel measured on their connections, so that name servers send them to near proxies. Nobody is pinged.",
+    ),
+    key(
+        "near.hint_ttl",
+        "1h",
+        "duration",
+        "How long such a hint holds. It is told again after half of it, if clients of that network still come.",
+    ),
+    key(
+        "near.hints_per_minute",
+        "120",
+        "number",
+        "Hints told to the index at most. Each costs it about a dozen datagrams.",
+    ),
+    key(
         "log.format",
         "human",
         "human or json",

@@ -214,6 +214,18 @@ impl Bytes {
             .is_some_and(|most| self.today() >= most / 100 * FULL_PERCENT)
     }
 
+    /// What of the day's bytes is left until this node is full, in percent; all of them if the day
+    /// has no budget.
+    #[must_use]
+    pub fn spare(&self) -> u8 {
+        let Some(most) = self.per_day else {
+            return 100;
+        };
+        let soft = most / 100 * FULL_PERCENT;
+        let left = soft.saturating_sub(self.today());
+        u8::try_from(u128::from(left) * 100 / u128::from(soft.max(1))).unwrap_or(100)
+    }
+
     /// The level of this second, for the state page.
     #[must_use]
     pub const fn level(&self) -> Option<u64> {
@@ -306,7 +318,7 @@ mod tests {
         bytes.sent(hour(0), "a", 700, None);
         assert!(bytes.ask(hour(1), "a").is_ok() && !bytes.is_full());
         bytes.sent(hour(1), "b", 300, None);
-        assert!(bytes.is_full());
+        assert!(bytes.is_full() && bytes.spare() == 0);
         assert_eq!(bytes.ask(hour(23), "c"), Err(Over::Day));
         assert_eq!(bytes.ask(hour(24), "c"), Ok(()));
         assert_eq!(bytes.today(), 300);

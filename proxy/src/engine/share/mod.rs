@@ -49,6 +49,13 @@ pub enum Denied {
     Bytes(Over),
 }
 
+/// What is left of `places` of which so many are `taken`, in percent.
+#[must_use]
+pub fn spare(taken: usize, places: usize) -> u8 {
+    let left = places.saturating_sub(taken).saturating_mul(100);
+    u8::try_from(left / places.max(1)).unwrap_or(100)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Share {

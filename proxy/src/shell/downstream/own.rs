@@ -1,7 +1,9 @@
 //! Answers that are the proxy's own: pages of Atoll itself, the way home, refusals, failures.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use http::{Response, StatusCode};
 
 use super::Client;
@@ -15,6 +17,13 @@ use crate::shell::fill::Failure;
 use crate::shell::metrics::Outcome;
 use crate::shell::outgoing::Outgoing;
 
+/// On the check page: nobody should be sent here any more.
+const DRAINING: HeaderName = HeaderName::from_static("atoll-draining");
+
+/// On the check page: how much more could be sent here, in percent. 0 is full: others should be
+/// named if there are any.
+const SPARE: HeaderName = HeaderName::from_static("atoll-spare");
+
 impl Client {
     /// A page of Atoll itself. The name servers' check goes through here like everybody's request.
     pub(super) fn service(&self, name: &str, path: &str) -> Response<Outgoing> {
@@ -23,9 +32,19 @@ impl Client {
             ("check", "/atoll/check") if self.ctx.is_draining() => {
                 let kind = HeaderValue::from_static("text/plain; charset=utf-8");
                 let text = format!("draining {node}\n");
-                return own(StatusCode::SERVICE_UNAVAILABLE, kind, text);
+                let mut response = own(StatusCode::SERVICE_UNAVAILABLE, kind, text);
+                let headers = response.headers_mut();
+                headers.insert(DRAINING, HeaderValue::from_static("1"));
+                return response;
             }
-            ("check", "/atoll/check") => format!("ok {node}\n"),
+            ("check", "/atoll/check") => {
+                self.ctx.metrics.request(Outcome::Own);
+                let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+                let mut response = own(StatusCode::OK, kind, format!("ok {node}\n"));
+                let spare = HeaderValue::from(u16::from(self.ctx.spare()));
+                response.headers_mut().insert(SPARE, spare);
+                return response;
+            }
             ("" | "www", "/") => format!(
                 "This is {node}, a proxy of the cooperative CDN under {zone}.\n\
                  For http://example.com/page ask for http://example.com.{zone}/page\n",
