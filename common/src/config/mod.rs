@@ -189,7 +189,8 @@ impl Settings {
     }
 
     fn assign(&mut self, path: &str, items: Vec<String>, source: Source) {
-        match self.keys.iter().find(|spec| spec.path == path) {
+        let bare = reference::bare_of(self.keys, path).unwrap_or(path);
+        match self.keys.iter().find(|spec| spec.path == bare) {
             Some(spec) => {
                 self.values.insert(spec.path, Setting { items, source });
             }

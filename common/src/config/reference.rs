@@ -36,6 +36,26 @@ pub(super) fn spec(keys: &'static [KeySpec], path: &str) -> &'static KeySpec {
     found.expect("a daemon reads only keys of its own table")
 }
 
+/// What a key is written as inside the section that has its name: TOML knows no table that is a
+/// value too, so in a file `zone` is `name` in `[zone]` once `zone.ns` is set there.
+const BARE: &str = "name";
+
+/// Whether `path` names a section of `keys` and is a key of its own.
+fn is_section_too(keys: &[KeySpec], path: &str) -> bool {
+    let in_it = |spec: &KeySpec| {
+        let rest = spec.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    keys.iter().any(|spec| spec.path == path) && keys.iter().any(in_it)
+}
+
+/// The key that `path` is another spelling of: `zone` for `zone.name`.
+pub(super) fn bare_of<'a>(keys: &[KeySpec], path: &'a str) -> Option<&'a str> {
+    let (section, key) = path.rsplit_once('.')?;
+    let known = keys.iter().any(|spec| spec.path == path);
+    (key == BARE && !known && is_section_too(keys, section)).then_some(section)
+}
+
 /// The key that was probably meant by `path`, if one is near.
 pub(super) fn nearest(keys: &[KeySpec], path: &str) -> Option<&'static str> {
     let mut best: Option<(usize, &'static str)> = None;
@@ -70,11 +90,16 @@ pub fn with_values(
 ) -> String {
     let mut out = String::new();
     let mut section = "";
+    let place = |spec: &KeySpec| match spec.path.rsplit_once('.') {
+        Some(place) => place,
+        None if is_section_too(keys, spec.path) => (spec.path, BARE),
+        None => ("", spec.path),
+    };
     // Keys without a section come first, or TOML would read them into the section before.
-    let bare = keys.iter().filter(|spec| !spec.path.contains('.'));
-    let sectioned = keys.iter().filter(|spec| spec.path.contains('.'));
-    for spec in bare.chain(sectioned) {
-        let (table, key) = spec.path.rsplit_once('.').unwrap_or(("", spec.path));
+    let bare = keys.iter().filter(|spec| place(spec).0.is_empty());
+    let sectioned = keys.iter().filter(|spec| !place(spec).0.is_empty());
+    for spec in bare.chain(in_order(sectioned, &place)) {
+        let (table, key) = place(spec);
         if table != section {
             let _ = writeln!(out, "[{table}]");
             section = table;
@@ -90,6 +115,28 @@ pub fn with_values(
         }
     }
     out
+}
+
+/// `specs` with those of one section together, sections in the order of their first key.
+fn in_order<'a>(
+    specs: impl Iterator<Item = &'a KeySpec>,
+    place: &impl Fn(&'a KeySpec) -> (&'a str, &'a str),
+) -> impl Iterator<Item = &'a KeySpec> {
+    let specs: Vec<&KeySpec> = specs.collect();
+    let mut sections: Vec<&str> = Vec::new();
+    for spec in &specs {
+        let section = place(spec).0;
+        if !sections.contains(&section) {
+            sections.push(section);
+        }
+    }
+    sections.into_iter().flat_map(move |section| {
+        let of = specs
+            .iter()
+            .copied()
+            .filter(|spec| place(spec).0 == section);
+        of.collect::<Vec<_>>()
+    })
 }
 
 fn literal(spec: &KeySpec, items: &[String]) -> String {

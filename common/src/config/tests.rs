@@ -191,3 +191,50 @@ fn the_printed_configuration_reads_back() {
     assert_eq!(back.value::<Vec<SocketAddr>>("join.seeds").len(), 2);
     assert!(back.finish().is_ok(), "{printed}");
 }
+
+#[test]
+fn a_key_that_is_a_section_too_is_its_name_in_a_file() {
+    static KEYS: &[KeySpec] = &[
+        KeySpec {
+            path: "zone",
+            default: None,
+            example: "nyud.net",
+            what: "list of domain names",
+            why: "The zones.",
+        },
+        KeySpec {
+            path: "http.idle",
+            default: Some("30s"),
+            example: "30s",
+            what: "duration",
+            why: "Idle connections end after this.",
+        },
+        KeySpec {
+            path: "zone.ns",
+            default: Some(""),
+            example: "ns1",
+            what: "list of names",
+            why: "Its servers.",
+        },
+    ];
+    let resolve = |file: &str, sets: &[String]| {
+        let sources = Sources {
+            file: Some(("atoll.toml", file)),
+            sets,
+            ..Sources::default()
+        };
+        Settings::resolve(KEYS, &sources)
+    };
+    let file = "[zone]\nname = [\"one.net\", \"two.net\"]\nns = [\"a\"]\n";
+    let mut settings = resolve(file, &[]);
+    let zones: Vec<Zone> = settings.value("zone");
+    assert_eq!(zones.len(), 2);
+    let printed = settings.print();
+    let mut back = resolve(&printed, &["zone.ns=b".to_owned()]);
+    assert_eq!(back.value::<Vec<Zone>>("zone"), zones, "{printed}");
+    assert_eq!(back.value::<String>("zone.ns"), "b");
+    assert!(back.finish().is_ok(), "{printed}");
+    // On its own it is written as it is called.
+    let mut settings = resolve("zone = \"one.net\"\n", &[]);
+    assert_eq!(settings.value::<Vec<Zone>>("zone").len(), 1);
+}

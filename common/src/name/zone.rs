@@ -89,6 +89,17 @@ impl Zone {
             return Ok(Name::Apex);
         }
         let below = rest.strip_suffix('.').ok_or(NameError::OutsideZone)?;
+        self.classify_below(below)
+    }
+
+    /// What the name `below` under this zone means: lower case, without the zone.
+    ///
+    /// # Errors
+    /// The rule that the name breaks.
+    pub fn classify_below(&self, below: &str) -> Result<Name, NameError> {
+        if below.len() + 1 + self.0.len() > HOST_MAX {
+            return Err(NameError::TooLong);
+        }
         check_labels(below)?;
         if below.contains('.') {
             self.dotted_name(below)

@@ -20,6 +20,8 @@ pub struct ZoneConfig {
     pub serial: u32,
     /// Single labels that answer with live proxies although they name no site, such as `www`.
     pub services: Vec<String>,
+    /// Static records, each `OWNER [TTL] TYPE DATA` ([`records`](super::zone::records)).
+    pub records: Vec<String>,
     /// How long resolvers may remember that something does not exist, in seconds. Short, since a
     /// mistyped or new name should work soon.
     pub negative_ttl: u32,
@@ -52,6 +54,10 @@ pub struct AnswerConfig {
     pub when_empty: Vec<Resort>,
     /// How long the last verified set stands in for nobody.
     pub last_for: Duration,
+    /// Protocols over TLS (ALPN, RFC 7301) that HTTPS records tell browsers of; `None`: there are no
+    /// HTTPS records. Only names that a wildcard certificate covers have them, since a browser that
+    /// saw one uses TLS (RFC 9460 §9.5).
+    pub https: Option<Vec<String>>,
 }
 
 /// Most addresses of one answer: 16 of IPv6 still fit 512 bytes.
@@ -74,6 +80,7 @@ impl Default for AnswerConfig {
             anchors: LiveSet::default(),
             when_empty: vec![Resort::LastVerified, Resort::Anchors],
             last_for: Duration::from_secs(30),
+            https: None,
         }
     }
 }

@@ -15,6 +15,10 @@ pub enum Reason {
     NobodyAlive,
     /// Data of the zone itself: SOA, NS, addresses of name servers.
     ZoneData,
+    /// A static record of the configuration.
+    Static,
+    /// An alias that leads out of the zones.
+    Alias,
     /// A minimal answer to ANY (RFC 8482 §4.2).
     AnyMinimal,
     /// The name exists, the type does not (RFC 2308 §2.2).
@@ -41,12 +45,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Live,
         Self::LastVerified,
         Self::Anchors,
         Self::NobodyAlive,
         Self::ZoneData,
+        Self::Static,
+        Self::Alias,
         Self::AnyMinimal,
         Self::NoData,
         Self::EmptyNonTerminal,
@@ -69,6 +75,8 @@ impl Reason {
             Self::Anchors => "anchors",
             Self::NobodyAlive => "nobody_alive",
             Self::ZoneData => "zone_data",
+            Self::Static => "static",
+            Self::Alias => "alias",
             Self::AnyMinimal => "any_minimal",
             Self::NoData => "no_data",
             Self::EmptyNonTerminal => "empty_non_terminal",

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::config::AnswerConfig;
 use super::live::LiveSet;
-use super::zone::ZoneData;
+use super::zone::Zones;
 
 /// What answers are made from. Its parts are shared between snapshots that agree in them.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The zone.
-    pub zone: Arc<ZoneData>,
+    /// The zones.
+    pub zones: Arc<Zones>,
     /// How answers look.
     pub config: Arc<AnswerConfig>,
     /// Who is alive.
@@ -23,9 +23,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot in which nobody is known.
     #[must_use]
-    pub fn new(zone: ZoneData, config: AnswerConfig) -> Self {
+    pub fn new(zones: Zones, config: AnswerConfig) -> Self {
         Self {
-            zone: Arc::new(zone),
+            zones: Arc::new(zones),
             config: Arc::new(config),
             live: Arc::default(),
         }

@@ -30,8 +30,8 @@ pub struct View {
     pub server: Arc<Mutex<Server>>,
     /// What came in.
     pub traffic: Arc<Traffic>,
-    /// The zone.
-    pub zone: String,
+    /// The zones.
+    pub zones: Vec<String>,
     /// This node.
     pub node: String,
     /// The clock.
@@ -202,7 +202,7 @@ impl Inspect for View {
             "daemon": "atoll-dns",
             "version": env!("CARGO_PKG_VERSION"),
             "node": self.node,
-            "zone": self.zone,
+            "zones": self.zones,
             "index_answers": checker.index_answers(),
             "live": checker.live(),
             "known": checker.proxies().count(),

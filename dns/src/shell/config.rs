@@ -6,23 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::config::{FromSetting, Settings, Span};
-use common::name::Zone;
+use common::config::{FromSetting as _, Settings, Span};
 use common::shell::log::{Filter, Format};
 
-use crate::engine::config::{
-    ADDRESSES_MAX, AnswerConfig, CheckConfig, NameServer, Resort, ZoneConfig,
-};
+use super::zone_config;
+use crate::engine::config::{ADDRESSES_MAX, AnswerConfig, CheckConfig, Resort};
 use crate::engine::live::LiveSet;
-use crate::engine::zone::ZoneData;
+use crate::engine::zone::Zones;
 
 /// The configuration of the daemon.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The zone.
-    pub zone: ZoneData,
-    /// The zone's name.
-    pub zone_name: Zone,
+    /// The zones.
+    pub zones: Zones,
     /// How answers look.
     pub answer: AnswerConfig,
     /// How proxies are verified.
@@ -47,21 +43,22 @@ pub struct Config {
     pub log_filter: Filter,
 }
 
+/// Most bytes of the name of a protocol: far more than any has (RFC 7301 §6).
+const ALPN_MAX: usize = 32;
+
 /// Makes the configuration. `None` only if `settings` holds at least one mistake.
 pub fn build(settings: &mut Settings) -> Option<Config> {
-    let zone: Zone = settings.value("zone");
     let listen: Vec<SocketAddr> = settings.value("dns.listen");
     if listen.is_empty() {
         settings.reject("dns.listen", "at least one address is needed");
     }
     let answer = answer(settings);
     let check = check(settings);
-    let zone_data = zone_data(settings, &zone, &listen);
+    let zones = zone_config::build(settings, &listen);
     let level: String = settings.value("log.level");
     let log_filter = log_filter(settings, &level)?;
     Some(Config {
-        zone: zone_data?,
-        zone_name: zone,
+        zones: zones?,
         answer,
         check,
         listen,
@@ -99,7 +96,24 @@ fn answer(settings: &mut Settings) -> AnswerConfig {
         anchors: LiveSet::new(settings.value::<Vec<IpAddr>>("answer.anchors"), None),
         when_empty,
         last_for: settings.value::<Span>("answer.last_for").0,
+        https: https(settings),
     }
+}
+
+/// The protocols of HTTPS records, if there are to be any.
+fn https(settings: &mut Settings) -> Option<Vec<String>> {
+    let wanted: bool = settings.value("answer.https");
+    let protocols: Vec<String> = settings.value("answer.https_alpn");
+    let fits = |protocol: &String| {
+        (1..=ALPN_MAX).contains(&protocol.len()) && protocol.bytes().all(|b| b.is_ascii_graphic())
+    };
+    if !protocols.iter().all(fits) {
+        settings.reject(
+            "answer.https_alpn",
+            "a protocol is a word such as h2 or http/1.1",
+        );
+    }
+    wanted.then_some(protocols)
 }
 
 fn check(settings: &mut Settings) -> CheckConfig {
@@ -128,7 +142,7 @@ fn at_least_one(settings: &mut Settings, path: &'static str) -> usize {
 }
 
 /// DNS counts TTLs in whole seconds, up to 68 years (RFC 2181 §8).
-fn seconds(settings: &mut Settings, path: &'static str) -> u32 {
+pub(super) fn seconds(settings: &mut Settings, path: &'static str) -> u32 {
     let span = settings.value::<Span>(path).0;
     let whole = u32::try_from(span.as_secs()).ok().filter(|s| *s <= 1 << 31);
     match whole {
@@ -138,85 +152,6 @@ fn seconds(settings: &mut Settings, path: &'static str) -> u32 {
             0
         }
     }
-}
-
-fn zone_data(settings: &mut Settings, zone: &Zone, listen: &[SocketAddr]) -> Option<ZoneData> {
-    let entries: Vec<String> = settings.value("zone.ns");
-    let servers = match read_servers(&entries, zone, listen) {
-        Ok(servers) => servers,
-        Err(message) => {
-            settings.reject("zone.ns", message);
-            Vec::new()
-        }
-    };
-    let hostmaster: String = settings.value("zone.hostmaster");
-    let config = ZoneConfig {
-        zone: zone.clone(),
-        servers,
-        hostmaster: if hostmaster.is_empty() {
-            format!("hostmaster@{zone}")
-        } else {
-            hostmaster
-        },
-        serial: settings.value("zone.serial"),
-        services: settings.value("zone.services"),
-        negative_ttl: seconds(settings, "answer.negative_ttl"),
-    };
-    match ZoneData::new(&config) {
-        Ok(data) => Some(data),
-        Err(error) => {
-            settings.reject("zone.ns", error);
-            None
-        }
-    }
-}
-
-/// `name=address` entries, those of one name together.
-fn read_servers(
-    entries: &[String],
-    zone: &Zone,
-    listen: &[SocketAddr],
-) -> Result<Vec<NameServer>, String> {
-    if entries.is_empty() {
-        return default_servers(zone, listen);
-    }
-    let mut servers: Vec<NameServer> = Vec::new();
-    for entry in entries {
-        let (name, address) = match entry.split_once('=') {
-            Some((name, address)) => (name.trim(), Some(IpAddr::from_text(address.trim())?)),
-            None => (entry.trim(), None),
-        };
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        let name = if name.contains('.') {
-            name
-        } else {
-            format!("{name}.{zone}")
-        };
-        match servers.iter_mut().find(|server| server.name == name) {
-            Some(server) => server.addresses.extend(address),
-            None => servers.push(NameServer {
-                name,
-                addresses: address.into_iter().collect(),
-            }),
-        }
-    }
-    Ok(servers)
-}
-
-/// Two servers (RFC 1034 §4.1 asks for two) at the addresses where this one listens.
-fn default_servers(zone: &Zone, listen: &[SocketAddr]) -> Result<Vec<NameServer>, String> {
-    let addresses: Vec<IpAddr> = listen.iter().map(SocketAddr::ip).collect();
-    if addresses.iter().any(IpAddr::is_unspecified) {
-        return Err(
-            "must be set when dns.listen names no address of its own: ns1=192.0.2.53".to_owned(),
-        );
-    }
-    let server = |(n, ip): (usize, &IpAddr)| NameServer {
-        name: format!("ns{}.{zone}", n + 1),
-        addresses: vec![*ip],
-    };
-    let around = addresses.iter().cycle().take(addresses.len().max(2));
-    Ok(around.enumerate().map(server).collect())
 }
 
 /// The filter of `level`, with hickory kept to errors: it writes a line for each answer and a
@@ -257,7 +192,7 @@ mod tests {
     #[test]
     fn the_zone_is_all_that_must_be_set() {
         let config = built(&["zone=nyud.test"]).unwrap();
-        assert_eq!(config.zone.ns().count(), 2);
+        assert_eq!(config.zones.first().ns().count(), 2);
         assert_eq!(config.listen.len(), 1);
         assert!(built(&[]).unwrap_err().contains("zone: it has no default"));
     }
@@ -276,23 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn name_servers_are_relative_full_or_foreign() {
-        let ns =
-            "zone.ns=ns1=192.0.2.53,ns1=2001:db8::53,ns.far.nyud.test=192.0.2.54,ns.example.net";
-        let config = built(&["zone=nyud.test", ns]).unwrap();
-        assert_eq!(
-            (config.zone.ns().count(), config.zone.glue().count()),
-            (3, 3)
-        );
-        assert!(config.zone.is_server("ns.far"));
-    }
-
-    #[test]
     fn mistakes_say_what_to_do() {
         let rows = [
-            ("dns.listen=0.0.0.0:53", "zone.ns: must be set"),
-            ("zone.ns=ns1", "needs an address"),
-            ("zone.ns=ns1=x", "not an IP address"),
+            ("answer.https_alpn=h 2", "a word such as h2"),
             ("answer.count=0", "between 1 and 16"),
             ("answer.ttl=1500ms", "whole number of seconds"),
             ("answer.when_empty=first", "neither last nor anchors"),

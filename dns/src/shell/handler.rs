@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::engine::config::{AnswerConfig, NameServer, ZoneConfig};
     use crate::engine::snapshot::Snapshot;
-    use crate::engine::zone::ZoneData;
+    use crate::engine::zone::{ZoneData, Zones};
 
     /// Nobody may answer.
     #[derive(Clone)]
@@ -275,10 +275,12 @@ mod tests {
             hostmaster: "hostmaster@nyud.test".to_owned(),
             serial: 1,
             services: Vec::new(),
+            records: Vec::new(),
             negative_ttl: 30,
         };
         let zone = ZoneData::new(&config).unwrap();
-        let snapshot = Snapshot::new(zone, AnswerConfig::default());
+        let zones = Zones::new(vec![zone]).unwrap();
+        let snapshot = Snapshot::new(zones, AnswerConfig::default());
         let published = Arc::new(Published::new(snapshot));
         let server = Server::new(published.current(), Generator::from_seed(1));
         let traffic = Arc::new(Traffic::default());

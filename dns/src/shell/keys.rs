@@ -25,8 +25,9 @@ pub static KEYS: &[KeySpec] = &[
         "zone",
         None,
         "nyud.net",
-        "domain name",
-        "Zone that this server answers for.",
+        "list of domain names",
+        "Zones that this server answers for; proxies are checked under the first. In a file that also \
+         sets zone.*, write it as `name` in that section.",
     ),
     key(
         "node.name",
@@ -91,6 +92,30 @@ pub static KEYS: &[KeySpec] = &[
         "www,status",
         "list of labels",
         "Single labels under the zone that answer with live proxies, as the zone itself does.",
+    ),
+    key(
+        "zone.records",
+        Some(""),
+        "mail 3600 A 192.0.2.5,@ MX 10 mail",
+        "list of records",
+        "Static records, each OWNER [TTL] TYPE DATA, of type A, AAAA, CNAME, TXT, CAA or MX. A name without \
+         a dot is relative to each zone, @ is the zone, one with a dot is full. What has commas or quotes \
+         in it needs a file.",
+    ),
+    key(
+        "answer.https",
+        Some("false"),
+        "true",
+        "true or false",
+        "Whether names that one wildcard certificate covers (not the dotted ones) have HTTPS records, which \
+         send browsers to port 443 at once. Only when every proxy serves TLS.",
+    ),
+    key(
+        "answer.https_alpn",
+        Some("h2,http/1.1"),
+        "h2,http/1.1",
+        "list of protocol names",
+        "What HTTPS records say the proxies speak over TLS.",
     ),
     key(
         "answer.ttl",

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`keys`] | - | every key, its default and meaning |
 //! | [`config`] | - | the way from settings to the engine's configuration |
+//! | [`zone_config`] | - | the same for the zones |
 //! | [`run`] | main | the start: everything is bound before anything is served; the end |
 //! | [`udp`] | one per address | hickory's server with its socket |
 //! | [`tcp`] | one per address, one per connection | the listener, within its bounds |
@@ -28,6 +29,7 @@ pub mod published;
 pub mod run;
 pub mod tcp;
 pub mod udp;
+pub mod zone_config;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -27,6 +27,7 @@ use super::udp;
 use crate::engine::checker::Checker;
 use crate::engine::server::Server;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::zone::Zones;
 
 /// For tasks to end after they were told to.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -109,8 +110,8 @@ impl Bound {
     ) -> Result<(), StartError> {
         let addresses = self.addresses();
         let node = self.config.node.clone();
-        let zone = self.config.zone_name.to_string();
-        tracing::info!(?addresses, zone, node, "answering");
+        let zones = zone_names(&self.config.zones);
+        tracing::info!(?addresses, ?zones, node, "answering");
         let mut tasks = self.start(&shutdown)?;
         shutdown.draining().await;
         let ended = async { while tasks.join_next().await.is_some() {} };
@@ -134,7 +135,9 @@ impl Bound {
         let clock = SystemClock::new();
         let mut rng = Generator::from_system()
             .map_err(|error| StartError::Runtime(format!("no entropy: {error}")))?;
-        let published = Arc::new(Published::new(Snapshot::new(config.zone, config.answer)));
+        let zones = config.zones;
+        let (names, first) = (zone_names(&zones), zones.first().grammar().clone());
+        let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
         let server = Server::new(published.current(), rng.child());
         let server = Arc::new(Mutex::new(server));
         let now = clock.moment();
@@ -145,7 +148,7 @@ impl Bound {
             checker: Arc::clone(&checker),
             server: Arc::clone(&server),
             traffic: Arc::clone(&traffic),
-            zone: config.zone_name.to_string(),
+            zones: names,
             node: config.node,
             clock,
         };
@@ -166,7 +169,7 @@ impl Bound {
             checker,
             published,
             config: config.check,
-            zone: config.zone_name,
+            zone: first,
             client: config.index.map(Client::new),
             clock,
         };
@@ -184,6 +187,13 @@ impl Bound {
         }
         Ok(tasks)
     }
+}
+
+fn zone_names(zones: &Zones) -> Vec<String> {
+    zones
+        .iter()
+        .map(|zone| zone.grammar().to_string())
+        .collect()
 }
 
 /// Binds `addr` for both transports. If any port will do, both get the same.

@@ -1,10 +1,11 @@
-//! Stage 1: which node of the zone a name is.
+//! Stage 1: which node of which zone a name is.
 //!
-//! The zone's tree is not stored but follows from the grammar: every coralised name exists, and so
-//! does every name that has an existing one below it. The second half matters to resolvers, which
-//! ask for `com.<zone>` before `www.example.com.<zone>` (RFC 9156) and take NXDOMAIN for the end
-//! of the whole branch (RFC 8020): such an empty non-terminal is NODATA. NXDOMAIN is left for names
-//! that no coralised name can end in.
+//! The tree of coralised names is not stored but follows from the grammar: every coralised name
+//! exists, and so does every name that has an existing one below it. The second half matters to
+//! resolvers, which ask for `com.<zone>` before `www.example.com.<zone>` (RFC 9156) and take NXDOMAIN
+//! for the end of the whole branch (RFC 8020): such an empty non-terminal is NODATA. NXDOMAIN is left
+//! for names that no coralised name can end in. Static records come first, and what they need above
+//! them exists too.
 
 use common::name::{Name as Grammar, NameError};
 use hickory_proto::op::ResponseCode;
@@ -12,9 +13,10 @@ use hickory_proto::op::ResponseCode;
 use super::{ExtendedError, Reply};
 use crate::engine::asked::AskedName;
 use crate::engine::reason::Reason;
-use crate::engine::zone::{Relative, ZoneData};
+use crate::engine::zone::statics::StaticNode;
+use crate::engine::zone::{Relative, ZoneData, Zones};
 
-/// A node of the zone.
+/// A node of a zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Node<'a> {
     /// The zone itself.
@@ -23,10 +25,38 @@ pub enum Node<'a> {
     NameServer(&'a str),
     /// A coralised name or a service: live proxies answer for it.
     Proxied,
+    /// Has static records and no proxies: an alias, an address, or a name that is no site.
+    Static,
     /// Has names below it and nothing of its own.
     EmptyNonTerminal,
     /// Does not exist, and nothing below it does. Says which rule of the grammar it breaks.
     Missing(NameError),
+}
+
+/// A name's place among the zones.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its zone.
+    pub zone: &'a ZoneData,
+    /// The name below the zone, lower case; empty at the zone itself, and for names with odd bytes.
+    pub below: &'a str,
+    /// What it is there.
+    pub node: Node<'a>,
+    /// Its static records, whatever it is.
+    pub statics: Option<&'a StaticNode>,
+}
+
+impl Place<'_> {
+    /// Whether live proxies answer for it under a name that one wildcard certificate for the zone
+    /// covers (RFC 6125 §6.4.3): one label below the zone, or the zone itself.
+    #[must_use]
+    pub fn is_certified(&self) -> bool {
+        match self.node {
+            Node::Apex => true,
+            Node::Proxied => !self.below.contains('.'),
+            Node::NameServer(_) | Node::Static | Node::EmptyNonTerminal | Node::Missing(_) => false,
+        }
+    }
 }
 
 /// Prefixes that complete the end of a coralised name if anything does: a host label or two; the
@@ -34,38 +64,56 @@ pub enum Node<'a> {
 /// one of them and then lie in its own way.
 const COMPLETIONS: [&str; 6] = ["a", "b", "a.a", "1.1.1", "1.1", "1"];
 
-/// The node that `name` is; `None` if it lies outside the zone.
+/// The place of `name`; `None` if it lies outside all zones.
 #[must_use]
-pub fn locate<'a>(zone: &ZoneData, name: &'a AskedName) -> Option<Node<'a>> {
-    match zone.relative(name) {
+pub fn locate<'a>(zones: &'a Zones, name: &'a AskedName) -> Option<Place<'a>> {
+    let (zone, relative) = zones.find(name)?;
+    let at = |below, node| Place {
+        zone,
+        below,
+        node,
+        statics: zone.statics(below),
+    };
+    match relative {
         Relative::Outside => None,
-        Relative::Apex => Some(Node::Apex),
-        Relative::Odd(error) => Some(Node::Missing(error)),
-        Relative::Below(below) => Some(node(zone, below)),
+        Relative::Apex => Some(at("", Node::Apex)),
+        Relative::Odd(error) => Some(Place {
+            zone,
+            below: "",
+            node: Node::Missing(error),
+            statics: None,
+        }),
+        Relative::Below(below) => {
+            let mut place = at(below, Node::Static);
+            place.node = node(zone, below, place.statics);
+            Some(place)
+        }
     }
 }
 
-/// The refusal for names outside the zone.
+/// The refusal for names outside all zones.
 #[must_use]
 pub const fn outside() -> Reply {
     let error = Some(ExtendedError::NotAuthoritative);
     Reply::refusal(ResponseCode::Refused, Reason::OutOfZone, error)
 }
 
-fn node<'a>(zone: &ZoneData, below: &'a str) -> Node<'a> {
+fn node<'a>(zone: &ZoneData, below: &'a str, statics: Option<&StaticNode>) -> Node<'a> {
     if zone.is_server(below) {
         return Node::NameServer(below);
     }
-    let error = match zone
-        .grammar()
-        .classify(&format!("{below}.{}", zone.grammar()))
-    {
+    if statics.is_some_and(StaticNode::replaces_proxies) {
+        return Node::Static;
+    }
+    let error = match zone.grammar().classify_below(below) {
         Ok(Grammar::Site(_) | Grammar::Hashed(_)) => return Node::Proxied,
         Ok(Grammar::Service(label)) if zone.is_service(&label) => return Node::Proxied,
         Ok(Grammar::Service(_) | Grammar::Apex) => NameError::SingleLabel,
         Err(error) => error,
     };
-    if may_be_completed(zone, below) || zone.has_server_under(below) {
+    if statics.is_some() {
+        Node::Static
+    } else if may_be_completed(zone, below) || zone.has_names_below(below) {
         Node::EmptyNonTerminal
     } else {
         Node::Missing(error)
@@ -79,7 +127,7 @@ fn node<'a>(zone: &ZoneData, below: &'a str) -> Node<'a> {
 /// and those are the ones tried.
 fn may_be_completed(zone: &ZoneData, below: &str) -> bool {
     COMPLETIONS.iter().any(|prefix| {
-        let longer = format!("{prefix}.{below}.{}", zone.grammar());
-        matches!(zone.grammar().classify(&longer), Ok(Grammar::Site(_)))
+        let longer = format!("{prefix}.{below}");
+        matches!(zone.grammar().classify_below(&longer), Ok(Grammar::Site(_)))
     })
 }

@@ -3,23 +3,27 @@
 //! | stage | RFC 1034 §4.3.2 | does |
 //! |---|---|---|
 //! | [`admit`] | before step 1 | what is no question to this server |
-//! | [`locate`] | steps 2 and 3: the zone, then the node | which node of the zone the name is |
+//! | [`locate`] | steps 2 and 3: the zone, then the node | which node of which zone the name is |
 //! | [`select`] | - | which proxies to name, if the node has proxies |
 //! | [`content`] | step 3.a: the whole name is matched | answer section |
+//! | [`alias`] | step 3.a: the name is an alias | the same again for where it leads |
 //! | [`authority`] | step 3.a and RFC 2308 | SOA of negative answers |
-//! | [`additional`] | step 6 | addresses of the name servers named |
+//! | [`additional`] | step 6 | addresses of the hosts that the answer names |
 //! | [`verify`] | - | what must hold of any reply |
 //!
-//! There are no delegations, aliases or wildcards here, so steps 3.b and 3.c have nothing to do.
+//! There are no delegations and wildcards here, so steps 3.b and 3.c have nothing to do.
 //! Truncation at record boundaries happens where the message is written (RFC 2181 §9), since only
 //! there its size is known.
 
 pub mod additional;
 pub mod admit;
+pub mod alias;
 pub mod authority;
 pub mod content;
 pub mod locate;
 pub mod select;
+#[cfg(test)]
+mod static_tests;
 #[cfg(test)]
 mod tests;
 pub mod verify;
@@ -27,15 +31,18 @@ pub mod verify;
 use common::clock::Moment;
 use common::rng::Generator;
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{Record, RecordType};
 
+use self::content::Selected;
+use self::locate::Place;
 use super::asked::AskedName;
 use super::config::AnswerConfig;
-use super::inquiry::Inquiry;
+use super::inquiry::{Asker, Inquiry, Question};
 use super::live::LiveSet;
 use super::reason::Reason;
 use super::snapshot::Snapshot;
-use super::zone::ZoneData;
+use super::zone::Zones;
+use super::zone::statics::ALIASES_MAX;
 
 /// Extended error (RFC 8914 §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,8 +129,8 @@ impl Reply {
 /// What an answer is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The zone.
-    pub zone: &'a ZoneData,
+    /// The zones.
+    pub zones: &'a Zones,
     /// How answers look.
     pub config: &'a AnswerConfig,
     /// Who is alive.
@@ -137,7 +144,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn new(snapshot: &'a Snapshot, now: Moment) -> Self {
         Self {
-            zone: &snapshot.zone,
+            zones: &snapshot.zones,
             config: &snapshot.config,
             live: &snapshot.live,
             now,
@@ -151,16 +158,49 @@ pub fn answer(view: &View<'_>, rng: &mut Generator, inquiry: &Inquiry) -> Reply 
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    // No name is longer than its text can be.
-    let Some(asked) = AskedName::from_labels(question.name.iter()) else {
-        return Reply::refusal(ResponseCode::FormErr, Reason::Malformed, None);
+    let mut stages = Stages {
+        view,
+        rng,
+        asker: inquiry.asker(),
     };
-    let Some(node) = locate::locate(view.zone, &asked) else {
-        return locate::outside();
-    };
-    let selection = select::select(view, rng, node, question.qtype, &inquiry.asker());
-    let mut reply = content::fill(view, node, question, selection);
-    authority::fill(view.zone, &mut reply);
-    additional::fill(view.zone, question, &mut reply);
-    verify::verify(reply)
+    verify::verify(stages.resolve(question, 0))
+}
+
+/// The stages between the first and the last, which aliases go through again.
+struct Stages<'a, 'v> {
+    view: &'a View<'v>,
+    rng: &'a mut Generator,
+    asker: Asker,
+}
+
+impl Stages<'_, '_> {
+    /// The reply to `question`, which `followed` aliases led to.
+    fn resolve(&mut self, question: &Question, followed: usize) -> Reply {
+        // No name is longer than its text can be.
+        let Some(asked) = AskedName::from_labels(question.name.iter()) else {
+            return Reply::refusal(ResponseCode::FormErr, Reason::Malformed, None);
+        };
+        let Some(place) = locate::locate(self.view.zones, &asked) else {
+            return locate::outside();
+        };
+        let selected = self.select(&place, question.qtype);
+        let reply = content::fill(self.view, &place, question, selected);
+        let next = alias::next(&reply, question).filter(|_| followed < ALIASES_MAX);
+        if let Some(next) = next {
+            return alias::join(reply, self.resolve(&next, followed + 1));
+        }
+        let mut reply = reply;
+        authority::fill(place.zone, &mut reply);
+        additional::fill(place.zone, question.qtype, &mut reply);
+        reply
+    }
+
+    fn select(&mut self, place: &Place<'_>, qtype: RecordType) -> Selected {
+        let (view, asker) = (self.view, self.asker);
+        let mut one = |qtype| select::select(view, self.rng, place.node, qtype, &asker);
+        if qtype == RecordType::HTTPS && view.config.https.is_some() && place.is_certified() {
+            return Selected::Both(one(RecordType::A), one(RecordType::AAAA));
+        }
+        Selected::One(one(qtype))
+    }
 }

@@ -13,6 +13,7 @@ use super::*;
 use crate::engine::config::{NameServer, Resort, ZoneConfig};
 use crate::engine::inquiry::{Edns, Question, Transport};
 use crate::engine::server::Server;
+use crate::engine::zone::ZoneData;
 
 const PROXIES: [&str; 6] = [
     "192.0.2.1",
@@ -357,30 +358,6 @@ fn nobody_alive_goes_through_the_resorts_in_order() {
     assert_eq!(reply.code, C::NoError);
 }
 
-#[test]
-fn refuses_a_zone_that_nobody_could_find() {
-    use crate::engine::zone::{ZoneData, ZoneError};
-    let with = |servers: Vec<NameServer>| {
-        let config = ZoneConfig {
-            servers,
-            ..zone_config()
-        };
-        ZoneData::new(&config).err()
-    };
-    assert_eq!(with(Vec::new()), Some(ZoneError::Servers));
-    assert_eq!(
-        with(vec![ns("ns1.nyud.test", &["192.0.2.1"]); 14]),
-        Some(ZoneError::Servers)
-    );
-    assert!(matches!(
-        with(vec![ns("ns1.nyud.test", &[])]),
-        Some(ZoneError::NoAddress(_))
-    ));
-    let foreign = with(vec![ns("ns.example.net", &["192.0.2.1"])]);
-    assert!(matches!(foreign, Some(ZoneError::ForeignAddress(_))));
-    assert_eq!(with(vec![ns("ns.example.net", &[])]), None);
-}
-
 proptest! {
     #[test]
     fn no_question_panics_and_every_reply_is_sound(
@@ -483,8 +460,8 @@ fn live(addresses: &[&str], lost: Option<Moment>) -> LiveSet {
     LiveSet::new(addresses.iter().map(|text| text.parse().unwrap()), lost)
 }
 
-fn zone() -> ZoneData {
-    ZoneData::new(&zone_config()).unwrap()
+fn zone() -> Zones {
+    Zones::new(vec![ZoneData::new(&zone_config()).unwrap()]).unwrap()
 }
 
 fn zone_config() -> ZoneConfig {
@@ -497,6 +474,7 @@ fn zone_config() -> ZoneConfig {
         hostmaster: "first.last@nyud.test".to_owned(),
         serial: 1,
         services: vec!["www".to_owned()],
+        records: Vec::new(),
         negative_ttl: 30,
     }
 }
