@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 19] = [
+const TABLES: [Table; 20] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -134,6 +134,12 @@ const TABLES: [Table; 19] = [
         "proxy/src/shell/metrics.rs",
         "Words with the index",
         "`outcome` of the metric `atoll_proxy_index`.",
+    ),
+    table(
+        "Unkept",
+        "proxy/src/engine/distances.rs",
+        "Round trips not kept",
+        "`outcome` of the metric `atoll_proxy_round_trips`, beside `kept`.",
     ),
     table(
         "Drawing",
