@@ -6,6 +6,7 @@ use std::time::Duration;
 use common::name::Zone;
 
 use super::live::LiveSet;
+use super::sign::ring::SigningConfig;
 
 /// The zone's own data.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct ZoneConfig {
     pub services: Vec<String>,
     /// Static records, each `OWNER [TTL] TYPE DATA` ([`records`](super::zone::records)).
     pub records: Vec<String>,
+    /// How it is signed; `None`: it is not.
+    pub signing: Option<SigningConfig>,
     /// How long resolvers may remember that something does not exist, in seconds. Short, since a
     /// mistyped or new name should work soon.
     pub negative_ttl: u32,

@@ -70,6 +70,8 @@ pub struct Edns {
     pub payload: u16,
     /// Whether signatures are wanted (RFC 3225).
     pub dnssec_ok: bool,
+    /// Whether a denial by NXNAME may come with NXDOMAIN (RFC 9824 §5.1, flag CO).
+    pub compact_ok: bool,
     /// On whose behalf.
     pub client_subnet: Option<Subnet>,
     /// Cookie.

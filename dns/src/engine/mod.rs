@@ -53,6 +53,7 @@ pub mod probe;
 pub mod proxy;
 pub mod reason;
 pub mod server;
+pub mod sign;
 pub mod snapshot;
 pub mod stats;
 pub mod timers;

@@ -39,13 +39,15 @@ pub enum Reason {
     Malformed,
     /// An EDNS version above 0 (RFC 6891 §6.1.3).
     EdnsVersion,
+    /// As many signatures as allowed were made in this second.
+    SigningLimit,
     /// The stages contradicted each other; a fault of this program.
     Unsound,
 }
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Live,
         Self::LastVerified,
         Self::Anchors,
@@ -63,6 +65,7 @@ impl Reason {
         Self::Operation,
         Self::Malformed,
         Self::EdnsVersion,
+        Self::SigningLimit,
         Self::Unsound,
     ];
 
@@ -87,6 +90,7 @@ impl Reason {
             Self::Operation => "operation",
             Self::Malformed => "malformed",
             Self::EdnsVersion => "edns_version",
+            Self::SigningLimit => "signing_limit",
             Self::Unsound => "unsound",
         }
     }

@@ -3,6 +3,7 @@
 //! What the keys are, and mean, stands in [`super::keys`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use common::shell::log::{Filter, Format};
 use super::zone_config;
 use crate::engine::config::{ADDRESSES_MAX, AnswerConfig, CheckConfig, Resort};
 use crate::engine::live::LiveSet;
+use crate::engine::sign::cache::CacheConfig;
 use crate::engine::zone::Zones;
 
 /// The configuration of the daemon.
@@ -19,6 +21,8 @@ use crate::engine::zone::Zones;
 pub struct Config {
     /// The zones.
     pub zones: Zones,
+    /// Bounds on signatures.
+    pub signatures: CacheConfig,
     /// How answers look.
     pub answer: AnswerConfig,
     /// How proxies are verified.
@@ -59,6 +63,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
     let log_filter = log_filter(settings, &level)?;
     Some(Config {
         zones: zones?,
+        signatures: signatures(settings),
         answer,
         check,
         listen,
@@ -97,6 +102,14 @@ fn answer(settings: &mut Settings) -> AnswerConfig {
         when_empty,
         last_for: settings.value::<Span>("answer.last_for").0,
         https: https(settings),
+    }
+}
+
+fn signatures(settings: &mut Settings) -> CacheConfig {
+    let entries = NonZeroUsize::new(at_least_one(settings, "zone.signatures"));
+    CacheConfig {
+        entries: entries.unwrap_or(NonZeroUsize::MIN),
+        fresh_per_second: settings.value("zone.signatures_per_second"),
     }
 }
 
@@ -202,8 +215,11 @@ mod tests {
         let mut settings = Settings::resolve(KEYS, &Sources::default());
         drop(build(&mut settings));
         assert_eq!(settings.unread(), Vec::<&str>::new());
+        // Its example names files, which are read.
+        let files = |path: &str| path == "zone.keys";
         let sets: Vec<_> = KEYS
             .iter()
+            .filter(|key| !files(key.path))
             .map(|key| format!("{}={}", key.path, key.example))
             .collect();
         let sets: Vec<_> = sets.iter().map(String::as_str).collect();

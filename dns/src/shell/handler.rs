@@ -17,6 +17,7 @@ use super::published::Published;
 use crate::engine::answer::Reply;
 use crate::engine::inquiry::{self, CookieAsked, Inquiry, Question, Subnet, Transport};
 use crate::engine::server::Server;
+use crate::engine::sign::Now;
 
 /// Largest answer over UDP, in bytes: what crosses practically every path in one piece (DNS flag
 /// day 2020). Clients that announce more get no more.
@@ -29,6 +30,9 @@ const UDP_PAYLOAD_MIN: u16 = 512;
 const NSID: u16 = 3;
 const CLIENT_SUBNET: u16 = 8;
 const COOKIE: u16 = 10;
+
+/// The flag CO (RFC 9824 §5.1) among the flags of EDNS.
+const COMPACT_OK: u16 = 0x4000;
 
 /// Option code of extended errors (RFC 8914 §2).
 const EXTENDED_ERROR: u16 = 15;
@@ -101,7 +105,11 @@ impl Handler {
             if let Some(snapshot) = self.published.newer(&mut lock(&self.edition)) {
                 server.publish(snapshot);
             }
-            server.handle_inquiry(self.clock.moment(), &inquiry)
+            let now = Now {
+                moment: self.clock.moment(),
+                wall: self.clock.wall(),
+            };
+            server.handle_inquiry_at(now, &inquiry)
         };
         let edns = request.edns.as_ref().map(|asked| edns(asked, &reply));
         let mut builder = MessageResponseBuilder::from_message_request(request);
@@ -200,6 +208,7 @@ fn asked(edns: &Edns) -> inquiry::Edns {
         version: edns.version(),
         payload: edns.max_payload(),
         dnssec_ok: edns.flags().dnssec_ok,
+        compact_ok: edns.flags().z & COMPACT_OK != 0,
         client_subnet,
         cookie,
         nsid_asked: option(NSID).is_some(),
@@ -212,8 +221,11 @@ fn edns(asked: &Edns, reply: &Reply) -> Edns {
     let mut edns = Edns::new();
     edns.set_max_payload(asked.max_payload().clamp(UDP_PAYLOAD_MIN, UDP_PAYLOAD_MAX));
     edns.set_version(0);
-    // RFC 3225 §3: copied, though nothing here is signed.
+    // RFC 3225 §3: copied, whether or not something is signed.
     edns.set_dnssec_ok(asked.flags().dnssec_ok);
+    if reply.compact {
+        edns.flags_mut().z = COMPACT_OK;
+    }
     if let Some(error) = reply.extended_error {
         let code = error.code().to_be_bytes().to_vec();
         edns.options_mut()
@@ -276,6 +288,7 @@ mod tests {
             serial: 1,
             services: Vec::new(),
             records: Vec::new(),
+            signing: None,
             negative_ttl: 30,
         };
         let zone = ZoneData::new(&config).unwrap();

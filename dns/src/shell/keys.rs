@@ -103,6 +103,47 @@ pub static KEYS: &[KeySpec] = &[
          in it needs a file.",
     ),
     key(
+        "zone.keys",
+        Some(""),
+        "active=/etc/atoll/zone-1.pem,published=/etc/atoll/zone-2.pem",
+        "list of role=path",
+        "Keys that the zones are signed with (made by `atoll-dns keys new`), each active, published or retired; \
+         all name servers of a zone need the same. Empty: not signed. `atoll-dns keys show` prints the DS \
+         records for the parent.",
+    ),
+    key(
+        "zone.cds",
+        Some("keys"),
+        "none",
+        "keys, none or delete",
+        "What CDS and CDNSKEY records tell the parent (RFC 7344): the published and active keys, nothing, or \
+         that its DS records are to go, before signing ends.",
+    ),
+    key(
+        "zone.signature_life",
+        Some("2d"),
+        "2d",
+        "duration, 2h to 30d",
+        "How long a signature is valid. So long can a recorded answer be shown to others; too short, and \
+         resolvers with a wrong clock refuse it.",
+    ),
+    key(
+        "zone.signatures",
+        Some("16384"),
+        "16384",
+        "number",
+        "Signatures remembered per receiving thread, 250 bytes each, so that what is asked for again is not \
+         signed again.",
+    ),
+    key(
+        "zone.signatures_per_second",
+        Some("10000"),
+        "10000",
+        "number",
+        "New signatures per second and receiving thread, 20 microseconds each; what needs more is SERVFAIL. Bounds \
+         what questions for random names cost.",
+    ),
+    key(
         "answer.https",
         Some("false"),
         "true",

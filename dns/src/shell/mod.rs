@@ -11,6 +11,8 @@
 //! | [`handler`] | whoever received a message | messages in, messages out of the answering engine |
 //! | [`published`] | - | the snapshot on its way from the prober to the answering engine |
 //! | [`prober`] | one, and one per check | the checking engine and its timers |
+//! | [`keyfile`] | - | key files, and the library that signs |
+//! | [`listing`] | - | what `atoll-dns keys` prints |
 //! | [`index`] | the check's | the client of the local index |
 //! | [`fetch`] | the check's | HTTP requests for the check page |
 //! | [`admin`] | the admin listener's | metrics and state pages |
@@ -23,7 +25,9 @@ pub mod config;
 pub mod fetch;
 pub mod handler;
 pub mod index;
+pub mod keyfile;
 pub mod keys;
+pub mod listing;
 pub mod prober;
 pub mod published;
 pub mod run;

@@ -138,7 +138,8 @@ impl Bound {
         let zones = config.zones;
         let (names, first) = (zone_names(&zones), zones.first().grammar().clone());
         let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
-        let server = Server::new(published.current(), rng.child());
+        let server =
+            Server::new(published.current(), rng.child()).with_signatures(config.signatures);
         let server = Arc::new(Mutex::new(server));
         let now = clock.moment();
         let checker = Checker::new(config.check.clone(), config.index.is_some(), rng, now);

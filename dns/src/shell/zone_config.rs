@@ -2,14 +2,25 @@
 //! records, unless a record's owner is a full name of one of them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use common::config::{FromSetting as _, Settings};
+use common::config::{FromSetting as _, Settings, Span};
 use common::name::Zone;
 
 use super::config::seconds;
+use super::keyfile;
 use crate::engine::config::{NameServer, ZoneConfig};
+use crate::engine::sign::ring::{ParentSignal, Role, SigningConfig};
+use crate::engine::sign::signer::Signer;
 use crate::engine::zone::records::is_for_other;
 use crate::engine::zone::{ZoneData, Zones};
+
+/// Shortest and longest life of signatures. Half of it is left when one is used for the last time, and
+/// that must outlive the longest TTL of the zone's own data.
+const LIFE_MIN: Duration = Duration::from_secs(2 * 3_600);
+const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Makes the zones. `None` only if `settings` holds at least one mistake.
 pub fn build(settings: &mut Settings, listen: &[SocketAddr]) -> Option<Zones> {
@@ -19,6 +30,7 @@ pub fn build(settings: &mut Settings, listen: &[SocketAddr]) -> Option<Zones> {
     let serial = settings.value("zone.serial");
     let services: Vec<String> = settings.value("zone.services");
     let records: Vec<String> = settings.value("zone.records");
+    let signing = signing(settings);
     let negative_ttl = seconds(settings, "answer.negative_ttl");
     let (mut zones, mut said) = (Vec::new(), Vec::new());
     for zone in &names {
@@ -41,6 +53,7 @@ pub fn build(settings: &mut Settings, listen: &[SocketAddr]) -> Option<Zones> {
                 .filter(|line| !is_for_other(line, zone, &names))
                 .cloned()
                 .collect(),
+            signing: signing.clone(),
             negative_ttl,
         };
         match ZoneData::new(&config) {
@@ -61,6 +74,46 @@ pub fn build(settings: &mut Settings, listen: &[SocketAddr]) -> Option<Zones> {
             None
         }
     }
+}
+
+/// The keys, if the zones are to be signed.
+fn signing(settings: &mut Settings) -> Option<SigningConfig> {
+    let entries: Vec<String> = settings.value("zone.keys");
+    let life = settings.value::<Span>("zone.signature_life").0;
+    if !(LIFE_MIN..=LIFE_MAX).contains(&life) {
+        settings.reject("zone.signature_life", "between 2h and 30d");
+    }
+    let parent = match settings.value::<String>("zone.cds").as_str() {
+        "keys" => ParentSignal::Keys,
+        "none" => ParentSignal::None,
+        "delete" => ParentSignal::Delete,
+        other => {
+            let message = format!("\"{other}\" is none of keys, none and delete");
+            settings.reject("zone.cds", message);
+            ParentSignal::None
+        }
+    };
+    let mut keys = Vec::new();
+    for entry in &entries {
+        match read_key(entry) {
+            Ok(key) => keys.push(key),
+            Err(message) => settings.reject("zone.keys", message),
+        }
+    }
+    (!keys.is_empty()).then_some(SigningConfig { keys, life, parent })
+}
+
+fn read_key(entry: &str) -> Result<(Role, Arc<dyn Signer>), String> {
+    let form = || format!("\"{entry}\" is not of the form active=/path/to/key.pem");
+    let (role, path) = entry.split_once('=').ok_or_else(form)?;
+    let role = Role::ALL
+        .into_iter()
+        .find(|known| known.as_str() == role.trim());
+    let role = role.ok_or_else(|| {
+        format!("\"{entry}\" begins with none of active=, published= and retired=")
+    })?;
+    let key = keyfile::load(Path::new(path.trim())).map_err(|error| error.to_string())?;
+    Ok((role, Arc::new(key)))
 }
 
 /// A mistake that several zones share is said once.
@@ -188,6 +241,14 @@ mod tests {
                 "take it out of zone.services",
             ),
             ("zone.records=mail A 192.0.2.500", "an IPv4 address"),
+            ("zone.keys=/etc/key", "not of the form active=/path"),
+            ("zone.keys=signing=/etc/key", "none of active="),
+            (
+                "zone.keys=active=/no/such/key",
+                "atoll-dns keys new /no/such/key",
+            ),
+            ("zone.signature_life=1h", "between 2h and 30d"),
+            ("zone.cds=all", "none of keys, none and delete"),
         ];
         for (set, expected) in rows {
             let error = built("", &["zone=nyud.test", set]).unwrap_err();

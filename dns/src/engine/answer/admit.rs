@@ -6,6 +6,7 @@ use hickory_proto::rr::{DNSClass, RecordType};
 use super::{ExtendedError, Reply};
 use crate::engine::inquiry::{Inquiry, Question};
 use crate::engine::reason::Reason;
+use crate::engine::sign::denial::NXNAME;
 
 /// The question, or the reply that refuses it.
 ///
@@ -32,6 +33,12 @@ pub fn admit(inquiry: &Inquiry) -> Result<&Question, Reply> {
     // RFC 6891 §6.1.1: OPT is never asked for.
     if question.qtype == RecordType::OPT {
         return Err(refuse(ResponseCode::FormErr, Reason::Malformed));
+    }
+    // RFC 9824 §3.5: it exists in NSEC records only.
+    if question.qtype == NXNAME {
+        let mut reply = refuse(ResponseCode::FormErr, Reason::Malformed);
+        reply.extended_error = Some(ExtendedError::InvalidQueryType);
+        return Err(reply);
     }
     // CHAOS would tell the version (RFC 4892); class ANY has no use (RFC 1035 §3.2.5).
     if question.qclass != DNSClass::IN {

@@ -39,7 +39,10 @@ pub fn fill(view: &View<'_>, place: &Place<'_>, question: &Question, selected: S
         }
         Node::Apex | Node::NameServer(_) | Node::Proxied | Node::Static => {}
     }
-    if question.qtype == RecordType::ANY {
+    // RFC 8482 §7 would let signatures be asked for; each answer has its own, so alone they are
+    // worth nothing.
+    let signatures = question.qtype == RecordType::RRSIG && place.zone.ring().is_some();
+    if question.qtype == RecordType::ANY || signatures {
         return any(place, question);
     }
     if let Some(reply) = static_records(place, question) {
@@ -145,6 +148,9 @@ fn zone_data(place: &Place<'_>, question: &Question) -> Reply {
         (Node::NameServer(below), RecordType::A | RecordType::AAAA) => {
             zone.server(below, &question.name, question.qtype)
         }
+        (Node::Apex, kind) => zone
+            .ring()
+            .map_or(Vec::new(), |ring| ring.records(kind).to_vec()),
         _ => Vec::new(),
     };
     if records.is_empty() {

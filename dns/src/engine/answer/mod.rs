@@ -8,8 +8,11 @@
 //! | [`content`] | step 3.a: the whole name is matched | answer section |
 //! | [`alias`] | step 3.a: the name is an alias | the same again for where it leads |
 //! | [`authority`] | step 3.a and RFC 2308 | SOA of negative answers |
+//! | [`deny`] | RFC 9824 | NSEC of negative answers, for whoever wants signatures |
 //! | [`additional`] | step 6 | addresses of the hosts that the answer names |
 //! | [`verify`] | - | what must hold of any reply |
+//!
+//! [`sign`](super::sign) comes after all that, since it needs a calendar and a table of its own.
 //!
 //! There are no delegations and wildcards here, so steps 3.b and 3.c have nothing to do.
 //! Truncation at record boundaries happens where the message is written (RFC 2181 §9), since only
@@ -20,6 +23,7 @@ pub mod admit;
 pub mod alias;
 pub mod authority;
 pub mod content;
+pub mod deny;
 pub mod locate;
 pub mod select;
 #[cfg(test)]
@@ -51,6 +55,8 @@ pub enum ExtendedError {
     NotAuthoritative,
     /// 21: the operation or class is not supported here.
     NotSupported,
+    /// 30: the type is none that can be asked for (RFC 9824 §3.5).
+    InvalidQueryType,
     /// 22: no proxy is alive.
     NoReachableAuthority,
 }
@@ -63,6 +69,7 @@ impl ExtendedError {
             Self::NotAuthoritative => 20,
             Self::NotSupported => 21,
             Self::NoReachableAuthority => 22,
+            Self::InvalidQueryType => 30,
         }
     }
 }
@@ -85,6 +92,10 @@ pub struct Reply {
     /// How many bits of the asker's network the answer depends on (RFC 7871 §7.2.1); `None` if it
     /// would be the same for everybody.
     pub scope: Option<u8>,
+    /// Whether record sets of signed zones are to come with signatures.
+    pub to_sign: bool,
+    /// Whether the flag CO is set in it (RFC 9824 §5.1).
+    pub compact: bool,
     /// Why it is what it is.
     pub reason: Reason,
 }
@@ -105,6 +116,8 @@ impl Reply {
             additional: Vec::new(),
             extended_error,
             scope: None,
+            to_sign: false,
+            compact: false,
             reason,
         }
     }
@@ -158,12 +171,25 @@ pub fn answer(view: &View<'_>, rng: &mut Generator, inquiry: &Inquiry) -> Reply 
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
+    let edns = inquiry.edns.filter(|edns| edns.dnssec_ok);
     let mut stages = Stages {
         view,
         rng,
         asker: inquiry.asker(),
+        wants: edns.map(|edns| Wanted {
+            compact: edns.compact_ok,
+        }),
     };
-    verify::verify(stages.resolve(question, 0))
+    let mut reply = verify::verify(stages.resolve(question, 0));
+    reply.to_sign = edns.is_some();
+    reply
+}
+
+/// What whoever asked wants beside the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Wanted {
+    /// The denial of a name may come with NXDOMAIN.
+    compact: bool,
 }
 
 /// The stages between the first and the last, which aliases go through again.
@@ -171,6 +197,8 @@ struct Stages<'a, 'v> {
     view: &'a View<'v>,
     rng: &'a mut Generator,
     asker: Asker,
+    /// Signatures, or not.
+    wants: Option<Wanted>,
 }
 
 impl Stages<'_, '_> {
@@ -183,7 +211,7 @@ impl Stages<'_, '_> {
         let Some(place) = locate::locate(self.view.zones, &asked) else {
             return locate::outside();
         };
-        let selected = self.select(&place, question.qtype);
+        let selected = self.select(&place, &asked, question.qtype);
         let reply = content::fill(self.view, &place, question, selected);
         let next = alias::next(&reply, question).filter(|_| followed < ALIASES_MAX);
         if let Some(next) = next {
@@ -191,13 +219,16 @@ impl Stages<'_, '_> {
         }
         let mut reply = reply;
         authority::fill(place.zone, &mut reply);
+        self.deny(&place, question, &mut reply);
         additional::fill(place.zone, question.qtype, &mut reply);
         reply
     }
 
-    fn select(&mut self, place: &Place<'_>, qtype: RecordType) -> Selected {
+    fn select(&mut self, place: &Place<'_>, name: &AskedName, qtype: RecordType) -> Selected {
         let (view, asker) = (self.view, self.asker);
-        let mut one = |qtype| select::select(view, self.rng, place.node, qtype, &asker);
+        let mut repeated = self.wanted(place).map(|_| deny::draw_again(name, self.rng));
+        let rng = repeated.as_mut().unwrap_or(self.rng);
+        let mut one = |qtype| select::select(view, rng, place.node, qtype, &asker);
         if qtype == RecordType::HTTPS && view.config.https.is_some() && place.is_certified() {
             return Selected::Both(one(RecordType::A), one(RecordType::AAAA));
         }

@@ -425,6 +425,7 @@ fn inquire(operation: OpCode, version: Option<u8>, question: Option<Question>) -
         version,
         payload: 1_232,
         dnssec_ok: false,
+        compact_ok: false,
         client_subnet: None,
         cookie: None,
         nsid_asked: false,
@@ -475,6 +476,7 @@ fn zone_config() -> ZoneConfig {
         serial: 1,
         services: vec!["www".to_owned()],
         records: Vec::new(),
+        signing: None,
         negative_ttl: 30,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::config::SERVERS_MAX;
 use super::records::RecordError;
+use crate::engine::sign::ring::RingError;
 
 /// Most static records of a zone. They are few by nature: whatever is many is a coralised name.
 pub const RECORDS_MAX: usize = 1_000;
@@ -21,6 +22,9 @@ pub enum ZoneError {
     /// A server outside the zone has one, which is not ours to give.
     #[error("name server \"{0}\" lies outside the zone, which cannot give its address")]
     ForeignAddress(String),
+    /// The keys make no ring.
+    #[error("{0}")]
+    Keys(RingError),
     /// A static record cannot be read.
     #[error("\"{line}\": {error}")]
     Record {
@@ -81,6 +85,7 @@ impl ZoneError {
             Self::Name(_) | Self::Servers | Self::NoAddress(_) | Self::ForeignAddress(_) => {
                 "zone.ns"
             }
+            Self::Keys(_) => "zone.keys",
             Self::Record { .. }
             | Self::TooMany(_)
             | Self::AtService(_)

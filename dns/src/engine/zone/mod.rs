@@ -33,6 +33,7 @@ use self::statics::{StaticNode, Statics, Surroundings};
 pub use self::zones::{Zones, ZonesError};
 use super::asked::AskedName;
 use super::config::{NameServer, SERVERS_MAX, ZoneConfig};
+use super::sign::ring::Ring;
 
 /// TTL of NS and of the name servers' addresses, in seconds: an hour. They change rarely, and a
 /// resolver that has them does not ask the parent.
@@ -58,6 +59,7 @@ pub struct ZoneData {
     servers: Vec<Server>,
     services: BTreeSet<String>,
     statics: Statics,
+    ring: Option<Ring>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +104,11 @@ impl ZoneData {
         for below in servers.iter().filter_map(|server| server.below.as_deref()) {
             statics.enter_parents(below);
         }
+        let ring = config.signing.as_ref().map(|keys| Ring::new(&origin, keys));
+        let ring = ring.transpose().unwrap_or_else(|error| {
+            mistakes.push(ZoneError::Keys(error));
+            None
+        });
         let soa = match soa(config, &origin, &servers) {
             Ok(soa) if mistakes.is_empty() => soa,
             Ok(_) => return Err(mistakes),
@@ -122,6 +129,7 @@ impl ZoneData {
             negative,
             servers,
             statics,
+            ring,
         })
     }
 
@@ -177,6 +185,12 @@ impl ZoneData {
             .collect()
     }
 
+    /// The types of addresses of the name server at `below`.
+    pub fn server_types(&self, below: &str) -> impl Iterator<Item = RecordType> {
+        self.servers_at(below)
+            .flat_map(|server| server.addresses.iter().map(|ip| address_type(*ip)))
+    }
+
     fn servers_at(&self, below: &str) -> impl Iterator<Item = &Server> {
         self.servers
             .iter()
@@ -199,6 +213,12 @@ impl ZoneData {
     #[must_use]
     pub fn has_names_below(&self, below: &str) -> bool {
         self.statics.has_below(below)
+    }
+
+    /// The keys, if the zone is signed.
+    #[must_use]
+    pub const fn ring(&self) -> Option<&Ring> {
+        self.ring.as_ref()
     }
 
     /// The zone's name.

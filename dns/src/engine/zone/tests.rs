@@ -136,6 +136,7 @@ fn config(records: &[&str]) -> ZoneConfig {
         serial: 1,
         services: vec!["www".to_owned()],
         records: records.iter().map(|line| (*line).to_owned()).collect(),
+        signing: None,
         negative_ttl: 30,
     }
 }

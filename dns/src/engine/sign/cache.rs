@@ -1,0 +1,208 @@
+//! Signatures made lately, so that the same record set is not signed twice: a bounded table, least
+//! recently used first out. And the bound on new ones, so that questions for random names cannot take
+//! the whole processor.
+//!
+//! An entry is found by the digest of what was signed, so it can never be stale in content; only its
+//! times end its use.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use common::clock::{Moment, WallTime};
+use lru::LruCache;
+
+use super::signer::SIGNATURE;
+
+/// Digest of a key's tag and a canonical record set.
+pub type Digest = [u8; 32];
+
+/// Over this time new signatures are counted.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// A signature and when it holds, in seconds of the calendar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// The signature.
+    pub signature: [u8; SIGNATURE],
+    /// Not before.
+    pub inception: WallTime,
+    /// Not after.
+    pub expiration: WallTime,
+}
+
+/// Bounds of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CacheConfig {
+    /// Signatures kept, about 250 bytes each.
+    pub entries: NonZeroUsize,
+    /// New signatures in a second. One costs about 20 microseconds.
+    pub fresh_per_second: u32,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            entries: NonZeroUsize::MIN.saturating_add(16_383),
+            fresh_per_second: 10_000,
+        }
+    }
+}
+
+/// What came of looking for signatures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SignStats {
+    /// Found.
+    pub reused: u64,
+    /// Made.
+    pub made: u64,
+    /// Not made, because as many as allowed were made in this second.
+    pub refused: u64,
+}
+
+/// The table.
+pub struct SignatureCache {
+    table: LruCache<Digest, Signed>,
+    config: CacheConfig,
+    window: Moment,
+    made_in_window: u32,
+    stats: SignStats,
+}
+
+impl SignatureCache {
+    /// An empty table.
+    #[must_use]
+    pub fn new(config: CacheConfig) -> Self {
+        Self {
+            // Grows with use: a zone that is not signed has none.
+            table: LruCache::unbounded(),
+            config,
+            window: Moment::ZERO,
+            made_in_window: 0,
+            stats: SignStats::default(),
+        }
+    }
+
+    /// The signature for `digest`, if one is there of whose `life` at least half is left.
+    pub fn find(&mut self, digest: &Digest, life: Duration, wall: WallTime) -> Option<Signed> {
+        let signed = *self.table.get(digest)?;
+        // A clock that was set back may lie before the signature's own beginning.
+        let begun = signed.inception <= wall;
+        let fresh = signed.expiration.since(wall) >= life / 2;
+        if begun && fresh {
+            self.stats.reused += 1;
+            return Some(signed);
+        }
+        None
+    }
+
+    /// Whether one more may be made now; counts it.
+    pub fn may_make(&mut self, now: Moment) -> bool {
+        if now.since(self.window) >= WINDOW {
+            self.window = now;
+            self.made_in_window = 0;
+        }
+        if self.made_in_window >= self.config.fresh_per_second {
+            self.stats.refused += 1;
+            return false;
+        }
+        self.made_in_window += 1;
+        self.stats.made += 1;
+        true
+    }
+
+    /// Keeps `signed`.
+    pub fn keep(&mut self, digest: Digest, signed: Signed) {
+        while self.table.len() >= self.config.entries.get() {
+            self.table.pop_lru();
+        }
+        self.table.put(digest, signed);
+    }
+
+    /// How many are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn stats(&self) -> SignStats {
+        self.stats
+    }
+}
+
+impl Clone for SignatureCache {
+    /// An empty table with the same bounds: what is in it belongs to one thread.
+    fn clone(&self) -> Self {
+        Self::new(self.config)
+    }
+}
+
+impl fmt::Debug for SignatureCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureCache")
+            .field("len", &self.table.len())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(100);
+
+    fn cache(entries: usize, fresh_per_second: u32) -> SignatureCache {
+        let entries = NonZeroUsize::new(entries).unwrap();
+        SignatureCache::new(CacheConfig {
+            entries,
+            fresh_per_second,
+        })
+    }
+
+    fn signed(at: i64) -> Signed {
+        Signed {
+            signature: [0; SIGNATURE],
+            inception: WallTime::from_unix(at - 50),
+            expiration: WallTime::from_unix(at + 100),
+        }
+    }
+
+    #[test]
+    fn the_table_never_grows_beyond_its_bound_and_keeps_what_is_used() {
+        let mut cache = cache(2, 100);
+        let wall = WallTime::from_unix(1_000);
+        for n in 0..10 {
+            cache.keep([n; 32], signed(1_000));
+            assert!(cache.find(&[0; 32], LIFE, wall).is_some());
+        }
+        assert_eq!(cache.len(), 2);
+        assert!(cache.find(&[5; 32], LIFE, wall).is_none());
+    }
+
+    #[test]
+    fn a_signature_is_used_for_half_its_life_and_not_before_its_beginning() {
+        let mut cache = cache(2, 100);
+        cache.keep([1; 32], signed(1_000));
+        for (at, found) in [(949, false), (950, true), (1_050, true), (1_051, false)] {
+            let wall = WallTime::from_unix(at);
+            assert_eq!(cache.find(&[1; 32], LIFE, wall).is_some(), found, "{at}");
+        }
+    }
+
+    #[test]
+    fn more_signatures_than_allowed_in_a_second_are_refused_and_counted() {
+        let mut cache = cache(2, 3);
+        let made = (0..5).filter(|_| cache.may_make(Moment::ZERO)).count();
+        assert_eq!((made, cache.stats().refused), (3, 2));
+        assert!(cache.may_make(Moment::from_millis(1_000)));
+    }
+}
