@@ -88,6 +88,37 @@ impl Default for AnswerConfig {
     }
 }
 
+/// What is learnt of where clients are.
+#[derive(Clone, Debug)]
+pub struct NearConfig {
+    /// Client networks whose place is remembered. One costs about 250 bytes.
+    pub networks: usize,
+    /// Client networks remembered as unknown, so that they are not looked up with every question.
+    pub networks_unknown: usize,
+    /// Between two lookups of a network that is still asked for.
+    pub refresh: Duration,
+    /// A network that nobody asked for in so long is forgotten, and so is a place that could not be
+    /// confirmed in so long.
+    pub forget: Duration,
+    /// Between two lookups, at least.
+    pub pace: Duration,
+    /// Lookups under way at once.
+    pub concurrency: usize,
+}
+
+impl Default for NearConfig {
+    fn default() -> Self {
+        Self {
+            networks: 100_000,
+            networks_unknown: 20_000,
+            refresh: Duration::from_secs(300),
+            forget: Duration::from_secs(3_600),
+            pace: Duration::from_millis(20),
+            concurrency: 16,
+        }
+    }
+}
+
 /// How proxies are verified.
 #[derive(Clone, Debug)]
 pub struct CheckConfig {

@@ -47,6 +47,7 @@ pub mod checker;
 pub mod config;
 pub mod inquiry;
 pub mod live;
+pub mod near;
 pub mod output;
 pub mod pool;
 pub mod probe;
