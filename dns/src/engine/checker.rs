@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -24,7 +25,7 @@ use super::probe::{Kind, Schedule};
 use super::proxy::{Change, Proxy, Standing};
 use super::reason::Fault;
 use super::stats::CheckStats;
-use super::timers::{FORGET_EVERY, REFRESH_EVERY, STARVED_AFTER, Timer};
+use super::timers::{FORGET_EVERY, REFRESH_EVERY, STARVED_AFTER, Timer, WEIGHTS_EVERY};
 
 /// What is known about the local index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +56,12 @@ pub struct Checker {
     promised: Option<Moment>,
     /// Failures of checks begun before this moment are void.
     grace_until: Moment,
-    published: LiveSet,
+    published: Arc<LiveSet>,
+    /// Somebody came or went since: the next output is a new set.
+    changed: bool,
+    /// Weights or levels changed since: a new set can wait for a while.
+    stale: bool,
+    publish_at: Moment,
     rng: Generator,
     outputs: VecDeque<Output>,
     stats: CheckStats,
@@ -75,7 +81,10 @@ impl Checker {
             forget_at: now + FORGET_EVERY,
             promised: None,
             grace_until: Moment::ZERO,
-            published: LiveSet::default(),
+            published: Arc::default(),
+            changed: false,
+            stale: false,
+            publish_at: now,
             rng,
             outputs: VecDeque::new(),
             stats: CheckStats::default(),
@@ -94,6 +103,12 @@ impl Checker {
         self.notice_starvation(now);
         self.index = Index::Answering { heard: now };
         self.refresh_at = Some(now + REFRESH_EVERY);
+        self.handle_mentions(now, candidates);
+    }
+
+    /// The index mentioned these when it was asked who is near a client.
+    pub fn handle_mentions(&mut self, now: Moment, candidates: &[Candidate]) {
+        self.notice_starvation(now);
         for candidate in candidates {
             let mention = self.pool.mention(*candidate, now);
             self.schedule(candidate.http, mention, now);
@@ -135,10 +150,11 @@ impl Checker {
         let Some(entry) = self.pool.proxy_mut(proxy) else {
             return;
         };
+        let before = entry.member();
         let change = match outcome {
             PingOutcome::Pong { rtt, listed: true } => {
                 self.stats.pings_answered += 1;
-                entry.pong(rtt);
+                entry.pong(rtt, &self.config.levels);
                 entry.settle(true, now)
             }
             PingOutcome::Pong { .. } => {
@@ -150,7 +166,8 @@ impl Checker {
                 entry.ping_missed(now)
             }
         };
-        self.changed(change, now);
+        self.stale |= entry.is_live() && entry.member() != before;
+        self.changed(change);
     }
 
     /// What a ping says: a late one is the other index's silence only if the local index was heard
@@ -195,9 +212,10 @@ impl Checker {
         let Some(entry) = self.pool.proxy_mut(proxy) else {
             return;
         };
-        if let HttpOutcome::Served { took, .. } = outcome {
+        let before = entry.member();
+        if let HttpOutcome::Served { took, spare, .. } = outcome {
             self.stats.pages_served += 1;
-            entry.served(took);
+            entry.served(took, spare);
         } else {
             self.stats.pages_failed += 1;
         }
@@ -205,7 +223,8 @@ impl Checker {
             Some(fault) => entry.refused(fault, now),
             None => entry.settle(pings_count, now),
         };
-        self.changed(change, now);
+        self.stale |= entry.is_live() && entry.member() != before;
+        self.changed(change);
     }
 
     /// The moment of the last `Wake` has come.
@@ -227,6 +246,9 @@ impl Checker {
     pub fn poll_output(&mut self, now: Moment) -> Output {
         if let Some(output) = self.outputs.pop_front() {
             return output;
+        }
+        if let Some(set) = self.edition(now) {
+            return Output::Publish(set);
         }
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.refresh_at = None;
@@ -264,6 +286,7 @@ impl Checker {
             (check, Timer::Check),
             (overdue, Timer::Overdue),
             (self.refresh_at, Timer::Refresh),
+            (self.stale.then_some(self.publish_at), Timer::Weights),
         ];
         let armed = timers
             .into_iter()
@@ -302,7 +325,7 @@ impl Checker {
 
     /// The set published last.
     #[must_use]
-    pub const fn published(&self) -> &LiveSet {
+    pub fn published(&self) -> &LiveSet {
         &self.published
     }
 
@@ -370,7 +393,7 @@ impl Checker {
         }
     }
 
-    fn changed(&mut self, change: Option<Change>, now: Moment) {
+    fn changed(&mut self, change: Option<Change>) {
         let Some(change) = change else {
             return;
         };
@@ -380,11 +403,23 @@ impl Checker {
             Standing::Unverified => {}
         }
         self.outputs.push_back(Output::Changed(change));
-        let set = self.pool.live_set(self.config.detection(), now);
-        if set != self.published {
-            self.published = set.clone();
-            self.outputs.push_back(Output::Publish(set));
+        self.changed = true;
+    }
+
+    /// The set to answer from, if it is another than the last.
+    fn edition(&mut self, now: Moment) -> Option<Arc<LiveSet>> {
+        let due = self.changed || (self.stale && now >= self.publish_at);
+        if !due {
+            return None;
         }
+        (self.changed, self.stale) = (false, false);
+        self.publish_at = now + WEIGHTS_EVERY;
+        let set = self.pool.live_set(self.config.detection(), now);
+        if set == *self.published {
+            return None;
+        }
+        self.published = Arc::new(set);
+        Some(Arc::clone(&self.published))
     }
 }
 

@@ -48,6 +48,11 @@ pub struct AnswerConfig {
     /// Seconds a resolver may keep an answer. Every second more is a second in which clients try
     /// a proxy that has died; every second less is more queries.
     pub ttl: u32,
+    /// Seconds a resolver may keep an answer all of whose addresses are of the asker's own cluster:
+    /// nobody nearer will come up meanwhile.
+    pub near_ttl: u32,
+    /// What counts as near.
+    pub levels: NearLevels,
     /// Addresses in one answer, at most [`ADDRESSES_MAX`]. Clients try the next when one does not
     /// answer.
     pub count: usize,
@@ -61,6 +66,32 @@ pub struct AnswerConfig {
     /// HTTPS records. Only names that a wildcard certificate covers have them, since a browser that
     /// saw one uses TLS (RFC 9460 §9.5).
     pub https: Option<Vec<String>>,
+}
+
+/// Round trips by which near is told from far: those of the index's clusters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NearLevels {
+    /// Below it two machines are of one inner cluster: level 2.
+    pub inner: Duration,
+    /// Below it of one outer cluster: level 1. The rest is the world.
+    pub outer: Duration,
+}
+
+impl Default for NearLevels {
+    fn default() -> Self {
+        Self {
+            inner: Duration::from_millis(20),
+            outer: Duration::from_millis(60),
+        }
+    }
+}
+
+impl NearLevels {
+    /// The level of what is `rtt` away.
+    #[must_use]
+    pub fn of(&self, rtt: Duration) -> u8 {
+        u8::from(rtt < self.outer) + u8::from(rtt < self.inner)
+    }
 }
 
 /// Most addresses of one answer: 16 of IPv6 still fit 512 bytes.
@@ -79,6 +110,8 @@ impl Default for AnswerConfig {
     fn default() -> Self {
         Self {
             ttl: 30,
+            near_ttl: 60,
+            levels: NearLevels::default(),
             count: 4,
             anchors: LiveSet::default(),
             when_empty: vec![Resort::LastVerified, Resort::Anchors],
@@ -133,6 +166,8 @@ pub struct CheckConfig {
     pub concurrency: usize,
     /// Proxies known without an index; verified by HTTP alone.
     pub fixed: Vec<SocketAddr>,
+    /// What counts as near to this server.
+    pub levels: NearLevels,
 }
 
 impl Default for CheckConfig {
@@ -143,6 +178,7 @@ impl Default for CheckConfig {
             timeout: Duration::from_millis(800),
             concurrency: 64,
             fixed: Vec::new(),
+            levels: NearLevels::default(),
         }
     }
 }

@@ -26,7 +26,7 @@
 //!     loop {
 //!         match checker.poll_output(now) {
 //!             Output::Http { proxy } => {
-//!                 let fine = HttpOutcome::Served { took: Duration::from_millis(3), draining: false };
+//!                 let fine = HttpOutcome::Served { took: Duration::from_millis(3), draining: false, spare: 100 };
 //!                 checker.handle_http(now, proxy, fine);
 //!             }
 //!             Output::Publish(set) => live = Some(set),

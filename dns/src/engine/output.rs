@@ -1,6 +1,7 @@
 //! What the checker wants done, and what the shell reports back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -29,7 +30,7 @@ pub enum Output {
     /// `handle_index_gone`.
     Refresh,
     /// Answers are to be made from this set from now on.
-    Publish(LiveSet),
+    Publish(Arc<LiveSet>),
     /// A proxy's standing changed: for the log.
     Changed(Change),
     /// Call `handle_timeout` at this moment. The timer says why, for the log.
@@ -73,6 +74,8 @@ pub enum HttpOutcome {
         took: Duration,
         /// The proxy asks to be left alone.
         draining: bool,
+        /// How much more it could do, in percent; 0 is full.
+        spare: u8,
     },
     /// It failed, and the proxy is to blame.
     Failed(Fault),

@@ -128,7 +128,7 @@ impl Pool {
     #[must_use]
     pub fn live_set(&self, together: Duration, now: Moment) -> LiveSet {
         let live = self.iter().filter(|proxy| proxy.is_live());
-        let set = LiveSet::new(live.map(|proxy| proxy.http.ip()), None);
+        let set = LiveSet::of(live.map(Proxy::member), None);
         if set.anyone() {
             return set;
         }
@@ -136,7 +136,7 @@ impl Pool {
             let left_lately = proxy.left.is_some_and(|left| now.since(left) <= together);
             left_lately && may_stand_in(proxy.standing)
         });
-        let last = LiveSet::new(recent.map(|proxy| proxy.http.ip()), Some(now));
+        let last = LiveSet::of(recent.map(Proxy::member), Some(now));
         if last.is_empty() {
             LiveSet::default()
         } else {

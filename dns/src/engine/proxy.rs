@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use common::clock::Moment;
 
+use super::config::NearLevels;
+use super::live::{Member, WEIGHT_MAX};
 use super::reason::Fault;
 
 /// Successes in a row, of each kind, that make a new proxy live. One, so that a network that starts
@@ -20,6 +22,12 @@ pub const SUCCESSES_TO_RETURN: u8 = 2;
 
 /// Pings missed in a row that take a proxy out: one datagram may be lost.
 pub const PINGS_MISSED_MAX: u8 = 2;
+
+/// Part of the smoothed round trip that one pong is.
+const SMOOTHING: u32 = 8;
+
+/// Part of a round trip by which it has to be below a threshold before it counts as inside.
+const STICKINESS: u32 = 8;
 
 /// Where a proxy stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +111,12 @@ pub struct Proxy {
     pub last_fault: Option<Fault>,
     /// Round-trip time of the last pong.
     pub ping_rtt: Option<Duration>,
+    /// Smoothed round-trip time of its pongs.
+    pub distance: Option<Duration>,
+    /// How near that is to this server.
+    pub level: u8,
+    /// How much more it could do, in percent, as it said last; 0 is full.
+    pub spare: u8,
     /// Time of the last page served.
     pub http_took: Option<Duration>,
     /// Pings in a row.
@@ -124,6 +138,9 @@ impl Proxy {
             left: None,
             last_fault: None,
             ping_rtt: None,
+            distance: None,
+            level: 0,
+            spare: 100,
             http_took: None,
             pings: Streak {
                 successes: 0,
@@ -143,9 +160,27 @@ impl Proxy {
     }
 
     /// Its index answered and lists it.
-    pub const fn pong(&mut self, rtt: Duration) {
+    pub fn pong(&mut self, rtt: Duration, levels: &NearLevels) {
         self.ping_rtt = Some(rtt);
+        let distance = match self.distance {
+            Some(known) => (known * (SMOOTHING - 1) + rtt) / SMOOTHING,
+            None => rtt,
+        };
+        self.distance = Some(distance);
+        // Outward at the threshold, inward well below it: what lies on it does not waver.
+        let inward = levels.of(distance + distance / STICKINESS);
+        self.level = levels.of(distance).min(self.level.max(inward));
         self.pings.succeed();
+    }
+
+    /// As answers are to name it.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        Member {
+            address: self.http.ip(),
+            level: self.level,
+            weight: self.spare.div_ceil(100 / WEIGHT_MAX).min(WEIGHT_MAX),
+        }
     }
 
     /// Its index did not answer. Live ⇒ (Live | Out).
@@ -157,9 +192,10 @@ impl Proxy {
         self.take_out(Fault::PingMissed, now)
     }
 
-    /// Its page was served.
-    pub const fn served(&mut self, took: Duration) {
+    /// Its page was served, and said how much more it could do.
+    pub const fn served(&mut self, took: Duration, spare: u8) {
         self.http_took = Some(took);
+        self.spare = spare;
         self.fetches.succeed();
     }
 

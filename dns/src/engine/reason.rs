@@ -5,7 +5,20 @@ use std::fmt;
 /// Why a reply looks as it does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Reason {
-    /// Addresses of proxies that are alive.
+    /// Addresses of proxies that are alive and of the asker's inner cluster, as measured.
+    Hinted2,
+    /// Addresses of proxies that are alive and of the asker's outer cluster, as measured.
+    Hinted1,
+    /// Addresses of the nearest proxies that are alive, as measured; none is very near.
+    Hinted0,
+    /// Addresses of proxies that are alive and near the asker on the map.
+    Located,
+    /// Addresses of proxies that are alive and of this server's own inner cluster: where the asker is
+    /// is not known.
+    Own2,
+    /// Addresses of proxies that are alive and of this server's own outer cluster.
+    Own1,
+    /// Addresses of proxies that are alive, wherever they are.
     Live,
     /// Nobody is alive: addresses of the last that were.
     LastVerified,
@@ -47,7 +60,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
+        Self::Hinted2,
+        Self::Hinted1,
+        Self::Hinted0,
+        Self::Located,
+        Self::Own2,
+        Self::Own1,
         Self::Live,
         Self::LastVerified,
         Self::Anchors,
@@ -73,6 +92,12 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Hinted2 => "hinted_l2",
+            Self::Hinted1 => "hinted_l1",
+            Self::Hinted0 => "hinted_l0",
+            Self::Located => "located",
+            Self::Own2 => "own_l2",
+            Self::Own1 => "own_l1",
             Self::Live => "live",
             Self::LastVerified => "last_verified",
             Self::Anchors => "anchors",

@@ -12,6 +12,8 @@ pub enum Timer {
     Overdue,
     /// Time to ask the index for candidates.
     Refresh,
+    /// A set with other weights or levels may go out.
+    Weights,
     /// Time to forget proxies that are out and that nobody mentions any more.
     Forget,
 }
@@ -19,6 +21,10 @@ pub enum Timer {
 /// A wake-up that comes later than this after its time means that this process was starved; what it
 /// then believes to have missed says nothing about others.
 pub const STARVED_AFTER: Duration = Duration::from_millis(500);
+
+/// Between two sets that differ in weights or levels only, at least: at 10,000 proxies there is hardly
+/// a check without such a change. Who comes or goes is not waited for.
+pub const WEIGHTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two questions for candidates.
 pub const REFRESH_EVERY: Duration = Duration::from_secs(1);

@@ -207,7 +207,10 @@ impl Inspect for View {
             "live": checker.live(),
             "known": checker.proxies().count(),
             "nobody_alive_for_ms": published.lost.map(|lost| millis(now.since(lost))),
-            "named": { "v4": published.v4, "v6": published.v6 },
+            "named": {
+                "v4": published.v4.addresses().collect::<Vec<_>>(),
+                "v6": published.v6.addresses().collect::<Vec<_>>(),
+            },
             "proxies": shown.collect::<Vec<_>>(),
         })
     }
@@ -232,6 +235,8 @@ fn proxy_state(proxy: &Proxy, now: Moment) -> Value {
         "last_fault": proxy.last_fault.map(Fault::as_str),
         "ping_rtt_us": proxy.ping_rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
         "http_ms": proxy.http_took.map(millis),
+        "level": proxy.level,
+        "spare_percent": proxy.spare,
     })
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::config::{FromSetting as _, Settings, Span};
 use common::shell::log::{Filter, Format};
 
+use super::near_config::{self, Near};
 use super::zone_config;
 use crate::engine::config::{ADDRESSES_MAX, AnswerConfig, CheckConfig, Resort};
 use crate::engine::live::LiveSet;
@@ -27,6 +28,8 @@ pub struct Config {
     pub answer: AnswerConfig,
     /// How proxies are verified.
     pub check: CheckConfig,
+    /// How it is learnt which are near.
+    pub near: Near,
     /// Where to listen; at least one address.
     pub listen: Vec<SocketAddr>,
     /// UDP questions being answered at once.
@@ -56,8 +59,9 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
     if listen.is_empty() {
         settings.reject("dns.listen", "at least one address is needed");
     }
-    let answer = answer(settings);
-    let check = check(settings);
+    let near = near_config::build(settings);
+    let answer = answer(settings, &near);
+    let check = check(settings, &near);
     let zones = zone_config::build(settings, &listen);
     let level: String = settings.value("log.level");
     let log_filter = log_filter(settings, &level)?;
@@ -66,6 +70,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
         signatures: signatures(settings),
         answer,
         check,
+        near,
         listen,
         udp_inflight: at_least_one(settings, "dns.udp_inflight"),
         tcp_connections: at_least_one(settings, "dns.tcp_connections"),
@@ -78,7 +83,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
     })
 }
 
-fn answer(settings: &mut Settings) -> AnswerConfig {
+fn answer(settings: &mut Settings, near: &Near) -> AnswerConfig {
     let count = settings.value("answer.count");
     if !(1..=ADDRESSES_MAX).contains(&count) {
         settings.reject("answer.count", "between 1 and 16 addresses fit an answer");
@@ -97,6 +102,8 @@ fn answer(settings: &mut Settings) -> AnswerConfig {
     }
     AnswerConfig {
         ttl: seconds(settings, "answer.ttl"),
+        near_ttl: seconds(settings, "answer.near_ttl"),
+        levels: near.levels,
         count,
         anchors: LiveSet::new(settings.value::<Vec<IpAddr>>("answer.anchors"), None),
         when_empty,
@@ -129,7 +136,7 @@ fn https(settings: &mut Settings) -> Option<Vec<String>> {
     wanted.then_some(protocols)
 }
 
-fn check(settings: &mut Settings) -> CheckConfig {
+fn check(settings: &mut Settings, near: &Near) -> CheckConfig {
     let mut span = |path| {
         let span = settings.value::<Span>(path).0;
         if span < Duration::from_millis(10) {
@@ -143,10 +150,11 @@ fn check(settings: &mut Settings) -> CheckConfig {
         timeout: span("check.timeout"),
         concurrency: at_least_one(settings, "check.concurrency"),
         fixed: settings.value("check.fixed"),
+        levels: near.levels,
     }
 }
 
-fn at_least_one(settings: &mut Settings, path: &'static str) -> usize {
+pub(super) fn at_least_one(settings: &mut Settings, path: &'static str) -> usize {
     let number: usize = settings.value(path);
     if number == 0 {
         settings.reject(path, "at least 1 is needed");
@@ -235,6 +243,10 @@ mod tests {
             ("answer.when_empty=first", "neither last nor anchors"),
             ("check.http_every=1ms", "at least 10ms"),
             ("check.concurrency=0", "at least 1"),
+            ("near.inner=60ms", "near.inner: must be below near.outer"),
+            ("near.lookups_per_second=0", "at least 1"),
+            ("near.forget=1m", "must not be shorter than near.refresh"),
+            ("near.refresh=1ms", "at least 1s"),
             ("dns.listen=", "at least one address"),
             ("log.level=dns=loud", "not a level"),
             ("dns.lisen=127.0.0.1:53", "did you mean \"dns.listen\""),

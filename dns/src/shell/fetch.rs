@@ -26,8 +26,11 @@ pub const PATH: &str = "/atoll/check";
 /// What the page starts with.
 const BODY: &[u8] = b"ok";
 
-/// A proxy that says `atoll-draining: 1` asks to be left alone.
+/// A proxy that says `atoll-draining: 1`, with whatever status, asks to be left alone.
 const DRAINING: &str = "atoll-draining";
+
+/// How much more a proxy could do, in percent; 0 is full. One that does not say has all to spare.
+const SPARE: &str = "atoll-spare";
 
 /// What a prober says of itself.
 const AGENT: &str = concat!("atoll-dns/", env!("CARGO_PKG_VERSION"));
@@ -43,15 +46,23 @@ pub async fn check(
     match timeout(allowed, exchange(proxy, zone)).await {
         Err(_) => HttpOutcome::Failed(Fault::Timeout),
         Ok(Err(outcome)) => outcome,
-        Ok(Ok(draining)) => HttpOutcome::Served {
+        Ok(Ok(said)) => HttpOutcome::Served {
             took: clock.moment().since(began),
-            draining,
+            draining: said.draining,
+            spare: said.spare,
         },
     }
 }
 
-/// Whether the proxy is draining, or what went wrong.
-async fn exchange(proxy: SocketAddr, zone: &Zone) -> Result<bool, HttpOutcome> {
+/// What a proxy says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Said {
+    draining: bool,
+    spare: u8,
+}
+
+/// What the proxy says of itself, or what went wrong.
+async fn exchange(proxy: SocketAddr, zone: &Zone) -> Result<Said, HttpOutcome> {
     let broken = HttpOutcome::Failed(Fault::Broken);
     let stream = TcpStream::connect(proxy)
         .await
@@ -67,10 +78,13 @@ async fn exchange(proxy: SocketAddr, zone: &Zone) -> Result<bool, HttpOutcome> {
         .expect("made of constants and a zone, which has the bytes of a host name only");
     let page = async {
         let response = sender.send_request(request).await.map_err(|_| broken)?;
+        let said = said(response.headers());
+        if said.draining {
+            return Ok(said);
+        }
         if response.status() != StatusCode::OK {
             return Err(HttpOutcome::Failed(Fault::Status));
         }
-        let draining = is_draining(response.headers());
         let mut body = response.into_body();
         let mut start = Vec::new();
         while start.len() < BODY.len() {
@@ -80,7 +94,7 @@ async fn exchange(proxy: SocketAddr, zone: &Zone) -> Result<bool, HttpOutcome> {
             start.extend(data.into_iter().take(BODY.len()));
         }
         if start.starts_with(BODY) {
-            Ok(draining)
+            Ok(said)
         } else {
             Err(HttpOutcome::Failed(Fault::Body))
         }
@@ -96,8 +110,13 @@ async fn exchange(proxy: SocketAddr, zone: &Zone) -> Result<bool, HttpOutcome> {
     }
 }
 
-fn is_draining(headers: &HeaderMap) -> bool {
-    headers.get(DRAINING).is_some_and(|value| value != "0")
+fn said(headers: &HeaderMap) -> Said {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let spare: Option<u8> = text(SPARE).and_then(|percent| percent.parse().ok());
+    Said {
+        draining: headers.get(DRAINING).is_some_and(|value| value != "0"),
+        spare: spare.unwrap_or(100).min(100),
+    }
 }
 
 /// Whose fault a failed connect is. Out of descriptors, ports, memory or network, this machine
@@ -124,6 +143,29 @@ fn blame(error: &std::io::Error) -> HttpOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_says_how_much_more_it_could_do_and_that_it_drains() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| {
+                let name = http::HeaderName::from_static(name);
+                (name, http::HeaderValue::from_static(value))
+            });
+            said(&pairs.collect())
+        };
+        let rows = [
+            (&[][..], (false, 100)),
+            (&[("atoll-spare", "37")], (false, 37)),
+            (&[("atoll-spare", "0")], (false, 0)),
+            (&[("atoll-spare", "250")], (false, 100)),
+            (&[("atoll-spare", "much")], (false, 100)),
+            (&[("atoll-draining", "1")], (true, 100)),
+            (&[("atoll-draining", "0")], (false, 100)),
+        ];
+        for (pairs, (draining, spare)) in rows {
+            assert_eq!(headers(pairs), Said { draining, spare }, "{pairs:?}");
+        }
+    }
 
     #[test]
     fn our_own_shortage_is_nobody_elses_fault() {

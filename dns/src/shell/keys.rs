@@ -238,6 +238,73 @@ pub static KEYS: &[KeySpec] = &[
         "Proxies known without an index, verified by HTTP alone.",
     ),
     key(
+        "answer.near_ttl",
+        Some("60s"),
+        "60s",
+        "duration in whole seconds",
+        "The same as answer.ttl for answers all of whose proxies were measured to be within near.inner of the client: \
+         nothing nearer will come up.",
+    ),
+    key(
+        "near.inner",
+        Some("20ms"),
+        "20ms",
+        "duration",
+        "Round trip below which proxies are as near as can be (level 2). With near.outer, keep to the thresholds of the index.",
+    ),
+    key(
+        "near.outer",
+        Some("60ms"),
+        "60ms",
+        "duration",
+        "Round trip below which proxies are near (level 1). Farther ones are named only where no near ones are.",
+    ),
+    key(
+        "near.networks",
+        Some("100000"),
+        "100000",
+        "number",
+        "Client networks (IPv4 /24, IPv6 /56) whose near proxies are remembered; those asked for least recently \
+         make room. Each costs about 250 bytes.",
+    ),
+    key(
+        "near.lookups_per_second",
+        Some("50"),
+        "50",
+        "number",
+        "Client networks looked up in the index, at most. A lookup costs the index up to thirty datagrams. Never \
+         does an answer wait for one.",
+    ),
+    key(
+        "near.concurrency",
+        Some("16"),
+        "16",
+        "number",
+        "Lookups under way at once.",
+    ),
+    key(
+        "near.refresh",
+        Some("5m"),
+        "5m",
+        "duration",
+        "Between two lookups of a network that is still asked for.",
+    ),
+    key(
+        "near.forget",
+        Some("1h"),
+        "1h",
+        "duration",
+        "A network that was not asked for, or whose proxies could not be confirmed, in so long is forgotten.",
+    ),
+    key(
+        "near.geo_file",
+        Some(""),
+        "/var/lib/atoll/GeoLite2-City.mmdb",
+        "path",
+        "MaxMind database with locations (City), for networks that no proxy has measured: proxies are ordered by \
+         their distance on the map. Read at the start into memory. Empty: none.",
+    ),
+    key(
         "index.socket",
         Some(""),
         "/run/atoll/dht.sock",

@@ -5,6 +5,7 @@
 //! | [`keys`] | - | every key, its default and meaning |
 //! | [`config`] | - | the way from settings to the engine's configuration |
 //! | [`zone_config`] | - | the same for the zones |
+//! | [`near_config`] | - | the part of it that is about nearness |
 //! | [`run`] | main | the start: everything is bound before anything is served; the end |
 //! | [`udp`] | one per address | hickory's server with its socket |
 //! | [`tcp`] | one per address, one per connection | the listener, within its bounds |
@@ -28,6 +29,7 @@ pub mod index;
 pub mod keyfile;
 pub mod keys;
 pub mod listing;
+pub mod near_config;
 pub mod prober;
 pub mod published;
 pub mod run;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 use crate::engine::live::LiveSet;
+use crate::engine::near::places::Places;
 use crate::engine::snapshot::Snapshot;
 
 /// The snapshot that holds now.
@@ -34,9 +35,16 @@ impl Published {
     }
 
     /// Answers name the proxies of `live` from now on.
-    pub fn publish_live(&self, live: LiveSet) {
+    pub fn publish_live(&self, live: Arc<LiveSet>) {
         let mut current = lock(&self.current);
         *current = Arc::new(current.with_live(live));
+        self.edition.fetch_add(1, Ordering::Release);
+    }
+
+    /// Answers know of `places` from now on.
+    pub fn publish_places(&self, places: Arc<Places>) {
+        let mut current = lock(&self.current);
+        *current = Arc::new(current.with_places(places));
         self.edition.fetch_add(1, Ordering::Release);
     }
 

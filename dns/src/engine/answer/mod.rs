@@ -24,6 +24,7 @@ pub mod alias;
 pub mod authority;
 pub mod content;
 pub mod deny;
+pub mod draw;
 pub mod locate;
 pub mod select;
 #[cfg(test)]
@@ -43,8 +44,9 @@ use super::asked::AskedName;
 use super::config::AnswerConfig;
 use super::inquiry::{Asker, Inquiry, Question};
 use super::live::LiveSet;
+use super::near::places::Places;
 use super::reason::Reason;
-use super::snapshot::Snapshot;
+use super::snapshot::{Rows, Snapshot};
 use super::zone::Zones;
 use super::zone::statics::ALIASES_MAX;
 
@@ -148,6 +150,10 @@ pub struct View<'a> {
     pub config: &'a AnswerConfig,
     /// Who is alive.
     pub live: &'a LiveSet,
+    /// Where client networks are.
+    pub places: &'a Places,
+    /// Which of those alive are the proxies of `places`.
+    pub rows: &'a Rows,
     /// Now.
     pub now: Moment,
 }
@@ -160,6 +166,8 @@ impl<'a> View<'a> {
             zones: &snapshot.zones,
             config: &snapshot.config,
             live: &snapshot.live,
+            places: &snapshot.places,
+            rows: &snapshot.rows,
             now,
         }
     }

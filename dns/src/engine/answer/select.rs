@@ -1,8 +1,7 @@
 //! Stage 2: which proxies to name.
 //!
-//! Uniformly at random among the live ones, at most as many as one answer holds, a fresh draw and
-//! order for each question: that is all the load balancing there is. Nearness and spare capacity
-//! would hook in here.
+//! Those alive, near ones first ([`draw`](super::draw)), a fresh draw and order for each question;
+//! when nobody is alive, whoever the configuration lets stand in.
 //!
 //! Allocates nothing, since it is on the way of every answer.
 
@@ -13,10 +12,11 @@ use common::rng::Generator;
 use hickory_proto::rr::RecordType;
 
 use super::View;
+use super::draw::{Whereabouts, draw};
 use super::locate::Node;
 use crate::engine::config::{ADDRESSES_MAX, Resort};
 use crate::engine::inquiry::Asker;
-use crate::engine::live::LiveSet;
+use crate::engine::live::{Family, LiveSet};
 use crate::engine::reason::Reason;
 
 /// Addresses of one answer, at most [`ADDRESSES_MAX`].
@@ -82,20 +82,13 @@ pub enum Selection {
     Nobody,
 }
 
-/// Address family of a question.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Family {
-    V4,
-    V6,
-}
-
 /// Selects for a question of type `qtype` about `node` by `asker`.
 pub fn select(
     view: &View<'_>,
     rng: &mut Generator,
     node: Node<'_>,
     qtype: RecordType,
-    _asker: &Asker,
+    asker: &Asker,
 ) -> Selection {
     let family = match (node, qtype) {
         (Node::Apex | Node::Proxied, RecordType::A) => Family::V4,
@@ -103,7 +96,7 @@ pub fn select(
         _ => return Selection::Unneeded,
     };
     if view.live.anyone() {
-        return draw(view, view.live, family, rng, Reason::Live);
+        return near(view, family, asker, rng);
     }
     for resort in &view.config.when_empty {
         let (set, reason) = match resort {
@@ -111,7 +104,7 @@ pub fn select(
             Resort::Anchors => (Some(&view.config.anchors), Reason::Anchors),
         };
         if let Some(set) = set.filter(|set| !set.is_empty()) {
-            return draw(view, set, family, rng, reason);
+            return any(view, set, family, rng, reason);
         }
     }
     Selection::Nobody
@@ -123,49 +116,43 @@ fn last_verified<'a>(view: &View<'a>) -> Option<&'a LiveSet> {
     fresh.then_some(view.live)
 }
 
-fn draw(
+/// Those alive, the near ones first.
+fn near(view: &View<'_>, family: Family, asker: &Asker, rng: &mut Generator) -> Selection {
+    let whereabouts = Whereabouts::of(view, asker);
+    let side = view.live.side(family);
+    let drawn = draw(
+        view,
+        (family, side),
+        whereabouts.place,
+        view.config.count,
+        rng,
+    );
+    Selection::Named(Pick {
+        addresses: drawn.addresses(side),
+        ttl: if drawn.all_innermost {
+            view.config.near_ttl
+        } else {
+            view.config.ttl
+        },
+        scope: whereabouts.scope,
+        reason: drawn.reason(),
+    })
+}
+
+/// Those of a set that stands in, wherever they are.
+fn any(
     view: &View<'_>,
     set: &LiveSet,
     family: Family,
     rng: &mut Generator,
     reason: Reason,
 ) -> Selection {
-    let count = view.config.count;
+    let side = set.side(family);
+    let drawn = draw(view, (family, side), None, view.config.count, rng);
     Selection::Named(Pick {
-        addresses: match family {
-            Family::V4 => sample(&set.v4, count, rng),
-            Family::V6 => sample(&set.v6, count, rng),
-        },
+        addresses: drawn.addresses(side),
         ttl: view.config.ttl,
         scope: None,
         reason,
     })
-}
-
-/// `count` different items, each set and each order equally likely (Floyd's sampling, then a
-/// shuffle): its cost depends on `count` alone, not on how many there are.
-fn sample<T: Copy + Into<IpAddr>>(items: &[T], count: usize, rng: &mut Generator) -> Addresses {
-    let count = count.min(items.len()).min(ADDRESSES_MAX);
-    let mut chosen = [0_usize; ADDRESSES_MAX];
-    for (place, top) in (items.len() - count..items.len()).enumerate() {
-        let index = rng.below(top + 1);
-        let index = if chosen.iter().take(place).any(|other| *other == index) {
-            top
-        } else {
-            index
-        };
-        if let Some(slot) = chosen.get_mut(place) {
-            *slot = index;
-        }
-    }
-    for last in (1..count).rev() {
-        chosen.swap(last, rng.below(last + 1));
-    }
-    let mut addresses = Addresses::none();
-    for index in chosen.iter().take(count) {
-        if let Some(item) = items.get(*index) {
-            addresses.push((*item).into());
-        }
-    }
-    addresses
 }

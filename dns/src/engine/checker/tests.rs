@@ -150,7 +150,7 @@ fn when_all_are_lost_those_alive_last_stand_in() {
     assert!(!set.anyone() && set.lost.is_some());
     // All five that were lost together, and not the one that had died before.
     assert_eq!(set.v4.len(), 5);
-    assert!(!set.v4.iter().any(|v4| IpAddr::from(*v4) == ip(5)));
+    assert!(!set.v4.addresses().any(|v4| v4 == ip(5)));
     let why = world.checker.readiness().unwrap_err();
     assert!(why.contains("none of 6 known proxies"), "{why}");
 }
@@ -377,7 +377,7 @@ impl World {
 
     fn named(&self) -> BTreeSet<IpAddr> {
         let set = self.checker.published();
-        let all = set.v4.iter().map(|v4| IpAddr::from(*v4));
+        let all = set.v4.addresses();
         all.filter(|_| set.anyone()).collect()
     }
 
@@ -490,6 +490,7 @@ impl World {
         let served = |draining| HttpOutcome::Served {
             took: RTT,
             draining,
+            spare: 100,
         };
         let (after, outcome) = match self.conditions[number(proxy)] {
             _ if self.no_descriptors => (TICK, HttpOutcome::Ourselves),

@@ -19,7 +19,7 @@ const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 9;
 
 /// Unit of round trips in the table: 16 bits then reach six seconds.
-const UNIT: Duration = Duration::from_micros(100);
+const UNIT_MICROS: u16 = 100;
 
 /// How it is known which proxies are near.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -66,7 +66,7 @@ pub struct Near {
 
 impl Near {
     pub(super) fn new(proxy: ProxyNumber, rtt: Duration) -> Self {
-        let units = rtt.as_micros() / UNIT.as_micros();
+        let units = rtt.as_micros() / u128::from(UNIT_MICROS);
         Self {
             proxy,
             rtt: u16::try_from(units).unwrap_or(u16::MAX),
@@ -75,8 +75,8 @@ impl Near {
 
     /// The round trip between it and clients of the network.
     #[must_use]
-    pub const fn rtt(self) -> Duration {
-        Duration::from_micros(self.rtt as u64 * UNIT.as_micros() as u64)
+    pub fn rtt(self) -> Duration {
+        Duration::from_micros(u64::from(self.rtt) * u64::from(UNIT_MICROS))
     }
 }
 

@@ -1,0 +1,60 @@
+//! From the settings `near.*` to what the engine takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::config::{Settings, Span};
+
+use crate::engine::config::{NearConfig, NearLevels};
+
+/// What nearness is made from.
+#[derive(Clone, Debug)]
+pub struct Near {
+    /// What is learnt of client networks.
+    pub learner: NearConfig,
+    /// What counts as near.
+    pub levels: NearLevels,
+    /// The map of addresses, if there is one.
+    pub geo_file: Option<PathBuf>,
+}
+
+/// Makes it.
+pub(super) fn build(settings: &mut Settings) -> Near {
+    let per_second: u32 = settings.value("near.lookups_per_second");
+    let levels = NearLevels {
+        inner: settings.value::<Span>("near.inner").0,
+        outer: settings.value::<Span>("near.outer").0,
+    };
+    if levels.inner >= levels.outer {
+        settings.reject("near.inner", "must be below near.outer");
+    }
+    let learner = NearConfig {
+        networks: super::config::at_least_one(settings, "near.networks"),
+        refresh: a_second(settings, "near.refresh"),
+        forget: a_second(settings, "near.forget"),
+        concurrency: super::config::at_least_one(settings, "near.concurrency"),
+        pace: Duration::from_secs(1)
+            .checked_div(per_second)
+            .unwrap_or_else(|| {
+                settings.reject("near.lookups_per_second", "at least 1 is needed");
+                Duration::from_secs(1)
+            }),
+        ..NearConfig::default()
+    };
+    if learner.forget < learner.refresh {
+        settings.reject("near.forget", "must not be shorter than near.refresh");
+    }
+    Near {
+        learner,
+        levels,
+        geo_file: settings.optional("near.geo_file"),
+    }
+}
+
+fn a_second(settings: &mut Settings, path: &'static str) -> Duration {
+    let span = settings.value::<Span>(path).0;
+    if span < Duration::from_secs(1) {
+        settings.reject(path, "at least 1s, or looking up is all that happens");
+    }
+    span
+}
