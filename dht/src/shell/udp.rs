@@ -1,15 +1,14 @@
 //! The UDP socket: bound with a large receive buffer, read and written without waiting, many
-//! datagrams per system call where the system can do that (`batch`).
+//! datagrams per system call where the system can do that ([`datagrams`]).
 //!
 //! One socket serves every level and both address families: bound to `[::]` it also hears IPv4,
 //! whose addresses it maps on the way out. Decides nothing and keeps nothing but what is to be sent.
-
-mod batch;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
 
 use common::limits::DATAGRAM_MAX;
+use common::shell::datagrams;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -69,7 +68,9 @@ impl Udp {
     /// Hands the next batch of datagrams that are already here to `each`. Whether there may be more.
     pub(super) fn receive(&mut self, each: impl FnMut(SocketAddr, &[u8])) -> bool {
         let (socket, buffers) = (&self.socket, &mut self.buffers[..]);
-        let received = socket.try_io(Interest::READABLE, || batch::receive(socket, buffers, each));
+        let received = socket.try_io(Interest::READABLE, || {
+            datagrams::receive(socket, buffers, each)
+        });
         match received {
             Ok(count) => count == BATCH,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
@@ -102,7 +103,7 @@ impl Udp {
         let mut rest = &self.outgoing[..];
         while let Some((to, _)) = rest.first() {
             // Past tokio: nobody here ever waits to write, so it need not know.
-            let done = match batch::send(&self.socket, rest) {
+            let done = match datagrams::send(&self.socket, rest) {
                 Ok(count) => count.max(1),
                 Err(error) => {
                     tracing::debug!(%to, %error, "a datagram was not sent");

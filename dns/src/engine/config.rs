@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::name::Zone;
 
+use super::cookie::Secrets;
 use super::live::LiveSet;
 use super::sign::ring::SigningConfig;
 
@@ -96,6 +97,40 @@ impl NearLevels {
 
 /// Most addresses of one answer: 16 of IPv6 still fit 512 bytes.
 pub const ADDRESSES_MAX: usize = 16;
+
+/// How strangers are treated, apart from what they are told.
+#[derive(Clone, Debug)]
+pub struct MannersConfig {
+    /// How many times longer than a question its answer may be over UDP, while nothing proves the
+    /// address it came from; 0: no bound but the size of a datagram. A larger factor serves whoever
+    /// sends questions in the name of a victim.
+    pub amplification: usize,
+    /// Replies a second to each neighbourhood of unproven addresses, by each receiving thread; 0: no
+    /// limit.
+    pub replies_per_second: u32,
+    /// What this server calls itself when asked (RFC 5001), at most 64 bytes; empty: nothing.
+    pub nsid: Vec<u8>,
+    /// What cookies are made with; `None`: none is given, and none is good.
+    pub secrets: Option<Secrets>,
+}
+
+/// Longest name of a server in bytes: a reply that tells it is still not long.
+pub const NSID_MAX: usize = 64;
+
+impl Default for MannersConfig {
+    /// With a secret that everybody knows: for tests.
+    fn default() -> Self {
+        Self {
+            amplification: 3,
+            replies_per_second: 0,
+            nsid: Vec::new(),
+            secrets: Some(Secrets::Fixed {
+                present: [0; 16],
+                previous: None,
+            }),
+        }
+    }
+}
 
 /// What to answer with when no proxy is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -87,6 +87,8 @@ pub struct Asker {
     pub from: IpAddr,
     /// The network for which it asks.
     pub subnet: Option<Subnet>,
+    /// How many addresses the reply has room for; at least 1.
+    pub room: usize,
 }
 
 /// What matters of a message that asks something.
@@ -100,6 +102,8 @@ pub struct Inquiry {
     pub transport: Transport,
     /// EDNS, if the message has it.
     pub edns: Option<Edns>,
+    /// How many addresses the reply has room for; at least 1.
+    pub room: usize,
     /// The question, if there is exactly one.
     pub question: Option<Question>,
 }
@@ -111,6 +115,7 @@ impl Inquiry {
         Asker {
             from: self.from,
             subnet: self.edns.and_then(|edns| edns.client_subnet),
+            room: self.room,
         }
     }
 }

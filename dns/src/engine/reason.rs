@@ -54,13 +54,17 @@ pub enum Reason {
     EdnsVersion,
     /// As many signatures as allowed were made in this second.
     SigningLimit,
+    /// No question but a cookie: the client wants one (RFC 7873 §5.4).
+    CookieOnly,
+    /// The neighbourhood has had its share: ask again by TCP.
+    Limited,
     /// The stages contradicted each other; a fault of this program.
     Unsound,
 }
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Hinted2,
         Self::Hinted1,
         Self::Hinted0,
@@ -85,6 +89,8 @@ impl Reason {
         Self::Malformed,
         Self::EdnsVersion,
         Self::SigningLimit,
+        Self::CookieOnly,
+        Self::Limited,
         Self::Unsound,
     ];
 
@@ -116,7 +122,35 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::EdnsVersion => "edns_version",
             Self::SigningLimit => "signing_limit",
+            Self::CookieOnly => "cookie_only",
+            Self::Limited => "limited",
             Self::Unsound => "unsound",
+        }
+    }
+}
+
+/// Why a message gets no reply.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Silence {
+    /// Too short to have a header: whom to reply to is not known.
+    Short,
+    /// It claims to be an answer; answering it makes two servers talk for ever.
+    Response,
+    /// The neighbourhood has had its share of replies.
+    Limited,
+}
+
+impl Silence {
+    /// Every silence, in the order of the counters.
+    pub const ALL: [Self; 3] = [Self::Short, Self::Response, Self::Limited];
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Response => "response",
+            Self::Limited => "limited",
         }
     }
 }

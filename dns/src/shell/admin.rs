@@ -10,13 +10,13 @@ use common::telemetry::{Kind, Metric, MetricTable, Sample};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
-use super::handler::Traffic;
+use super::answering::Tally;
 use super::lock;
+use super::traffic::Traffic;
 use crate::engine::checker::Checker;
 use crate::engine::probe;
 use crate::engine::proxy::{Proxy, Standing};
-use crate::engine::reason::{Fault, Reason};
-use crate::engine::server::Server;
+use crate::engine::reason::Fault;
 
 /// Proxies on the state page. The rest is counted.
 const SHOWN_MAX: usize = 1_000;
@@ -27,7 +27,7 @@ pub struct View {
     /// Who is alive.
     pub checker: Arc<Mutex<Checker>>,
     /// What was answered.
-    pub server: Arc<Mutex<Server>>,
+    pub tally: Tally,
     /// What came in.
     pub traffic: Arc<Traffic>,
     /// The zones.
@@ -55,29 +55,49 @@ impl View {
     }
 
     fn answer_metrics(&self) -> Vec<Metric> {
-        let stats = lock(&self.server).stats().clone();
-        let count = |reason: &Reason| stats.by_reason.get(reason).copied().unwrap_or(0);
-        let reasons = Reason::ALL
-            .iter()
-            .map(|reason| (reason.as_str(), count(reason)));
+        let stats = self.tally.sum();
         vec![
             Metric::counters(
                 "atoll_dns_questions",
                 "Questions by type",
                 "qtype",
-                stats.by_type.clone(),
+                stats.by_type(),
             ),
             Metric::counters(
                 "atoll_dns_replies",
                 "Replies by response code",
                 "rcode",
-                stats.by_code.clone(),
+                stats.by_code(),
             ),
             Metric::counters(
                 "atoll_dns_answers",
                 "Replies by what they were made from",
                 "reason",
-                reasons,
+                stats.by_reason(),
+            ),
+            Metric::counters(
+                "atoll_dns_received",
+                "Messages by transport",
+                "transport",
+                stats.by_transport(),
+            ),
+            Metric::counters(
+                "atoll_dns_silences",
+                "Messages that got no reply",
+                "reason",
+                stats.by_silence(),
+            ),
+            Metric::counters(
+                "atoll_dns_cookies",
+                "Cookies by what they were worth",
+                "worth",
+                stats.by_cookie(),
+            ),
+            Metric::counters(
+                "atoll_dns_written",
+                "Replies by the door that wrote them",
+                "door",
+                stats.by_door(),
             ),
         ]
     }
@@ -86,21 +106,11 @@ impl View {
         let traffic = &self.traffic;
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         vec![
-            Metric::counters(
-                "atoll_dns_received",
-                "Questions by transport",
-                "transport",
-                [("udp", read(&traffic.udp)), ("tcp", read(&traffic.tcp))],
-            ),
-            Metric::counters(
-                "atoll_dns_dropped",
-                "Messages that got no answer",
-                "reason",
-                [
-                    ("busy", read(&traffic.dropped_busy)),
-                    ("unsent", read(&traffic.dropped_unsent)),
-                    ("response", read(&traffic.dropped_response)),
-                ],
+            Metric::plain(
+                "atoll_dns_unsent",
+                "Datagrams that the system did not take",
+                Kind::Counter,
+                read(&traffic.unsent),
             ),
             Metric::counters(
                 "atoll_dns_connections",
@@ -109,6 +119,7 @@ impl View {
                 [
                     ("taken", read(&traffic.tcp_taken)),
                     ("refused", read(&traffic.tcp_refused)),
+                    ("crowded", read(&traffic.tcp_crowded)),
                     ("timed_out", read(&traffic.tcp_timed_out)),
                 ],
             ),

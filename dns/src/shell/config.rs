@@ -12,7 +12,9 @@ use common::shell::log::{Filter, Format};
 
 use super::near_config::{self, Near};
 use super::zone_config;
-use crate::engine::config::{ADDRESSES_MAX, AnswerConfig, CheckConfig, Resort};
+use crate::engine::config::{
+    ADDRESSES_MAX, AnswerConfig, CheckConfig, MannersConfig, NSID_MAX, Resort,
+};
 use crate::engine::live::LiveSet;
 use crate::engine::sign::cache::CacheConfig;
 use crate::engine::zone::Zones;
@@ -32,10 +34,16 @@ pub struct Config {
     pub near: Near,
     /// Where to listen; at least one address.
     pub listen: Vec<SocketAddr>,
-    /// UDP questions being answered at once.
-    pub udp_inflight: usize,
+    /// Receiving threads.
+    pub threads: usize,
+    /// How strangers are treated, short of the secret of cookies.
+    pub manners: MannersConfig,
+    /// File with the secret of cookies.
+    pub cookie_secret: Option<PathBuf>,
     /// TCP connections at once.
     pub tcp_connections: usize,
+    /// Of those, at most so many from one neighbourhood.
+    pub tcp_per_prefix: usize,
     /// Patience with a TCP connection.
     pub tcp_idle: Duration,
     /// Socket of the local index.
@@ -72,7 +80,10 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
         check,
         near,
         listen,
-        udp_inflight: at_least_one(settings, "dns.udp_inflight"),
+        threads: threads(settings),
+        manners: manners(settings),
+        cookie_secret: settings.optional("dns.cookie_secret_file"),
+        tcp_per_prefix: at_least_one(settings, "dns.tcp_per_prefix"),
         tcp_connections: at_least_one(settings, "dns.tcp_connections"),
         tcp_idle: settings.value::<Span>("dns.tcp_idle").0,
         index: settings.optional("index.socket"),
@@ -151,6 +162,28 @@ fn check(settings: &mut Settings, near: &Near) -> CheckConfig {
         concurrency: at_least_one(settings, "check.concurrency"),
         fixed: settings.value("check.fixed"),
         levels: near.levels,
+    }
+}
+
+/// Threads, at least one: as many as this machine has cores, unless a number is given.
+fn threads(settings: &mut Settings) -> usize {
+    match settings.value("dns.threads") {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+fn manners(settings: &mut Settings) -> MannersConfig {
+    let nsid: String = settings.value("dns.nsid");
+    if nsid.len() > NSID_MAX {
+        let message = format!("at most {NSID_MAX} bytes, or replies grow long");
+        settings.reject("dns.nsid", message);
+    }
+    MannersConfig {
+        amplification: settings.value("limit.amplification"),
+        replies_per_second: settings.value("limit.replies_per_second"),
+        nsid: nsid.into_bytes(),
+        secrets: None,
     }
 }
 

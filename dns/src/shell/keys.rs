@@ -44,11 +44,11 @@ pub static KEYS: &[KeySpec] = &[
         "Where questions are answered, over UDP and TCP alike.",
     ),
     key(
-        "dns.udp_inflight",
-        Some("1024"),
-        "1024",
+        "dns.threads",
+        Some("0"),
+        "2",
         "number",
-        "UDP questions being answered at once; more are dropped and counted.",
+        "Receiving threads, each with sockets of its own; 0: one per core.",
     ),
     key(
         "dns.tcp_connections",
@@ -58,11 +58,50 @@ pub static KEYS: &[KeySpec] = &[
         "TCP connections at once; more are closed and counted. Each costs a descriptor.",
     ),
     key(
+        "dns.tcp_per_prefix",
+        Some("64"),
+        "64",
+        "number",
+        "Of those, at most so many from one IPv4 /24 or IPv6 /56; more are closed and counted.",
+    ),
+    key(
         "dns.tcp_idle",
         Some("10s"),
         "10s",
         "duration",
         "A TCP connection that sends no whole question, or takes no answer, for so long is closed.",
+    ),
+    key(
+        "dns.nsid",
+        Some(""),
+        "ns1-fra",
+        "text, up to 64 bytes",
+        "What this server answers when asked for its name (RFC 5001). Empty: nothing.",
+    ),
+    key(
+        "dns.cookie_secret_file",
+        Some(""),
+        "",
+        "path",
+        "File with the secret of DNS cookies, 32 hexadecimal digits (RFC 9018), for servers that share an \
+         address; a second line holds the one before it, still accepted. Only its owner may read it. Empty: a \
+         secret of this process's own that changes daily.",
+    ),
+    key(
+        "limit.amplification",
+        Some("3"),
+        "3",
+        "number",
+        "How many times longer than its question an answer over UDP may be while no cookie proves the \
+         address; longer ones are cut short and asked for again by TCP. 0: no bound but 1,232 bytes.",
+    ),
+    key(
+        "limit.replies_per_second",
+        Some("2000"),
+        "2000",
+        "number",
+        "UDP replies a second to one IPv4 /24 or IPv6 /56 without a cookie, by each receiving thread. Beyond \
+         it every second one says \"ask by TCP\", the others are dropped. 0: no limit.",
     ),
     key(
         "zone.ns",

@@ -6,10 +6,15 @@
 //! | [`config`] | - | the way from settings to the engine's configuration |
 //! | [`zone_config`] | - | the same for the zones |
 //! | [`near_config`] | - | the part of it that is about nearness |
+//! | [`cookie_secret`] | - | the file with the secret of cookies |
 //! | [`run`] | main | the start: everything is bound before anything is served; the end |
-//! | [`udp`] | one per address | hickory's server with its socket |
-//! | [`tcp`] | one per address, one per connection | the listener, within its bounds |
-//! | [`handler`] | whoever received a message | messages in, messages out of the answering engine |
+//! | [`sockets`] | - | sockets of one address for every receiving thread |
+//! | [`worker`] | a thread per core | its sockets, its answering engine |
+//! | [`answering`] | the receiving thread | messages in, messages out of the answering engine |
+//! | [`udp`] | one per thread and address | datagrams in batches |
+//! | [`tcp`] | one per thread and address, one per connection | connections, within their bounds |
+//! | [`places`] | - | how many connections, in all and per neighbourhood |
+//! | [`traffic`] | - | what transports count |
 //! | [`published`] | - | the snapshot on its way from the prober to the answering engine |
 //! | [`prober`] | one, and one per check | the checking engine and its timers |
 //! | [`keyfile`] | - | key files, and the library that signs |
@@ -18,23 +23,29 @@
 //! | [`fetch`] | the check's | HTTP requests for the check page |
 //! | [`admin`] | the admin listener's | metrics and state pages |
 //!
-//! The two engines are behind two locks that are held for one call and never across a wait. The
-//! checking engine's live set reaches the answering one through [`prober`].
+//! Each receiving thread has an answering engine of its own and shares nothing on the way of a
+//! question. The checking engine is behind a lock that is held for one call and never across a wait;
+//! its live set reaches the answering ones as a new snapshot.
 
 pub mod admin;
+pub mod answering;
 pub mod config;
+pub mod cookie_secret;
 pub mod fetch;
-pub mod handler;
 pub mod index;
 pub mod keyfile;
 pub mod keys;
 pub mod listing;
 pub mod near_config;
+pub mod places;
 pub mod prober;
 pub mod published;
 pub mod run;
+pub mod sockets;
 pub mod tcp;
+pub mod traffic;
 pub mod udp;
+pub mod worker;
 pub mod zone_config;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -4,6 +4,7 @@
 //! and exits. At the end nothing new is taken and what was begun is answered.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,33 +14,33 @@ use common::shell::cli::{StartError, bind_error};
 use common::shell::signals::{Phase, Shutdown, ShutdownHandle};
 use common::shell::{admin, log};
 use dht::client::Client;
-use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::admin::View;
+use super::answering::{Answering, Tally};
 use super::config::Config;
-use super::handler::{Handler, Traffic};
+use super::cookie_secret;
+use super::places::Places;
 use super::prober::Prober;
 use super::published::Published;
-use super::tcp::{self, Tcp};
-use super::udp;
+use super::sockets::{self, Pair};
+use super::traffic::Traffic;
+use super::worker::Worker;
 use crate::engine::checker::Checker;
-use crate::engine::server::Server;
+use crate::engine::config::MannersConfig;
+use crate::engine::cookie::Secrets;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::zone::Zones;
 
 /// For tasks to end after they were told to.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Attempts to find one free port for both transports when any port will do.
-const ANY_PORT_ATTEMPTS: usize = 16;
-
 /// A daemon whose sockets are bound.
 #[derive(Debug)]
 pub struct Bound {
     config: Config,
-    sockets: Vec<(UdpSocket, TcpListener)>,
+    sockets: Vec<Vec<Pair>>,
     admin: Option<TcpListener>,
 }
 
@@ -70,7 +71,8 @@ impl Bound {
     pub async fn new(config: Config) -> Result<Self, StartError> {
         let mut sockets = Vec::with_capacity(config.listen.len());
         for addr in &config.listen {
-            sockets.push(bind_both(*addr).await?);
+            let bound = sockets::bind(*addr, config.threads);
+            sockets.push(bound.map_err(|error| bind_error("dns.listen", *addr, &error))?);
         }
         let admin = match config.admin {
             Some(addr) => {
@@ -89,8 +91,10 @@ impl Bound {
     /// Where questions are answered.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let local = |(udp, _): &(UdpSocket, TcpListener)| udp.local_addr().ok();
-        self.sockets.iter().filter_map(local).collect()
+        let firsts = self.sockets.iter().filter_map(|pairs| pairs.first());
+        firsts
+            .filter_map(|pair| pair.udp.local_addr().ok())
+            .collect()
     }
 
     /// Where the admin pages are.
@@ -138,33 +142,43 @@ impl Bound {
         let zones = config.zones;
         let (names, first) = (zone_names(&zones), zones.first().grammar().clone());
         let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
-        let server =
-            Server::new(published.current(), rng.child()).with_signatures(config.signatures);
-        let server = Arc::new(Mutex::new(server));
         let now = clock.moment();
+        let mut tasks = JoinSet::new();
+        let traffic = Arc::new(Traffic::default());
+        let tally = Tally::new(config.threads);
+        let secrets = Some(secrets(config.cookie_secret.as_deref(), &mut rng)?);
+        let manners = Arc::new(MannersConfig {
+            secrets,
+            ..config.manners
+        });
+        let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
+        for (sockets, counted) in by_thread(sockets, config.threads)
+            .into_iter()
+            .zip(tally.places())
+        {
+            let worker = Worker {
+                sockets,
+                traffic: Arc::clone(&traffic),
+                places: places.clone(),
+                tcp_idle: config.tcp_idle,
+            };
+            let (published, manners) = (Arc::clone(&published), Arc::clone(&manners));
+            let (rng, bounds) = (rng.child(), config.signatures);
+            let answering = move || Answering::new(published, manners, bounds, rng, counted, clock);
+            let ended = worker.start(answering, shutdown.clone());
+            let ended = ended
+                .map_err(|error| StartError::Runtime(format!("cannot start a thread: {error}")))?;
+            tasks.spawn(async move { drop(ended.await) });
+        }
         let checker = Checker::new(config.check.clone(), config.index.is_some(), rng, now);
         let checker = Arc::new(Mutex::new(checker));
-        let traffic = Arc::new(Traffic::default());
         let view = View {
             checker: Arc::clone(&checker),
-            server: Arc::clone(&server),
+            tally,
             traffic: Arc::clone(&traffic),
             zones: names,
             node: config.node,
             clock,
-        };
-        let handler = Handler::new(
-            Arc::clone(&server),
-            Arc::clone(&published),
-            Arc::clone(&traffic),
-            clock,
-            config.udp_inflight,
-        );
-        let tcp = Tcp {
-            handler: handler.clone(),
-            traffic,
-            places: Arc::new(Semaphore::new(config.tcp_connections)),
-            idle: config.tcp_idle,
         };
         let prober = Prober {
             checker,
@@ -174,12 +188,6 @@ impl Bound {
             client: config.index.map(Client::new),
             clock,
         };
-        let mut tasks = JoinSet::new();
-        let (udp, listeners): (Vec<_>, Vec<_>) = sockets.into_iter().unzip();
-        tasks.spawn(udp::serve(udp, handler, shutdown.clone()));
-        for listener in listeners {
-            tasks.spawn(tcp::serve(listener, tcp.clone(), shutdown.clone()));
-        }
         tasks.spawn(prober.run(shutdown.clone()));
         if let Some(listener) = admin {
             let registry = Arc::new(view.registry());
@@ -197,22 +205,22 @@ fn zone_names(zones: &Zones) -> Vec<String> {
         .collect()
 }
 
-/// Binds `addr` for both transports. If any port will do, both get the same.
-async fn bind_both(addr: SocketAddr) -> Result<(UdpSocket, TcpListener), StartError> {
-    let fail = |error: std::io::Error| bind_error("dns.listen", addr, &error);
-    let mut attempts = if addr.port() == 0 {
-        ANY_PORT_ATTEMPTS
-    } else {
-        1
-    };
-    loop {
-        attempts -= 1;
-        let socket = udp::bind(addr).map_err(fail)?;
-        let same = socket.local_addr().map_err(fail)?;
-        match TcpListener::bind(same).await {
-            Ok(listener) => return Ok((socket, listener)),
-            Err(_) if attempts > 0 => {}
-            Err(error) => return Err(fail(error)),
+/// The sockets of each thread: one pair of every address.
+fn by_thread(addresses: Vec<Vec<Pair>>, threads: usize) -> Vec<Vec<Pair>> {
+    let mut all: Vec<Vec<Pair>> = (0..threads).map(|_| Vec::new()).collect();
+    for pairs in addresses {
+        for (thread, pair) in all.iter_mut().zip(pairs) {
+            thread.push(pair);
         }
+    }
+    all
+}
+
+/// The secret of cookies: the configured one, or one of this process's own.
+fn secrets(file: Option<&Path>, rng: &mut Generator) -> Result<Secrets, StartError> {
+    match file {
+        None => Ok(Secrets::Rolling(rng.bytes())),
+        Some(path) => cookie_secret::load(path)
+            .map_err(|error| StartError::Runtime(format!("dns.cookie_secret_file: {error}"))),
     }
 }

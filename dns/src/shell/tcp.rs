@@ -1,50 +1,51 @@
-//! TCP, within bounds (RFC 7766): connections at once, time for each question and answer, a
-//! lifetime. Questions of one connection are answered in turn, so a client that pipelines gets its
-//! answers in order, and one that reads none is waited for with one answer in hand.
+//! TCP, within bounds (RFC 7766): connections at once, in all and per neighbourhood; patience with
+//! each question and each reply; a lifetime; bytes in hand.
 //!
-//! Hickory's own listener has no bound on connections and no deadline for writing; here a full
-//! house of idle connections must not take the descriptors that the checks of proxies need.
+//! A client may send as many questions as it likes before it reads: they are answered in turn, all
+//! that have come at a time, and their replies leave together. Answers are at hand at once, so
+//! nothing would be gained by another order. While a client does not take its replies, no more of
+//! its questions are read.
 
-use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::shell::signals::Shutdown;
-use hickory_server::net::NetError;
-use hickory_server::net::runtime::TokioTime;
-use hickory_server::net::xfer::Protocol;
-use hickory_server::proto::rr::Record;
-use hickory_server::proto::serialize::binary::BinEncoder;
-use hickory_server::server::{Request, RequestHandler as _, ResponseHandler, ResponseInfo};
-use hickory_server::zone_handler::MessageResponse;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::handler::{Handler, Traffic};
-use super::lock;
+use super::answering::Answering;
+use super::places::{NoPlace, Places};
+use super::traffic::Traffic;
+use crate::engine::inquiry::Transport;
 
 /// Longest a connection lives, whatever it does: nobody owns a place for ever.
 const LIFETIME_MAX: Duration = Duration::from_secs(120);
 
-/// Bytes of a message header (RFC 1035 §4.1.1).
-const HEADER: usize = 12;
-
 /// After an accept that failed, most likely for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes read at once. A buffer grows beyond it only as far as one message that has come in part.
+const READ_LEN: usize = 4_096;
+
+/// Replies in hand, in bytes, beyond which they are sent before more questions are answered.
+const REPLIES_MAX: usize = 16_384;
+
+/// Bytes of the length before each message (RFC 1035 §4.2.2).
+const FRAME: usize = 2;
 
 /// What one listener needs.
 #[derive(Clone, Debug)]
 pub struct Tcp {
     /// Answers.
-    pub handler: Handler,
+    pub answering: Answering,
     /// Counts.
     pub traffic: Arc<Traffic>,
-    /// Places for connections, shared by all listeners.
-    pub places: Arc<Semaphore>,
-    /// Patience for one question or one answer.
+    /// Places for connections.
+    pub places: Places,
+    /// Patience for one question or for taking replies.
     pub idle: Duration,
 }
 
@@ -53,35 +54,36 @@ pub struct Tcp {
 enum Ending {
     /// The client closed it, or broke off.
     Client,
-    /// A question or an answer took too long.
+    /// A question or the taking of a reply took too long.
     TimedOut,
     /// It sent something that no answer is known for.
     Hopeless,
 }
 
-/// Serves `listener` until the process drains.
-pub async fn serve(listener: TcpListener, tcp: Tcp, mut shutdown: Shutdown) {
+/// Serves `listener` until the thread ends.
+pub async fn serve(listener: TcpListener, tcp: Tcp) {
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.draining() => return,
-        };
-        let Ok((stream, from)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+        let Ok((stream, from)) = listener.accept().await else {
+            sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&tcp.places).try_acquire_owned() else {
-            Traffic::count(&tcp.traffic.tcp_refused);
-            continue;
+        let place = match tcp.places.take(from.ip()) {
+            Ok(place) => place,
+            Err(NoPlace::Full) => {
+                Traffic::count(&tcp.traffic.tcp_refused);
+                continue;
+            }
+            Err(NoPlace::Crowded) => {
+                Traffic::count(&tcp.traffic.tcp_crowded);
+                continue;
+            }
         };
         Traffic::count(&tcp.traffic.tcp_taken);
-        let (tcp, mut shutdown) = (tcp.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            let talk = timeout(LIFETIME_MAX, converse(stream, from, &tcp));
-            let ending = tokio::select! {
-                ending = talk => ending.unwrap_or(Ending::TimedOut),
-                () = shutdown.draining() => Ending::Client,
-            };
+        let tcp = tcp.clone();
+        spawn_local(async move {
+            let end = Instant::now() + LIFETIME_MAX;
+            let talk = Connection::new(stream, from).converse(&tcp);
+            let ending = timeout_at(end, talk).await.unwrap_or(Ending::TimedOut);
             if ending == Ending::TimedOut {
                 Traffic::count(&tcp.traffic.tcp_timed_out);
             }
@@ -90,107 +92,98 @@ pub async fn serve(listener: TcpListener, tcp: Tcp, mut shutdown: Shutdown) {
     }
 }
 
-async fn converse(mut stream: TcpStream, from: SocketAddr, tcp: &Tcp) -> Ending {
-    loop {
-        let question = match within(tcp.idle, read_message(&mut stream)).await {
-            Ok(question) => question,
-            Err(ending) => return ending,
-        };
-        let Some(answer) = answer(question, from, tcp).await else {
-            return Ending::Hopeless;
-        };
-        if let Err(ending) = within(tcp.idle, write_message(&mut stream, &answer)).await {
-            return ending;
+/// A connection.
+struct Connection {
+    stream: TcpStream,
+    from: SocketAddr,
+    received: Vec<u8>,
+    replies: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, from: SocketAddr) -> Self {
+        // Replies leave whole and together; nothing is gained by holding back the last segment.
+        drop(stream.set_nodelay(true));
+        Self {
+            stream,
+            from,
+            received: Vec::new(),
+            replies: Vec::new(),
+            reply: Vec::new(),
         }
     }
-}
 
-async fn within<T>(
-    allowed: Duration,
-    work: impl Future<Output = std::io::Result<T>>,
-) -> Result<T, Ending> {
-    match timeout(allowed, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) => Err(Ending::Client),
-        Err(_) => Err(Ending::TimedOut),
+    async fn converse(mut self, tcp: &Tcp) -> Ending {
+        loop {
+            // Until a whole question is there, however slowly its bytes come.
+            match timeout(tcp.idle, self.receive()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ending::Client,
+                Err(_) => return Ending::TimedOut,
+            }
+            while whole(&self.received).is_some() {
+                let answerable = self.answer(&tcp.answering);
+                let sent = timeout(tcp.idle, self.stream.write_all(&self.replies)).await;
+                self.replies.clear();
+                match sent {
+                    Ok(Ok(())) if answerable => {}
+                    Ok(Ok(())) => return Ending::Hopeless,
+                    Ok(Err(_)) => return Ending::Client,
+                    Err(_) => return Ending::TimedOut,
+                }
+            }
+        }
+    }
+
+    /// Reads until a whole message is there. The buffer grows with what arrives, not with what is
+    /// announced.
+    async fn receive(&mut self) -> io::Result<()> {
+        while whole(&self.received).is_none() {
+            self.received.reserve(READ_LEN);
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers the messages that are there whole, until there are enough replies in hand. Whether
+    /// every one could be answered.
+    fn answer(&mut self, answering: &Answering) -> bool {
+        let Self {
+            from,
+            received,
+            replies,
+            reply,
+            ..
+        } = self;
+        let mut done = 0;
+        let answerable = answering.batch(Transport::Tcp, |answer| {
+            while let Some(message) = whole(received.get(done..).unwrap_or_default()) {
+                done += FRAME + message.len();
+                if !answer(from.ip(), message, reply) {
+                    return false;
+                }
+                // A reply is never longer than a message can be.
+                let length = u16::try_from(reply.len()).unwrap_or(u16::MAX);
+                replies.extend_from_slice(&length.to_be_bytes());
+                replies.extend_from_slice(reply);
+                if replies.len() >= REPLIES_MAX {
+                    break;
+                }
+            }
+            true
+        });
+        received.drain(..done);
+        answerable
     }
 }
 
-/// One message with its length before it (RFC 1035 §4.2.2). The buffer grows with what arrives, not
-/// with what is announced.
-async fn read_message(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
-    let length = stream.read_u16().await?;
-    let mut message = Vec::new();
-    let read = stream
-        .take(u64::from(length))
-        .read_to_end(&mut message)
-        .await?;
-    if read < usize::from(length) {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(message)
-}
-
-/// Length and message in one write, so that they leave in one segment (RFC 7766 §8).
-async fn write_message(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<()> {
-    let length = u16::try_from(message.len()).map_err(std::io::Error::other)?;
-    let mut framed = length.to_be_bytes().to_vec();
-    framed.extend_from_slice(message);
-    stream.write_all(&framed).await
-}
-
-async fn answer(question: Vec<u8>, from: SocketAddr, tcp: &Tcp) -> Option<Vec<u8>> {
-    let header: [u8; HEADER] = question.get(..HEADER)?.try_into().ok()?;
-    let Ok(request) = Request::from_bytes(question, from, Protocol::Tcp) else {
-        return malformed(header);
-    };
-    let written = Written::default();
-    tcp.handler
-        .handle_request::<_, TokioTime>(&request, written.clone())
-        .await;
-    lock(&written.0).take()
-}
-
-/// FORMERR: the header of the question as that of an answer, and nothing else; silence to what
-/// claims to be an answer.
-fn malformed(header: [u8; HEADER]) -> Option<Vec<u8>> {
-    const RESPONSE: u8 = 0x80;
-    const OPERATION_AND_RECURSION: u8 = 0x79;
-    const FORMAT_ERROR: u8 = 1;
-    let [id_high, id_low, flags, ..] = header;
-    if flags & RESPONSE != 0 {
-        return None;
-    }
-    let flags = RESPONSE | (flags & OPERATION_AND_RECURSION);
-    let mut answer = vec![id_high, id_low, flags, FORMAT_ERROR];
-    answer.resize(HEADER, 0);
-    Some(answer)
-}
-
-/// Takes the answer as bytes instead of sending it.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Option<Vec<u8>>>>);
-
-#[async_trait::async_trait]
-impl ResponseHandler for Written {
-    async fn send_response<'a>(
-        &mut self,
-        response: MessageResponse<
-            '_,
-            'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-        >,
-    ) -> Result<ResponseInfo, NetError> {
-        let mut bytes = Vec::with_capacity(512);
-        let mut encoder = BinEncoder::new(&mut bytes);
-        encoder.set_max_size(u16::MAX);
-        let info = response.destructive_emit(&mut encoder)?;
-        *lock(&self.0) = Some(bytes);
-        Ok(info)
-    }
+/// The first message in `bytes`, if all of it is there.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<FRAME>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
 #[cfg(test)]
@@ -198,12 +191,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_malformed_question_is_told_so_and_an_answer_is_not() {
-        let mut header = [0; HEADER];
-        header[..3].copy_from_slice(&[7, 9, 0x01]);
-        let answer = malformed(header).unwrap();
-        assert_eq!(answer[..4], [7, 9, 0x81, 1]);
-        header[2] = 0x80;
-        assert_eq!(malformed(header), None);
+    fn a_message_is_there_when_its_last_byte_is() {
+        assert_eq!(whole(&[]), None);
+        assert_eq!(whole(&[0]), None);
+        assert_eq!(whole(&[0, 0]), Some(&[][..]));
+        assert_eq!(whole(&[0, 2, 7]), None);
+        assert_eq!(whole(&[0, 2, 7, 8, 9]), Some(&[7, 8][..]));
+        assert_eq!(whole(&[0xff, 0xff, 7]), None);
     }
 }

@@ -1,51 +1,107 @@
-//! UDP by hickory's server: one socket per address.
+//! UDP: datagrams in batches, answered on the spot.
 //!
-//! It reads one datagram at a time and answers each in a task of its own. Those tasks wait for
-//! nothing, so no more of them exist than one turn of the scheduler lets its loop read.
+//! Nothing queues here: what the socket's buffer cannot hold the system drops, and what it does not
+//! take back at once is dropped and counted. A resolver asks again.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use common::shell::signals::Shutdown;
-use hickory_server::Server;
-use socket2::{Domain, Protocol, Socket, Type};
+use common::shell::datagrams;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::yield_now;
 
-use super::handler::Handler;
+use super::answering::Answering;
+use super::traffic::Traffic;
+use crate::engine::inquiry::Transport;
 
-/// Receive buffer, in bytes: a burst of some 4,000 questions while the process is not running.
-const RECEIVE_BUFFER: usize = 1 << 20;
+/// Longest question read, in bytes; what is longer is cut off, and malformed. A question has a name,
+/// a few options and perhaps a padding, in one datagram that crosses an Ethernet in one piece.
+const READ_LEN: usize = 1_472;
 
-/// Binds the socket of `addr`.
-///
-/// # Errors
-/// The address is taken or not ours.
-pub fn bind(addr: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    // The system may grant less; then bursts are shorter.
-    drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
-    socket.bind(&addr.into())?;
-    UdpSocket::from_std(socket.into())
+/// Datagrams per system call. Beyond 32 a call hardly gets cheaper per datagram.
+const BATCH: usize = 32;
+
+/// A socket with its buffers.
+struct Udp {
+    socket: UdpSocket,
+    buffers: Vec<[u8; READ_LEN]>,
+    replies: Vec<(SocketAddr, Vec<u8>)>,
+    traffic: Arc<Traffic>,
 }
 
-/// Serves `sockets` until the process drains.
-pub async fn serve(sockets: Vec<UdpSocket>, handler: Handler, mut shutdown: Shutdown) {
-    let mut server = Server::new(handler);
-    for socket in sockets {
-        server.register_socket(socket);
+/// Answers whatever comes to `socket`, until the thread ends.
+pub async fn serve(socket: UdpSocket, answering: Answering, traffic: Arc<Traffic>) {
+    let nobody: SocketAddr = ([0; 4], 0).into();
+    let mut udp = Udp {
+        socket,
+        buffers: vec![[0; READ_LEN]; BATCH],
+        replies: (0..BATCH)
+            .map(|_| (nobody, Vec::with_capacity(512)))
+            .collect(),
+        traffic,
+    };
+    loop {
+        if udp.socket.readable().await.is_err() {
+            // Only a runtime that ends refuses to wait.
+            return;
+        }
+        while udp.turn(&answering) {
+            // Connections have their turn between two batches.
+            yield_now().await;
+        }
     }
-    tokio::select! {
-        ended = server.block_until_done() => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the UDP server ended");
+}
+
+impl Udp {
+    /// Answers one batch. Whether there may be more.
+    fn turn(&mut self, answering: &Answering) -> bool {
+        let Self {
+            socket,
+            buffers,
+            replies,
+            ..
+        } = self;
+        let mut made = 0;
+        let received = answering.batch(Transport::Udp, |reply| {
+            socket.try_io(Interest::READABLE, || {
+                datagrams::receive(socket, buffers, |from, bytes| {
+                    let Some((to, out)) = replies.get_mut(made) else {
+                        return;
+                    };
+                    if reply(from.ip(), bytes, out) {
+                        *to = from;
+                        made += 1;
+                    }
+                })
+            })
+        });
+        self.send(made);
+        match received {
+            Ok(count) => count == BATCH,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            // An earlier reply met a closed port.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => true,
+            Err(error) => {
+                tracing::debug!(%error, "reading datagrams failed");
+                false
             }
         }
-        () = shutdown.draining() => {}
     }
-    if let Err(error) = server.shutdown_gracefully().await {
-        tracing::debug!(%error, "the UDP server ended with an error");
+
+    fn send(&self, made: usize) {
+        let mut rest = self.replies.get(..made).unwrap_or_default();
+        while let Some((to, _)) = rest.first() {
+            let done = match datagrams::send(&self.socket, rest) {
+                Ok(count) => count.max(1),
+                Err(error) => {
+                    tracing::debug!(%to, %error, "a reply was not sent");
+                    Traffic::count(&self.traffic.unsent);
+                    1
+                }
+            };
+            rest = rest.get(done..).unwrap_or_default();
+        }
     }
 }

@@ -10,7 +10,8 @@
 use common::name::{Name as Grammar, NameError};
 use hickory_proto::op::ResponseCode;
 
-use super::{ExtendedError, Reply};
+use super::ExtendedError;
+use super::admit::Refusal;
 use crate::engine::asked::AskedName;
 use crate::engine::reason::Reason;
 use crate::engine::zone::statics::StaticNode;
@@ -92,11 +93,11 @@ pub fn locate<'a>(zones: &'a Zones, name: &'a AskedName) -> Option<Place<'a>> {
 }
 
 /// The refusal for names outside all zones.
-#[must_use]
-pub const fn outside() -> Reply {
-    let error = Some(ExtendedError::NotAuthoritative);
-    Reply::refusal(ResponseCode::Refused, Reason::OutOfZone, error)
-}
+pub const OUTSIDE: Refusal = Refusal {
+    code: ResponseCode::Refused,
+    reason: Reason::OutOfZone,
+    extended_error: Some(ExtendedError::NotAuthoritative),
+};
 
 fn node<'a>(zone: &ZoneData, below: &'a str, statics: Option<&StaticNode>) -> Node<'a> {
     if zone.is_server(below) {

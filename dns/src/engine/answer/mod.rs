@@ -175,9 +175,12 @@ impl<'a> View<'a> {
 
 /// The stages in order.
 pub fn answer(view: &View<'_>, rng: &mut Generator, inquiry: &Inquiry) -> Reply {
-    let question = match admit::admit(inquiry) {
-        Ok(question) => question,
-        Err(refusal) => return refusal,
+    if let Err(refusal) = admit::admit(&inquiry.heading()) {
+        return refusal.reply();
+    }
+    // Without a question nothing is admitted.
+    let Some(question) = &inquiry.question else {
+        return Reply::refusal(ResponseCode::FormErr, Reason::Malformed, None);
     };
     let edns = inquiry.edns.filter(|edns| edns.dnssec_ok);
     let mut stages = Stages {
@@ -217,7 +220,7 @@ impl Stages<'_, '_> {
             return Reply::refusal(ResponseCode::FormErr, Reason::Malformed, None);
         };
         let Some(place) = locate::locate(self.view.zones, &asked) else {
-            return locate::outside();
+            return locate::OUTSIDE.reply();
         };
         let selected = self.select(&place, &asked, question.qtype);
         let reply = content::fill(self.view, &place, question, selected);

@@ -104,7 +104,7 @@ pub fn select(
             Resort::Anchors => (Some(&view.config.anchors), Reason::Anchors),
         };
         if let Some(set) = set.filter(|set| !set.is_empty()) {
-            return any(view, set, family, rng, reason);
+            return any(view, set, family, asker, rng, reason);
         }
     }
     Selection::Nobody
@@ -124,7 +124,7 @@ fn near(view: &View<'_>, family: Family, asker: &Asker, rng: &mut Generator) -> 
         view,
         (family, side),
         whereabouts.place,
-        view.config.count,
+        view.config.count.min(asker.room),
         rng,
     );
     Selection::Named(Pick {
@@ -144,11 +144,13 @@ fn any(
     view: &View<'_>,
     set: &LiveSet,
     family: Family,
+    asker: &Asker,
     rng: &mut Generator,
     reason: Reason,
 ) -> Selection {
+    let count = view.config.count.min(asker.room);
     let side = set.side(family);
-    let drawn = draw(view, (family, side), None, view.config.count, rng);
+    let drawn = draw(view, (family, side), None, count, rng);
     Selection::Named(Pick {
         addresses: drawn.addresses(side),
         ttl: view.config.ttl,

@@ -142,7 +142,7 @@ fn rfc1034_3_6_2_aliases_are_followed_inside_the_zone() {
 #[test]
 fn an_alias_to_a_site_fails_whole_when_nobody_is_alive() {
     let snapshot = Snapshot::new(zones(&RECORDS), AnswerConfig::default());
-    let mut server = Server::new(Arc::new(snapshot), Generator::from_seed(1));
+    let mut server = Server::new(Arc::new(snapshot), Arc::default(), Generator::from_seed(1));
     let reply = server.handle_inquiry(Moment::ZERO, &inquiry("near.nyud.test.", T::A));
     assert_eq!((reply.code, reply.answers.len()), (C::ServFail, 0));
 }
@@ -221,7 +221,7 @@ fn ask_with(zones: &Zones, https: Option<Vec<String>>, name: &str, qtype: T) -> 
     let live: [IpAddr; 3] = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|ip| ip.parse().unwrap());
     let live = LiveSet::new(live, None);
     let snapshot = Snapshot::new(zones.clone(), config).with_live(live);
-    let mut server = Server::new(Arc::new(snapshot), Generator::from_seed(1));
+    let mut server = Server::new(Arc::new(snapshot), Arc::default(), Generator::from_seed(1));
     server.handle_inquiry(Moment::ZERO, &inquiry(name, qtype))
 }
 
@@ -231,6 +231,7 @@ fn inquiry(name: &str, qtype: T) -> Inquiry {
         from: "198.51.100.7".parse().unwrap(),
         transport: Transport::Udp,
         edns: None,
+        room: 16,
         question: Some(Question {
             name: Name::from_ascii(name).unwrap(),
             qtype,

@@ -10,7 +10,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::config::{NameServer, Resort, ZoneConfig};
+use crate::engine::config::{MannersConfig, NameServer, Resort, ZoneConfig};
 use crate::engine::inquiry::{Edns, Question, Transport};
 use crate::engine::server::Server;
 use crate::engine::zone::ZoneData;
@@ -342,7 +342,7 @@ fn nobody_alive_goes_through_the_resorts_in_order() {
             ..AnswerConfig::default()
         };
         let lately = snapshot(config, live(&["192.0.2.1"], Some(lost)));
-        let mut server = Server::new(lately, Generator::from_seed(1));
+        let mut server = Server::new(lately, manners(), Generator::from_seed(1));
         let now = lost + Duration::from_secs(seconds);
         let reply = server.handle_inquiry(now, &inquiry("x.example.com.nyud.test.", T::A));
         assert_eq!(reply.reason, expected, "after {seconds} s");
@@ -353,7 +353,7 @@ fn nobody_alive_goes_through_the_resorts_in_order() {
     }
     // The zone's own data needs nobody.
     let nobody = snapshot(AnswerConfig::default(), LiveSet::default());
-    let mut server = Server::new(nobody, Generator::from_seed(1));
+    let mut server = Server::new(nobody, manners(), Generator::from_seed(1));
     let reply = server.handle_inquiry(Moment::ZERO, &inquiry("nyud.test.", T::SOA));
     assert_eq!(reply.code, C::NoError);
 }
@@ -435,6 +435,7 @@ fn inquire(operation: OpCode, version: Option<u8>, question: Option<Question>) -
         from: "198.51.100.7".parse().unwrap(),
         transport: Transport::Udp,
         edns: version.map(edns),
+        room: 16,
         question,
     }
 }
@@ -450,7 +451,11 @@ fn question(name: &str, qtype: RecordType) -> Question {
 
 fn server() -> Server {
     let snapshot = snapshot(AnswerConfig::default(), live(&PROXIES, None));
-    Server::new(snapshot, Generator::from_seed(1))
+    Server::new(snapshot, manners(), Generator::from_seed(1))
+}
+
+fn manners() -> Arc<MannersConfig> {
+    Arc::new(MannersConfig::default())
 }
 
 fn snapshot(config: AnswerConfig, live: LiveSet) -> Arc<Snapshot> {

@@ -325,7 +325,7 @@ impl World {
         let zones = Zones::new(vec![zone]).unwrap();
         let snapshot = Snapshot::new(zones.clone(), AnswerConfig::default());
         let mut world = Self {
-            server: Server::new(Arc::new(snapshot), Generator::from_seed(1)),
+            server: Server::new(Arc::new(snapshot), Arc::default(), Generator::from_seed(1)),
             zones,
             moment: Moment::ZERO,
             wall: NOON,
@@ -366,6 +366,7 @@ impl World {
             from: "198.51.100.7".parse().unwrap(),
             transport: Transport::Udp,
             edns: Some(edns),
+            room: 16,
             question: Some(Question {
                 name: named(name),
                 qtype,

@@ -74,6 +74,7 @@ fn zones() -> Zones {
 
 fn asker(from: &str, subnet: Option<(&str, u8)>) -> Asker {
     Asker {
+        room: 16,
         from: ip(from),
         subnet: subnet.map(|(address, source)| Subnet {
             address: ip(address),

@@ -1,20 +1,22 @@
 //! Many datagrams per system call: `recvmmsg(2)` and `sendmmsg(2)` on Linux, one by one elsewhere.
 //!
-//! Both wrappers are safe ones of others (`nix` to receive, `rustix` to send); nothing here waits.
+//! Both wrappers are safe ones of others (`nix` to receive, `rustix` to send); nothing here waits,
+//! nothing here decides what becomes of a datagram that was not sent.
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::UdpSocket;
 
-use super::Buffer;
-
-/// Reads up to one datagram per buffer and hands each to `each`. Returns how many; an error only
-/// if there was none.
+/// Reads up to one datagram per buffer and hands each to `each`. A datagram longer than its buffer
+/// is cut off. Returns how many were read.
+///
+/// # Errors
+/// There was none, or the socket reports an earlier failure.
 #[cfg(target_os = "linux")]
-pub(super) fn receive(
+pub fn receive<const N: usize>(
     socket: &UdpSocket,
-    buffers: &mut [Buffer],
+    buffers: &mut [[u8; N]],
     mut each: impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
     use std::io::IoSliceMut;
@@ -57,10 +59,12 @@ fn internet(addr: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
     })
 }
 
-/// Sends as many of `datagrams` as the system takes at once. Returns how many; an error is about
-/// the first of them.
+/// Sends as many of `datagrams` as the system takes at once. Returns how many.
+///
+/// # Errors
+/// The first of them cannot be sent.
 #[cfg(target_os = "linux")]
-pub(super) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
+pub fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
     use std::io::IoSlice;
 
     use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
@@ -81,10 +85,14 @@ pub(super) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> i
     Ok(sendmmsg(socket, &mut messages, SendFlags::DONTWAIT)?)
 }
 
+/// Reads up to one datagram per buffer, one by one.
+///
+/// # Errors
+/// There was none, or the socket reports an earlier failure.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn receive(
+pub fn receive<const N: usize>(
     socket: &UdpSocket,
-    buffers: &mut [Buffer],
+    buffers: &mut [[u8; N]],
     mut each: impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
     let mut count = 0;
@@ -99,8 +107,12 @@ pub(super) fn receive(
     Ok(count)
 }
 
+/// Sends the first of `datagrams`.
+///
+/// # Errors
+/// It cannot be sent.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
+pub fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
     let Some((to, bytes)) = datagrams.first() else {
         return Ok(0);
     };

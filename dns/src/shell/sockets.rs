@@ -1,0 +1,114 @@
+//! Sockets of one address, one of each transport for every receiving thread: the system spreads
+//! clients over them (`SO_REUSEPORT`), so that threads share nothing.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Receive buffer asked for, in bytes: a burst of some 4,000 questions while the thread is not
+/// running. The system may give less; then bursts are shorter.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 1_024;
+
+/// Attempts to find one free port for both transports when any port will do.
+const ANY_PORT_ATTEMPTS: usize = 16;
+
+/// The sockets of one thread for one address.
+#[derive(Debug)]
+pub struct Pair {
+    /// For datagrams.
+    pub udp: UdpSocket,
+    /// For connections.
+    pub tcp: TcpListener,
+}
+
+/// Binds `addr` for `threads` threads. If any port will do, all get the same.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub fn bind(addr: SocketAddr, threads: usize) -> io::Result<Vec<Pair>> {
+    let mut attempts = if addr.port() == 0 {
+        ANY_PORT_ATTEMPTS
+    } else {
+        1
+    };
+    let first = loop {
+        attempts -= 1;
+        match first(addr) {
+            Ok(pair) => break pair,
+            Err(error) if attempts == 0 => return Err(error),
+            Err(_) => {}
+        }
+    };
+    let same = first.udp.local_addr()?;
+    let mut pairs = vec![first];
+    while pairs.len() < threads {
+        let shared = |socket: &Socket| socket.set_reuse_port(true);
+        pairs.push(Pair {
+            udp: udp(same, shared)?,
+            tcp: tcp(same, shared)?,
+        });
+    }
+    Ok(pairs)
+}
+
+/// The first pair is bound alone, so that an address which another program holds is seen to be
+/// taken; only then is it opened to the other threads.
+fn first(addr: SocketAddr) -> io::Result<Pair> {
+    let alone = |_: &Socket| Ok(());
+    let udp = udp(addr, alone)?;
+    let tcp = tcp(udp.local_addr()?, alone)?;
+    socket2::SockRef::from(&udp).set_reuse_port(true)?;
+    socket2::SockRef::from(&tcp).set_reuse_port(true)?;
+    Ok(Pair { udp, tcp })
+}
+
+fn udp(addr: SocketAddr, set: impl Fn(&Socket) -> io::Result<()>) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    only_v6(&socket, addr)?;
+    set(&socket)?;
+    drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+fn tcp(addr: SocketAddr, set: impl Fn(&Socket) -> io::Result<()>) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    only_v6(&socket, addr)?;
+    // A restart need not wait for the connections of the process before it.
+    socket.set_reuse_address(true)?;
+    set(&socket)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn only_v6(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_a_port_that_nobody_else_can_take() {
+        let pairs = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let addr = pairs[0].udp.local_addr().unwrap();
+        for pair in &pairs {
+            assert_eq!(pair.udp.local_addr().unwrap(), addr);
+            assert_eq!(pair.tcp.local_addr().unwrap(), addr);
+        }
+        let error = bind(addr, 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}
