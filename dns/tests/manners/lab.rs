@@ -114,6 +114,7 @@ fn zones() -> Zones {
             .map(|n| format!("many TXT \"number {n} of twenty\""))
             .collect(),
         negative_ttl: 30,
+        signing: None,
     };
     Zones::new(vec![ZoneData::new(&config).unwrap()]).unwrap()
 }

@@ -2,11 +2,7 @@
 //!
 //! Each test names its standard and section, and its doc comment says what that asks for. The
 //! engine answers, through both of its doors; what sockets do is tested in `daemon.rs`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail as the tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
 
 mod abuse;
 mod cookies;
