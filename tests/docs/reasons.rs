@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 20] = [
+const TABLES: [Table; 21] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -86,6 +86,12 @@ const TABLES: [Table; 20] = [
         "Visitors sent to the site itself",
         "`detail` of Cache-Status with `fwd=bypass`, `reason` in the access log with the outcome \
          `own`, `reason` of the metric `atoll_proxy_bounced`.",
+    ),
+    table(
+        "TurnedAway",
+        "proxy/src/engine/share/connections.rs",
+        "Connections turned away",
+        "`reason` of the metric `atoll_proxy_connections_refused`; the client sees a reset.",
     ),
     table(
         "StaleReason",

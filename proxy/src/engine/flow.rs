@@ -355,6 +355,12 @@ impl<B, F: Clone> Flow<B, F> {
         FillId(self.next_id)
     }
 
+    /// Whether a page is kept or under way, so that it costs little to serve. Counts for nothing.
+    #[must_use]
+    pub fn knows(&self, key: &PrimaryKey) -> bool {
+        self.store.has(key) || self.fills.contains_key(key)
+    }
+
     // ---- asked by the shell for a peer
 
     /// What a peer's request gets: a fresh copy, a stale one if it says so, a fill under way.

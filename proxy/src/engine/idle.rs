@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::clock::Moment;
 
 /// Kept per destination.
-pub const PER_DESTINATION: usize = 8;
+pub const PER_DESTINATION: usize = 32;
 
 /// Kept in all: each costs a descriptor. Beyond that a connection is closed after use.
 pub const IDLE_MAX: usize = 1_024;

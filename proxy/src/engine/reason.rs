@@ -52,11 +52,13 @@ pub enum RefuseReason {
     Blocked,
     /// The client asks too often.
     ClientRate,
+    /// More visitors come than the node can serve, and this one has waited at the door long enough.
+    Crowded,
 }
 
 impl RefuseReason {
     /// All of them, for documents and tests; of those that hold another reason, one.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Method,
         Self::Tunnel,
         Self::NoHost,
@@ -77,6 +79,7 @@ impl RefuseReason {
         Self::Busy,
         Self::Blocked,
         Self::ClientRate,
+        Self::Crowded,
     ];
 
     /// The status of the answer.
@@ -97,7 +100,7 @@ impl RefuseReason {
             Self::Port | Self::Blocked => StatusCode::FORBIDDEN,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             Self::ClientRate => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -126,6 +129,7 @@ impl RefuseReason {
             Self::Busy => "busy",
             Self::Blocked => "blocked",
             Self::ClientRate => "client_rate",
+            Self::Crowded => "crowded",
         }
     }
 
@@ -148,7 +152,7 @@ impl RefuseReason {
             Self::HashedName | Self::NoService => ProxyError::DestinationNotFound,
             Self::Loop => ProxyError::ProxyLoopDetected,
             Self::OnlyIfCached => ProxyError::DestinationUnavailable,
-            Self::Busy => ProxyError::ConnectionLimitReached,
+            Self::Busy | Self::Crowded => ProxyError::ConnectionLimitReached,
             Self::ClientRate | Self::Blocked => ProxyError::HttpRequestDenied,
         }
     }
@@ -195,7 +199,9 @@ impl RefuseReason {
             Self::ClientRate => {
                 "Too many requests from this client's network; a little later will do.".into()
             }
-            Self::Busy => "This proxy is busy; another one or a later try will do.".into(),
+            Self::Busy | Self::Crowded => {
+                "This proxy is busy; another one or a later try will do.".into()
+            }
         }
     }
 }

@@ -78,8 +78,10 @@ pub(crate) struct Guard<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// `held` is what was read of the stream already.
     pub(crate) fn new(
         inner: S,
+        held: Vec<u8>,
         link: std::sync::Arc<Link>,
         clock: SystemClock,
         deadlines: Deadlines,
@@ -90,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             clock,
             deadlines,
             scanner: Scanner::default(),
-            held: Vec::new(),
+            held,
             judged: 0,
             ended: false,
             over: false,

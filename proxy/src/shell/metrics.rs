@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::engine::reason::{FailReason, RefuseReason};
+use crate::engine::share::connections::TurnedAway;
 
 /// How a client's request ended, by where its answer came from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -339,9 +340,9 @@ impl Metrics {
         self.connections.dec();
     }
 
-    pub(crate) fn connection_refused(&self, reason: &'static str) {
+    pub(crate) fn connection_refused(&self, reason: TurnedAway) {
         self.connections_refused
-            .get_or_create(&[("reason", reason)])
+            .get_or_create(&[("reason", reason.as_str())])
             .inc();
     }
 

@@ -155,7 +155,8 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     let http = listeners.http;
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
     let access = ctx.access.clone();
-    listen::serve(ctx, http, Door::Client, bounds, shutdown).await;
+    // Spawned like the connections, with which it takes turns.
+    drop(tokio::spawn(listen::serve(ctx, http, Door::Client, bounds, shutdown)).await);
     if let Some(peers) = peers {
         // Others may be in the middle of a page of ours; the listener has a deadline of its own.
         drop(peers.await);

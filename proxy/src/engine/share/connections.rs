@@ -5,6 +5,26 @@ use std::collections::HashMap;
 
 use common::netaddr::Prefix;
 
+/// Why a connection is closed as soon as it is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TurnedAway {
+    /// As many connections are open as the listener may have.
+    Full,
+    /// The client has as many open as one may have.
+    Client,
+}
+
+impl TurnedAway {
+    /// The word for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// Connections per client neighbourhood (IPv4 /24, IPv6 /56).
 #[derive(Debug, Default)]
 pub struct Connections {

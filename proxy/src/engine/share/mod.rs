@@ -1,12 +1,14 @@
 //! Who gets how much of this node.
 //!
-//! [`connections`] bounds what one client holds open, [`clients`] how often it asks, [`bytes`] what
-//! of the node's traffic one site may be, [`slots`] how many fetches from one site run at once.
-//! Nothing here waits, sends or knows of sockets: the shell asks, and says what became of it.
+//! [`lobby`] lets visitors in when more come than can be served, [`connections`] bounds what one
+//! client holds open, [`clients`] how often it asks, [`bytes`] what of the node's traffic one site
+//! may be, [`slots`] how many fetches from one site run at once. Nothing here waits, sends or knows of
+//! sockets: the shell asks, and says what became of it.
 
 pub mod bytes;
 pub mod clients;
 pub mod connections;
+pub mod lobby;
 pub mod site;
 pub mod slots;
 

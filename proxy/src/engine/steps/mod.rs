@@ -2,4 +2,5 @@
 //! answer's head says.
 
 pub mod deliver;
+pub mod glance;
 pub mod receive;

@@ -125,7 +125,7 @@ impl Client {
             RefuseReason::Method | RefuseReason::Tunnel => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
             }
-            RefuseReason::Busy | RefuseReason::ClientRate => {
+            RefuseReason::Busy | RefuseReason::ClientRate | RefuseReason::Crowded => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -16,7 +16,13 @@ const DEADLINES: Deadlines = Deadlines {
 fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Link>) {
     let (client, server) = duplex(1 << 20);
     let link = Arc::new(Link::default());
-    let guard = Guard::new(server, Arc::clone(&link), SystemClock::new(), DEADLINES);
+    let guard = Guard::new(
+        server,
+        Vec::new(),
+        Arc::clone(&link),
+        SystemClock::new(),
+        DEADLINES,
+    );
     (client, guard, link)
 }
 
@@ -174,7 +180,13 @@ async fn hints_beyond_their_bound_are_dropped_whole() {
 async fn an_answer_waits_for_a_hint_that_has_begun_to_go_out() {
     let (mut client, server) = duplex(4);
     let link = Arc::new(Link::default());
-    let mut guard = Guard::new(server, Arc::clone(&link), SystemClock::new(), DEADLINES);
+    let mut guard = Guard::new(
+        server,
+        Vec::new(),
+        Arc::clone(&link),
+        SystemClock::new(),
+        DEADLINES,
+    );
     link.hint(b"a long hint ");
     let writes = async {
         let mut cx = Context::from_waker(std::task::Waker::noop());

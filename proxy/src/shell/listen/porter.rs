@@ -1,0 +1,266 @@
+//! Takes connections and lets them in, a few at a time; the [`Lobby`] says whom when there are many.
+//!
+//! Who is let in is a task of the runtime, and there is no taking it back: as many as are let in share
+//! the processor until their patience is over. So no more are let in at a time than a turn of all
+//! that runs can take, and the others wait where they cost nothing: in the kernel, or in the lobby.
+
+use std::io::{self, ErrorKind, Read as _};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::shell::signals::Shutdown;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::sleep;
+
+use super::connection::{self, Came};
+use super::dismissal::Dismissal;
+use super::place::{Crowd, Place};
+use super::{Bounds, Door};
+use crate::engine::http::key::Scheme;
+use crate::engine::share::lobby::Lobby;
+use crate::engine::share::site;
+use crate::engine::steps::glance;
+use crate::engine::steps::receive::{Entrance, Seen};
+use crate::shell::context::Context;
+
+/// Visitors let in between two turns of everything else.
+const LET_IN_MAX: usize = 16;
+
+/// Visitors looked at between two turns, while more come than can be served: what it costs to look
+/// and to send away has to stay small beside what it costs to serve those who are let in.
+const LOOKED_AT_MAX: usize = 128;
+
+/// The longest head that is looked at; who sends more is let in without.
+const GLANCE_MAX: usize = 4 << 10;
+
+/// A connection that was taken, with its place.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    pub(super) stream: std::net::TcpStream,
+    pub(super) client: IpAddr,
+    /// What was read of its request.
+    pub(super) read: Vec<u8>,
+    place: Place,
+}
+
+/// See the module.
+pub(super) struct Porter {
+    ctx: Arc<Context>,
+    listener: TcpListener,
+    local_port: u16,
+    door: Door,
+    bounds: Arc<Bounds>,
+    shutdown: Shutdown,
+    crowd: Crowd,
+    lobby: Lobby<Visitor>,
+    dismissal: Dismissal,
+    seen: Seen,
+    connections: JoinSet<()>,
+}
+
+impl Porter {
+    pub(super) fn new(
+        ctx: Arc<Context>,
+        listener: TcpListener,
+        door: Door,
+        bounds: Bounds,
+        shutdown: Shutdown,
+    ) -> Self {
+        let local = listener.local_addr();
+        Self {
+            local_port: local.map_or(80, |addr| addr.port()),
+            listener,
+            door,
+            crowd: Crowd::new(&bounds),
+            bounds: Arc::new(bounds),
+            shutdown,
+            lobby: Lobby::new(),
+            dismissal: Dismissal::new(ctx.identity.name(), ctx.zone.as_str()),
+            seen: Seen::default(),
+            connections: JoinSet::new(),
+            ctx,
+        }
+    }
+
+    /// Waits for visitors, lets some in, and gives way to those who are in. May be dropped while it
+    /// waits.
+    pub(super) async fn turn(&mut self) {
+        let mut first = Ok(());
+        if self.lobby.waiting() == 0 {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = self.connections.join_next(), if !self.connections.is_empty() => return,
+            };
+            first = accepted.and_then(|(stream, from)| self.first(stream, from));
+        }
+        while self.connections.try_join_next().is_some() {}
+        let outside = match first.and_then(|()| self.take()) {
+            Ok(outside) => outside,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                // Out of descriptors, most likely: give others a moment to return some.
+                sleep(Duration::from_millis(50)).await;
+                true
+            }
+        };
+        for visitor in self.lobby.late(self.ctx.now()) {
+            self.dismissal.send(&self.ctx, visitor);
+        }
+        for _ in 0..LET_IN_MAX {
+            match self.lobby.call() {
+                Some(visitor) => self.let_in_next(visitor),
+                None => break,
+            }
+        }
+        self.look(outside);
+        if outside || self.lobby.waiting() > 0 {
+            yield_now().await;
+        }
+    }
+
+    /// The end of a turn.
+    fn look(&mut self, outside: bool) {
+        let before = self.lobby.is_pressed();
+        self.lobby.looked(self.ctx.now(), outside);
+        match (before, self.lobby.is_pressed()) {
+            (false, true) => tracing::info!(door = ?self.door, "more come than can be served"),
+            (true, false) => tracing::info!(door = ?self.door, "all who come can be served"),
+            _ => {}
+        }
+    }
+
+    /// Whether those who come are looked at before they are let in.
+    fn is_pressed(&self) -> bool {
+        self.lobby.is_pressed() && self.door == Door::Client
+    }
+
+    /// The one who was waited for: a turn's others are [taken](Self::take) behind it.
+    fn first(&mut self, stream: TcpStream, from: SocketAddr) -> io::Result<()> {
+        if self.is_pressed() {
+            self.taken(stream.into_std()?, from);
+        } else if let Some(place) = self.place(from.ip()) {
+            let (client, read) = (from.ip(), Vec::new());
+            let came = Came {
+                stream,
+                client,
+                read,
+            };
+            self.let_in(came, place);
+        }
+        Ok(())
+    }
+
+    /// Takes as many more connections as is good. Whether there may be others.
+    fn take(&mut self) -> io::Result<bool> {
+        let pressed = self.is_pressed();
+        let most = if pressed { LOOKED_AT_MAX } else { LET_IN_MAX };
+        for _ in 0..most {
+            let taken = SockRef::from(&self.listener).accept();
+            let (socket, from) = match taken {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                // Who has left already.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(from) = from.as_socket() else {
+                continue;
+            };
+            socket.set_nonblocking(true)?;
+            if pressed {
+                self.taken(socket.into(), from);
+            } else {
+                self.first(TcpStream::from_std(socket.into())?, from)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn place(&self, client: IpAddr) -> Option<Place> {
+        let place = self.crowd.place(client, &self.bounds);
+        place
+            .map_err(|reason| self.ctx.metrics.connection_refused(reason))
+            .ok()
+    }
+
+    fn taken(&mut self, stream: std::net::TcpStream, from: SocketAddr) {
+        let client = from.ip();
+        if let Some(place) = self.place(client) {
+            self.receive(Visitor {
+                stream,
+                client,
+                read: Vec::new(),
+                place,
+            });
+        }
+    }
+
+    /// Looks at what a visitor wants, and lets it wait.
+    fn receive(&mut self, mut visitor: Visitor) {
+        let mut piece = [0; GLANCE_MAX];
+        match visitor.stream.read(&mut piece) {
+            // It has left.
+            Ok(0) => return,
+            Ok(read) => visitor.read.extend_from_slice(&piece[..read]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+        let entrance = Entrance {
+            scheme: Scheme::Http,
+            local_port: self.local_port,
+            zone: &self.ctx.zone,
+            policy: &self.ctx.policy,
+        };
+        let page = glance::page(&entrance, &visitor.read, &mut self.seen);
+        let kept = page.as_ref().is_none_or(|key| self.ctx.flow().knows(key));
+        // What is no page of a site, or cannot be told yet, has its turn like a site.
+        let site = page.as_ref().map_or("", |key| site::of(key.host()));
+        if let Some(out) = self.lobby.came(self.ctx.now(), site, kept, visitor) {
+            self.dismissal.send(&self.ctx, out);
+        }
+    }
+
+    /// Lets one in who waited.
+    fn let_in_next(&mut self, visitor: Visitor) {
+        let Visitor {
+            stream,
+            client,
+            read,
+            place,
+        } = visitor;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let came = Came {
+                    stream,
+                    client,
+                    read,
+                };
+                self.let_in(came, place);
+            }
+            Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+        }
+    }
+
+    /// From here on it is a task among tasks.
+    fn let_in(&mut self, came: Came, place: Place) {
+        let (ctx, shutdown) = (Arc::clone(&self.ctx), self.shutdown.clone());
+        let (door, bounds) = (self.door, Arc::clone(&self.bounds));
+        self.connections.spawn(async move {
+            ctx.metrics.connection_opened();
+            connection::serve(Arc::clone(&ctx), came, door, bounds, shutdown).await;
+            ctx.metrics.connection_closed();
+            drop(place);
+        });
+    }
+
+    /// Nobody comes any more; those who wait are served. Gives the connections under way.
+    pub(super) fn close(mut self) -> JoinSet<()> {
+        while let Some(visitor) = self.lobby.call() {
+            self.let_in_next(visitor);
+        }
+        self.connections
+    }
+}
