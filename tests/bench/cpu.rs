@@ -33,19 +33,13 @@ impl Cpu {
         }
     }
 
-    /// What process `pid` and its children used so far: some servers work in a child.
+    /// What process `pid` and its children used so far.
     pub(crate) fn of_family(pid: u32) -> Self {
-        let mut all = Self::of(pid);
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        for task in tasks.flatten() {
-            let children = std::fs::read_to_string(task.path().join("children"));
-            for child in children.unwrap_or_default().split_whitespace() {
-                let child = Self::of_family(child.parse().unwrap());
-                all.user += child.user;
-                all.system += child.system;
-            }
-        }
-        all
+        let each = family(pid).into_iter().map(Self::of);
+        each.fold(Self::default(), |all, one| Self {
+            user: all.user + one.user,
+            system: all.system + one.system,
+        })
     }
 
     /// What was used since `before`.
@@ -85,6 +79,19 @@ pub(crate) fn pin(pid: Option<u32>, core: usize) {
         let task = Pid::from_raw(name.parse().unwrap());
         let _ = sched_setaffinity(task, &set);
     }
+}
+
+/// A process, its children and theirs: some servers work in a child.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            all.extend(family(child.parse().unwrap()));
+        }
+    }
+    all
 }
 
 /// What a process has resident, in bytes (`VmRSS`).

@@ -10,13 +10,17 @@
 )]
 
 mod cpu;
+mod flood;
 mod gets;
 mod http;
 mod http_load;
 mod index;
 mod late;
 mod load;
+mod quota;
 mod rivals;
+mod tally;
+mod upstreams;
 mod visitor;
 mod wrk;
 
@@ -39,8 +43,10 @@ enum What {
     Index(index::IndexArgs),
     /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
     Http(http::HttpArgs),
-    /// The proxy with more than it can do: idle connections, slow readers, floods
+    /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
+    /// The proxy, and other caches, with more visitors than they can serve
+    HttpFlood(flood::FloodArgs),
 }
 
 /// Reads `200ms`, `5s` for clap.
@@ -58,5 +64,6 @@ fn main() {
         What::Index(args) => index::run(&args),
         What::Http(args) => http::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
+        What::HttpFlood(args) => flood::run(&args),
     }
 }
