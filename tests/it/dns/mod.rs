@@ -2,4 +2,7 @@
 
 mod answers;
 mod forgetting;
+mod lone;
+mod recursors;
 mod resolving;
+mod signing;
