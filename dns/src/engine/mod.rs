@@ -66,4 +66,5 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod watch;
 pub mod zone;
