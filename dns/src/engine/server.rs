@@ -207,6 +207,7 @@ impl Server {
                 wall: exchange.arrival.wall,
             };
             reply = sign(&self.snapshot.zones, &mut self.signatures, now, reply);
+            self.stats.signing = self.signatures.stats();
         }
         let Message { stub, .. } = *exchange.message;
         let question = inquiry.question.as_ref();

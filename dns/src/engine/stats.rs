@@ -8,6 +8,7 @@ use hickory_proto::rr::RecordType;
 use super::cookie::Worth;
 use super::inquiry::Transport;
 use super::reason::{Fault, Reason, Silence};
+use super::sign::cache::SignStats;
 
 /// Which door a reply went through.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -97,6 +98,8 @@ pub struct AnswerStats {
     transports: Counts<2>,
     cookies: Counts<3>,
     doors: Counts<2>,
+    /// What was signed.
+    pub signing: SignStats,
 }
 
 impl AnswerStats {
@@ -136,6 +139,7 @@ impl AnswerStats {
 
     /// Adds what another thread counted.
     pub fn merge(&mut self, other: &Self) {
+        self.signing.merge(other.signing);
         self.types.merge(&other.types);
         self.codes.merge(&other.codes);
         self.reasons.merge(&other.reasons);

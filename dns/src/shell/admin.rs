@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::answering::Tally;
 use super::lock;
 use super::traffic::Traffic;
+use super::zone_pages::ZonePages;
 use crate::engine::checker::Checker;
 use crate::engine::probe;
 use crate::engine::proxy::{Proxy, Standing};
@@ -31,7 +32,7 @@ pub struct View {
     /// What came in.
     pub traffic: Arc<Traffic>,
     /// The zones.
-    pub zones: Vec<String>,
+    pub zones: ZonePages,
     /// This node.
     pub node: String,
     /// The clock.
@@ -48,6 +49,7 @@ impl View {
             let mut metrics = view.answer_metrics();
             metrics.extend(view.traffic_metrics());
             metrics.extend(view.check_metrics());
+            metrics.extend(view.zones.metrics(view.tally.sum().signing));
             metrics
         });
         registry.register_collector(Box::new(table));
@@ -213,7 +215,7 @@ impl Inspect for View {
             "daemon": "atoll-dns",
             "version": env!("CARGO_PKG_VERSION"),
             "node": self.node,
-            "zones": self.zones,
+            "zones": self.zones.state(now),
             "index_answers": checker.index_answers(),
             "live": checker.live(),
             "known": checker.proxies().count(),

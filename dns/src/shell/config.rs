@@ -17,6 +17,7 @@ use crate::engine::config::{
 };
 use crate::engine::live::LiveSet;
 use crate::engine::sign::cache::CacheConfig;
+use crate::engine::watch::WatchConfig;
 use crate::engine::zone::Zones;
 
 /// The configuration of the daemon.
@@ -32,6 +33,8 @@ pub struct Config {
     pub check: CheckConfig,
     /// How it is learnt which are near.
     pub near: Near,
+    /// How the delegation is watched.
+    pub watch: Watching,
     /// Where to listen; at least one address.
     pub listen: Vec<SocketAddr>,
     /// Receiving threads.
@@ -58,6 +61,18 @@ pub struct Config {
     pub log_filter: Filter,
 }
 
+/// How the delegation is watched, and how patiently.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// What the engine is told.
+    pub engine: WatchConfig,
+    /// For one question.
+    pub timeout: Duration,
+}
+
+/// Shortest time between two looks at the delegation.
+const WATCH_MIN: Duration = Duration::from_secs(1);
+
 /// Most bytes of the name of a protocol: far more than any has (RFC 7301 §6).
 const ALPN_MAX: usize = 32;
 
@@ -76,6 +91,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
     Some(Config {
         zones: zones?,
         signatures: signatures(settings),
+        watch: watch(settings),
         answer,
         check,
         near,
@@ -120,6 +136,30 @@ fn answer(settings: &mut Settings, near: &Near) -> AnswerConfig {
         when_empty,
         last_for: settings.value::<Span>("answer.last_for").0,
         https: https(settings),
+    }
+}
+
+fn watch(settings: &mut Settings) -> Watching {
+    let every = settings.value::<Span>("watch.every").0;
+    if every < WATCH_MIN {
+        settings.reject(
+            "watch.every",
+            "at least 1s; parents are other people's servers",
+        );
+    }
+    let timeout = settings.value::<Span>("watch.timeout").0;
+    if timeout.is_zero() {
+        settings.reject("watch.timeout", "more than nothing is needed");
+    }
+    let defaults = WatchConfig::default();
+    Watching {
+        engine: WatchConfig {
+            every,
+            parents: settings.value("watch.parent"),
+            resolver: settings.optional("watch.resolver"),
+            port: defaults.port,
+        },
+        timeout,
     }
 }
 

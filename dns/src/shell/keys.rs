@@ -344,6 +344,35 @@ pub static KEYS: &[KeySpec] = &[
          their distance on the map. Read at the start into memory. Empty: none.",
     ),
     key(
+        "watch.parent",
+        Some(""),
+        "198.51.100.1:53",
+        "list of addresses and ports",
+        "Servers of the parent zones, asked what they say of ours: missing, superfluous and dead name servers, \
+         wrong addresses and wrong DS records are logged, counted and shown.",
+    ),
+    key(
+        "watch.resolver",
+        Some(""),
+        "192.0.2.1:53",
+        "address and port",
+        "A resolver that knows the parent's servers, if they are not given. Neither: the delegation is not watched.",
+    ),
+    key(
+        "watch.every",
+        Some("10m"),
+        "10m",
+        "duration",
+        "Between two looks at the delegation. Each is two questions to the parent and one to each name server.",
+    ),
+    key(
+        "watch.timeout",
+        Some("3s"),
+        "3s",
+        "duration",
+        "For one question of the watch, with one repetition.",
+    ),
+    key(
         "index.socket",
         Some(""),
         "/run/atoll/dht.sock",

@@ -21,6 +21,8 @@
 //! | [`listing`] | - | what `atoll-dns keys` prints |
 //! | [`index`] | the check's | the client of the local index |
 //! | [`fetch`] | the check's | HTTP requests for the check page |
+//! | [`watch`] | one, and one per question | the delegation watch and its timer |
+//! | [`zone_pages`] | the admin listener's | what those pages show of the zones |
 //! | [`admin`] | the admin listener's | metrics and state pages |
 //!
 //! Each receiving thread has an answering engine of its own and shares nothing on the way of a
@@ -45,8 +47,10 @@ pub mod sockets;
 pub mod tcp;
 pub mod traffic;
 pub mod udp;
+pub mod watch;
 pub mod worker;
 pub mod zone_config;
+pub mod zone_pages;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -19,18 +19,21 @@ use tokio::task::JoinSet;
 
 use super::admin::View;
 use super::answering::{Answering, Tally};
-use super::config::Config;
+use super::config::{Config, Watching};
 use super::cookie_secret;
 use super::places::Places;
 use super::prober::Prober;
 use super::published::Published;
 use super::sockets::{self, Pair};
 use super::traffic::Traffic;
+use super::watch::Watcher;
 use super::worker::Worker;
+use super::zone_pages::ZonePages;
 use crate::engine::checker::Checker;
 use crate::engine::config::MannersConfig;
 use crate::engine::cookie::Secrets;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::watch::Watch;
 use crate::engine::zone::Zones;
 
 /// For tasks to end after they were told to.
@@ -140,10 +143,12 @@ impl Bound {
         let mut rng = Generator::from_system()
             .map_err(|error| StartError::Runtime(format!("no entropy: {error}")))?;
         let zones = config.zones;
-        let (names, first) = (zone_names(&zones), zones.first().grammar().clone());
+        let first = zones.first().grammar().clone();
         let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
         let now = clock.moment();
         let mut tasks = JoinSet::new();
+        let zones = Arc::clone(&published.current().zones);
+        let watch = start_watch(&mut tasks, &zones, config.watch, &mut rng, clock, shutdown);
         let traffic = Arc::new(Traffic::default());
         let tally = Tally::new(config.threads);
         let secrets = Some(secrets(config.cookie_secret.as_deref(), &mut rng)?);
@@ -176,7 +181,7 @@ impl Bound {
             checker: Arc::clone(&checker),
             tally,
             traffic: Arc::clone(&traffic),
-            zones: names,
+            zones: ZonePages { zones, watch },
             node: config.node,
             clock,
         };
@@ -196,6 +201,34 @@ impl Bound {
         }
         Ok(tasks)
     }
+}
+
+/// Starts the delegation watch, if there is somebody to ask.
+fn start_watch(
+    tasks: &mut JoinSet<()>,
+    zones: &Arc<Zones>,
+    config: Watching,
+    rng: &mut Generator,
+    clock: SystemClock,
+    shutdown: &Shutdown,
+) -> Option<Arc<Mutex<Watch>>> {
+    if !config.engine.is_on() {
+        return None;
+    }
+    let watch = Watch::new(
+        config.engine,
+        Arc::clone(zones),
+        rng.child(),
+        clock.moment(),
+    );
+    let watch = Arc::new(Mutex::new(watch));
+    let watcher = Watcher {
+        watch: Arc::clone(&watch),
+        timeout: config.timeout,
+        clock,
+    };
+    tasks.spawn(watcher.run(rng.child(), shutdown.clone()));
+    Some(watch)
 }
 
 fn zone_names(zones: &Zones) -> Vec<String> {

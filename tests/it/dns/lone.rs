@@ -29,7 +29,6 @@ pub(super) struct Key {
 /// A running name server.
 #[derive(Debug)]
 pub(super) struct Lone {
-    pub(super) addr: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) daemon: Daemon,
     sets: Vec<String>,
@@ -59,7 +58,6 @@ impl Lone {
         let title = format!("dns-lone-{}", place.dir().read_dir().unwrap().count());
         let daemon = Daemon::start(&title, Program::Dns, &sets, place.dir());
         let lone = Self {
-            addr,
             admin,
             daemon,
             sets,

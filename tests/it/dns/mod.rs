@@ -1,8 +1,10 @@
 //! The name server: what it answers, whom it names, and how fast it forgets.
 
 mod answers;
+mod delegation;
 mod forgetting;
 mod lone;
 mod recursors;
 mod resolving;
 mod signing;
+mod tools;

@@ -133,9 +133,12 @@ fn write(exchange: &Exchange<'_>, outline: &Outline<'_>, out: &mut Vec<u8>) -> T
     told
 }
 
-/// Types whose answers about proxies have more to them than addresses.
+/// Types whose answers about proxies have more to them than addresses, or speak of signatures.
 fn is_special(qtype: RecordType) -> bool {
-    matches!(qtype, RecordType::ANY | RecordType::HTTPS)
+    matches!(
+        qtype,
+        RecordType::ANY | RecordType::HTTPS | RecordType::RRSIG | RecordType::NSEC
+    )
 }
 
 /// Writes the reply that says only "ask again by TCP".

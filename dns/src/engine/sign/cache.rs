@@ -60,6 +60,15 @@ pub struct SignStats {
     pub refused: u64,
 }
 
+impl SignStats {
+    /// Adds what another thread counted.
+    pub const fn merge(&mut self, other: Self) {
+        self.reused = self.reused.wrapping_add(other.reused);
+        self.made = self.made.wrapping_add(other.made);
+        self.refused = self.refused.wrapping_add(other.refused);
+    }
+}
+
 /// The table.
 pub struct SignatureCache {
     table: LruCache<Digest, Signed>,
