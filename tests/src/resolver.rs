@@ -42,9 +42,14 @@ pub async fn try_ask(server: SocketAddr, name: &str, kind: RecordType) -> Option
 
 /// Asks `server` over TCP.
 pub async fn ask_tcp(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    exchange_tcp(server, &question(name, kind)).await
+}
+
+/// Sends `message` to `server` over TCP, and reads what comes back.
+pub async fn exchange_tcp(server: SocketAddr, message: &Message) -> Message {
     let exchange = async {
         let mut stream = TcpStream::connect(server).await.unwrap();
-        let bytes = question(name, kind).to_vec().unwrap();
+        let bytes = message.to_vec().unwrap();
         let length = u16::try_from(bytes.len()).unwrap();
         stream.write_all(&length.to_be_bytes()).await.unwrap();
         stream.write_all(&bytes).await.unwrap();
