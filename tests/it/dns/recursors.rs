@@ -100,6 +100,14 @@ impl Root {
     }
 }
 
+/// How a resolver gets to our zone.
+enum Way {
+    /// From the root, which this file of hints names.
+    Root(PathBuf),
+    /// To this server at once.
+    Forward(SocketAddr),
+}
+
 /// A running resolver.
 pub(super) struct Resolver {
     pub(super) addr: SocketAddr,
@@ -115,6 +123,21 @@ impl Resolver {
         root: &Root,
         anchors: &[String],
     ) -> Option<Self> {
+        let way = Way::Root(root.hints.clone());
+        Self::start_by(place, kind, &way, anchors)
+    }
+
+    /// A resolver that sends questions about our zone to `server`, whatever the root says.
+    pub(super) fn forwarding(
+        place: &Place,
+        kind: Kind,
+        server: SocketAddr,
+        anchors: &[String],
+    ) -> Option<Self> {
+        Self::start_by(place, kind, &Way::Forward(server), anchors)
+    }
+
+    fn start_by(place: &Place, kind: Kind, way: &Way, anchors: &[String]) -> Option<Self> {
         let Some(program) = exec::find(kind.program()) else {
             skip::loudly(&format!("no {} to resolve with", kind.program()));
             return None;
@@ -133,9 +156,9 @@ impl Resolver {
         std::fs::create_dir(&dir).unwrap();
         let file = dir.join("config");
         let config = match kind {
-            Kind::Unbound => unbound(addr.ip(), &dir, root, anchors),
-            Kind::Bind => bind(addr, &dir, root, anchors),
-            Kind::Knot => knot(addr.ip(), root, anchors),
+            Kind::Unbound => unbound(addr.ip(), &dir, way, anchors),
+            Kind::Bind => bind(addr, &dir, way, anchors),
+            Kind::Knot => knot(addr.ip(), way, anchors),
         };
         std::fs::write(&file, config).unwrap();
         let (file, within) = (file.to_str().unwrap(), dir.to_str().unwrap());
@@ -151,24 +174,37 @@ impl Resolver {
     }
 }
 
-fn unbound(ip: IpAddr, dir: &Path, root: &Root, anchors: &[String]) -> String {
+fn unbound(ip: IpAddr, dir: &Path, way: &Way, anchors: &[String]) -> String {
     let anchors = anchors
         .iter()
         .map(|ds| format!(" trust-anchor: \"{ds}\"\n"));
+    let (hints, forward) = match way {
+        Way::Root(hints) => (
+            format!(" root-hints: \"{}\"\n", hints.display()),
+            String::new(),
+        ),
+        Way::Forward(to) => (
+            String::new(),
+            format!(
+                "forward-zone:\n name: \"nyud.test.\"\n forward-addr: {}@{}\n",
+                to.ip(),
+                to.port()
+            ),
+        ),
+    };
     format!(
         "server:\n interface: {ip}\n port: {DNS}\n do-daemonize: no\n use-syslog: no\n username: \"\"\n\
          \x20chroot: \"\"\n directory: \"{dir}\"\n pidfile: \"\"\n do-not-query-localhost: no\n\
          \x20access-control: 127.0.0.0/8 allow\n module-config: \"validator iterator\"\n\
          \x20local-zone: \"test.\" nodefault\n do-ip6: no\n num-threads: 1\n qname-minimisation: yes\n\
-         \x20root-hints: \"{hints}\"\n aggressive-nsec: yes\n{anchors}\
+         \x20aggressive-nsec: yes\n{hints}{anchors}{forward}\
          remote-control:\n control-enable: no\n",
         dir = dir.display(),
-        hints = root.hints.display(),
         anchors = anchors.collect::<String>(),
     )
 }
 
-fn bind(addr: SocketAddr, dir: &Path, root: &Root, anchors: &[String]) -> String {
+fn bind(addr: SocketAddr, dir: &Path, way: &Way, anchors: &[String]) -> String {
     let anchor = |ds: &String| {
         let fields: Vec<&str> = ds.split_whitespace().collect();
         let (numbers, digest) = (fields[4..7].join(" "), fields[7]);
@@ -181,15 +217,25 @@ fn bind(addr: SocketAddr, dir: &Path, root: &Root, anchors: &[String]) -> String
             some.iter().map(anchor).collect::<String>()
         ),
     };
+    let way = match way {
+        Way::Root(hints) => format!(
+            "zone \".\" {{ type hint; file \"{}\"; }};\n",
+            hints.display()
+        ),
+        Way::Forward(to) => format!(
+            "zone \"nyud.test\" {{ type forward; forward only; forwarders {{ {} port {}; }}; }};\n",
+            to.ip(),
+            to.port()
+        ),
+    };
     format!(
         "options {{\n directory \"{dir}\";\n listen-on port {port} {{ {ip}; }};\n listen-on-v6 {{ none; }};\n\
          \x20pid-file none;\n session-keyfile \"{dir}/session\";\n recursion yes;\n dnssec-validation yes;\n\
          \x20allow-query {{ any; }};\n empty-zones-enable no;\n qname-minimization strict;\n}};\n\
-         controls {{ }};\nzone \".\" {{ type hint; file \"{hints}\"; }};\n{anchors}",
+         controls {{ }};\n{way}{anchors}",
         dir = dir.display(),
         port = addr.port(),
         ip = addr.ip(),
-        hints = root.hints.display(),
     )
 }
 
@@ -199,16 +245,25 @@ fn free_loopback() -> SocketAddr {
     socket.local_addr().unwrap()
 }
 
-fn knot(ip: IpAddr, root: &Root, anchors: &[String]) -> String {
+fn knot(ip: IpAddr, way: &Way, anchors: &[String]) -> String {
     let anchors = anchors
         .iter()
         .map(|ds| format!("trust_anchors.add('{ds}')\n"));
+    let way = match way {
+        Way::Root(hints) => format!(
+            "hints.root_file('{}')\npolicy.add(policy.suffix(policy.PASS, {{ todname('test.') }}))\n",
+            hints.display()
+        ),
+        Way::Forward(to) => format!(
+            "policy.add(policy.suffix(policy.FORWARD({{ '{}@{}' }}), {{ todname('nyud.test.') }}))\n",
+            to.ip(),
+            to.port()
+        ),
+    };
     format!(
         "net.listen('{ip}', {DNS}, {{ kind = 'dns' }})\nnet.ipv6 = false\n\
-         modules = {{ 'hints > iterate' }}\nhints.root_file('{hints}')\n\
-         trust_anchors.remove('.')\n{anchors}\
-         policy.add(policy.suffix(policy.PASS, {{ todname('test.') }}))\ncache.size = 10 * MB\n",
-        hints = root.hints.display(),
+         modules = {{ 'hints > iterate' }}\ntrust_anchors.remove('.')\n{anchors}{way}\
+         cache.size = 10 * MB\n",
         anchors = anchors.collect::<String>(),
     )
 }

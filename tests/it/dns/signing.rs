@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use harness::exec;
-use harness::place::{Place, host};
+use harness::place::{Place, Port, host};
 use harness::resolver::{addresses, question};
 use harness::skip;
 use harness::wait::{self, SOON};
@@ -118,6 +118,30 @@ async fn unbound_bind_and_knot_validate_every_kind_of_answer() {
     for kind in Kind::ALL {
         if let Some(resolver) = Resolver::start(&place, kind, &root, &ds) {
             check_all(&resolver, kind).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unbound_bind_and_knot_forward_to_us_and_validate() {
+    if knotd().is_none() {
+        return;
+    }
+    let place = Place::shared().await;
+    let addr = place.at(host::NAME_SERVER, Port::Dns);
+    let keys = [new_key(&place, "active", "zone.pem").await];
+    let server = Lone::start(&place, addr, &keys, &[]).await;
+    let ds = server.ds().await;
+    for kind in Kind::ALL {
+        if let Some(resolver) = Resolver::forwarding(&place, kind, addr, &ds) {
+            for (name, qtype) in [
+                ("www.example.com.nyud.test.", RecordType::A),
+                ("docs.nyud.test.", RecordType::A),
+                ("local.nyud.test.", RecordType::A),
+                ("com.nyud.test.", RecordType::TXT),
+            ] {
+                ask_signed(resolver.addr, name, qtype, is_valid).await;
+            }
         }
     }
 }

@@ -250,11 +250,7 @@ async fn kdig_and_drill_read_signed_answers() {
         ("kdig", format!("+tcp +norec {name} AAAA"), ANCHORS[1]),
         ("kdig", "+norec nyud.test MX".to_owned(), "mail.nyud.test."),
         ("drill", format!("-t -D {name} A"), "RRSIG"),
-        (
-            "drill",
-            "-t -D nyud.test DNSKEY".to_owned(),
-            "257 3 13 ",
-        ),
+        ("drill", "-t -D nyud.test DNSKEY".to_owned(), "257 3 13 "),
         ("drill", "docs.nyud.test A".to_owned(), "192.0.2.5"),
     ];
     for (program, args, expected) in rows {

@@ -13,6 +13,7 @@ use hickory_proto::dnssec::rdata::DNSKEY;
 use hickory_proto::dnssec::{SigningKey as _, TBS, Verifier as _};
 use hickory_proto::op::OpCode;
 use hickory_proto::rr::{DNSClass, Name, RecordType as T};
+use proptest::prelude::*;
 
 use super::cache::CacheConfig;
 use super::denial::NXNAME;
@@ -296,6 +297,38 @@ fn more_signatures_than_allowed_are_servfail_and_known_ones_go_on() {
     );
 }
 
+proptest! {
+    #[test]
+    fn whatever_is_asked_every_signature_holds_and_no_denial_contradicts_an_answer(
+        labels in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 1..64),
+                "[a-c0-9-]{1,5}|com|local|www|mail|far|ns1".prop_map(String::into_bytes),
+            ],
+            0..6,
+        ),
+        qtype in prop_oneof![Just(T::A), Just(T::AAAA), Just(T::TXT), any::<u16>().prop_map(T::from)],
+        compact_ok in any::<bool>(),
+    ) {
+        let zone: [&[u8]; 2] = [b"nyud", b"test"];
+        let all = labels.iter().map(Vec::as_slice).chain(zone);
+        let Ok(name) = Name::from_labels(all) else {
+            // Longer than a name can be.
+            return Ok(());
+        };
+        let mut world = World::new(&[Role::Active]);
+        world.compact_ok = compact_ok;
+        let reply = world.ask_name(name, qtype);
+        prop_assert!(reply.reason != Reason::Unsound && reply.reason != Reason::SigningLimit);
+        if reply.authoritative {
+            world.verified(&reply);
+        }
+        if has(&reply.authority, T::NSEC) {
+            prop_assert!(!types(&reply).contains(&qtype));
+        }
+    }
+}
+
 /// A zone, its server, and whoever asks.
 struct World {
     server: Server,
@@ -348,6 +381,10 @@ impl World {
     }
 
     fn ask(&mut self, name: &str, qtype: T) -> Reply {
+        self.ask_name(named(name), qtype)
+    }
+
+    fn ask_name(&mut self, name: Name, qtype: T) -> Reply {
         let now = Now {
             moment: self.moment,
             wall: WallTime::from_unix(self.wall),
@@ -368,7 +405,7 @@ impl World {
             edns: Some(edns),
             room: 16,
             question: Some(Question {
-                name: named(name),
+                name,
                 qtype,
                 qclass: DNSClass::IN,
             }),

@@ -4,7 +4,7 @@
 //! For each zone in turn it asks, from time to time: a server of the parent for the delegation and
 //! its DS records, then every address that this leads to for the zone's SOA. With a resolver given
 //! instead of the parent's servers, it first asks that who they are. The difference to the zone is
-//! what [`compare`] finds.
+//! what [`mod@compare`] finds.
 //!
 //! It is a state machine of rounds: it says what to ask ([`Action::Ask`]), at most
 //! [`QUERIES_MAX`] questions at once, and is told the answers together. Whoever asks bounds the
