@@ -20,7 +20,10 @@ pub(crate) struct Cpu {
 impl Cpu {
     /// What process `pid` used so far. The resolution is 10 ms: measure for seconds.
     pub(crate) fn of(pid: u32) -> Self {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        Self::read(&std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap())
+    }
+
+    fn read(stat: &str) -> Self {
         // The second field is the name in parentheses, which may hold anything.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let mut times = fields.split(' ').skip(11).map(|field| {
@@ -40,6 +43,22 @@ impl Cpu {
             user: all.user + one.user,
             system: all.system + one.system,
         })
+    }
+
+    /// What the threads called `name` of process `pid` used so far.
+    pub(crate) fn of_threads(pid: u32, name: &str) -> Self {
+        let mut all = Self::default();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        for task in tasks.flatten() {
+            let (comm, stat) = (task.path().join("comm"), task.path().join("stat"));
+            let called = std::fs::read_to_string(comm).unwrap_or_default();
+            if called.trim() == name {
+                let one = Self::read(&std::fs::read_to_string(stat).unwrap());
+                all.user += one.user;
+                all.system += one.system;
+            }
+        }
+        all
     }
 
     /// What was used since `before`.

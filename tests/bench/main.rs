@@ -10,6 +10,10 @@
 )]
 
 mod cpu;
+mod dns;
+mod dns_load;
+mod dns_rivals;
+mod dns_tcp;
 mod flood;
 mod gets;
 mod http;
@@ -41,6 +45,8 @@ struct Cli {
 enum What {
     /// The index: authenticated requests and garbage over UDP, gets through the local API
     Index(index::IndexArgs),
+    /// The name server beside others: CPU of a question over UDP and TCP
+    Dns(dns::DnsArgs),
     /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
     Http(http::HttpArgs),
     /// The proxy with idle connections and slow readers
@@ -62,6 +68,7 @@ fn say(text: &str) {
 fn main() {
     match Cli::parse().what {
         What::Index(args) => index::run(&args),
+        What::Dns(args) => dns::run(&args),
         What::Http(args) => http::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),

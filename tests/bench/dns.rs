@@ -1,0 +1,140 @@
+//! The name server beside others, each on one core, the load on another, in turns: what a question
+//! costs in CPU over UDP and over TCP.
+//!
+//! Every question has a fresh name and comes for a fresh client subnet, so that nothing is answered
+//! from a memory of answers. CPU per question is the figure to compare: it hardly depends on what
+//! else the machine does.
+
+use std::time::Duration;
+
+use harness::place::Place;
+
+use super::cpu::{Cpu, pin, resident};
+use super::dns_load::{Load, Mix};
+use super::dns_rivals::{self, Choice, Rival};
+use super::dns_tcp;
+use super::http::median;
+use super::{say, span};
+
+/// Cores of the servers and of the load.
+const SERVER: usize = 0;
+const LOAD: usize = 1;
+
+/// Arguments of `bench dns`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DnsArgs {
+    /// How long each measurement lasts
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = span)]
+    time: Duration,
+    /// How often each server has its turn
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    rounds: usize,
+    /// Proxies that ours checks and chooses from in the row for many
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+    many: usize,
+    /// Leave the other servers out
+    #[arg(long)]
+    alone: bool,
+}
+
+/// Measures and prints the tables.
+pub(crate) fn run(args: &DnsArgs) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(measure(args));
+}
+
+async fn measure(args: &DnsArgs) {
+    let place = Place::alone().await;
+    // What is started inherits the core, and sizes itself for it.
+    pin(None, SERVER);
+    let mut rivals = vec![dns_rivals::ours(&place, "atoll-dns", 10).await];
+    if !args.alone {
+        rivals.extend(dns_rivals::others(&place).await);
+    }
+    let many = dns_rivals::ours(&place, "atoll-dns, many proxies", args.many).await;
+    pin(None, LOAD);
+    for rival in &rivals {
+        say(&format!("{:<34} {}\n", rival.name, rival.version));
+    }
+    let mixes = [
+        ("UDP, fresh names and subnets", Mix::Sites),
+        ("UDP, random subdomains that do not exist", Mix::Missing),
+        ("UDP, the same with a cookie", Mix::Cookies),
+    ];
+    for (title, mix) in mixes {
+        let ours_too = rivals
+            .iter()
+            .filter(|rival| mix == Mix::Sites || rival.choice == Choice::Near);
+        let all: Vec<&Rival> = ours_too.chain([&many]).collect();
+        let costs = rounds(args, &all, |rival| {
+            let mut load = Load::new(rival.addr, mix);
+            load.run(Duration::from_millis(100));
+            let before = rival.cpu();
+            let answered = load.run(args.time);
+            cost(rival.cpu(), before, answered)
+        });
+        table(title, &all, costs);
+    }
+    type Talk = fn(std::net::SocketAddr, Duration) -> u64;
+    let talks: [(&str, Talk); 2] = [
+        ("TCP, pipelined", dns_tcp::pipelined),
+        ("TCP, one question per connection", dns_tcp::one_each),
+    ];
+    for (title, talk) in talks {
+        let all: Vec<&Rival> = rivals.iter().filter(|rival| rival.tcp).collect();
+        let costs = rounds(args, &all, |rival| {
+            let before = rival.cpu();
+            let answered = talk(rival.addr, args.time);
+            cost(rival.cpu(), before, answered)
+        });
+        table(title, &all, costs);
+    }
+    for rival in rivals.iter().chain([&many]) {
+        let mib = resident(rival.daemon.pid()) >> 20;
+        say(&format!("{:<34} {mib:>6} MiB resident\n", rival.name));
+    }
+}
+
+/// Microseconds of CPU a question of each rival in each round.
+fn rounds(
+    args: &DnsArgs,
+    rivals: &[&Rival],
+    mut turn: impl FnMut(&Rival) -> (f64, f64),
+) -> Vec<Vec<(f64, f64)>> {
+    let mut costs: Vec<Vec<(f64, f64)>> = rivals.iter().map(|_| Vec::new()).collect();
+    for _ in 0..args.rounds {
+        for (n, rival) in rivals.iter().enumerate() {
+            costs[n].push(turn(rival));
+        }
+    }
+    costs
+}
+
+/// Microseconds of CPU and of those in the program, per answer.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn cost(after: Cpu, before: Cpu, answered: u64) -> (f64, f64) {
+    let (used, answers) = (after.since(before), answered.max(1) as f64);
+    let micros = |time: Duration| time.as_secs_f64() * 1e6 / answers;
+    (micros(used.total()), micros(used.user))
+}
+
+fn table(title: &str, rivals: &[&Rival], costs: Vec<Vec<(f64, f64)>>) {
+    say(&format!(
+        "\n{title}\n{:<34} {:>10} {:>10} {:>10} {:>10}\n",
+        "", "us CPU", "in user", "least", "ours / it"
+    ));
+    let mut ours = None;
+    for (rival, costs) in rivals.iter().zip(costs) {
+        let (mut all, mut user): (Vec<f64>, Vec<f64>) = costs.into_iter().unzip();
+        let (middle, user) = (median(&mut all), median(&mut user));
+        let ours = *ours.get_or_insert(middle);
+        say(&format!(
+            "{:<34} {middle:>10.2} {user:>10.2} {:>10.2} {:>10.2}\n",
+            rival.name,
+            all[0],
+            ours / middle
+        ));
+    }
+}
