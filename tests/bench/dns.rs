@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use harness::binaries::Program;
 use harness::place::Place;
 
 use super::cpu::{Cpu, pin, resident};
@@ -47,6 +48,8 @@ pub(crate) fn run(args: &DnsArgs) {
 
 async fn measure(args: &DnsArgs) {
     let place = Place::alone().await;
+    // Built, if need be, before anything is pinned.
+    drop(Program::Dns.path());
     // What is started inherits the core, and sizes itself for it.
     pin(None, SERVER);
     let mut rivals = vec![dns_rivals::ours(&place, "atoll-dns", 10).await];

@@ -112,11 +112,101 @@ fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
             "nyud.test",
             "www.nyud.test",
         ]),
+        "queries" => questions(),
         "responses" | "requests" | "fields" | "ranges" | "structured" => {
             named(http_seeds(target.name))
         }
         other => panic!("{other} has no seeds"),
     }
+}
+
+/// What resolvers ask, and what only testers do; the first byte says by what transport, and whether
+/// anybody is alive.
+fn questions() -> Vec<(String, Vec<u8>)> {
+    const SUBNET: &str = "0008000700011800cb0071";
+    const COOKIE: &str = "000a00080102030405060708";
+    let opt = |options: &str| format!("00002904d000000000{:04x}{options}", options.len() / 2);
+    let signed = "00002904d0000080000000";
+    let site = "03777777076578616d706c6503636f6d046e797564047465737400";
+    let apex = "046e797564047465737400";
+    let txt = "03747874046e797564047465737400";
+    let alias = "05616c696173046e797564047465737400";
+    let looped = "046c6f6f70046e797564047465737400";
+    let missing = "0178096c6f63616c686f7374046e797564047465737400";
+    let both = [SUBNET, COOKIE, "00030000"].concat();
+    let soa = "c00c00060001000000000018c00cc00c0000000000000000000000000000000000000000";
+    let rows: [(&str, &str, &str, &str, &str); 16] = [
+        ("a", "00", "01000001000000000000", site, "00010001"),
+        ("aaaa-tcp", "01", "01000001000000000000", site, "001c0001"),
+        (
+            "subnet",
+            "00",
+            "01000001000000000001",
+            site,
+            &["00010001", &opt(SUBNET)].concat(),
+        ),
+        (
+            "all-options",
+            "00",
+            "01000001000000000001",
+            site,
+            &["00010001", &opt(&both)].concat(),
+        ),
+        (
+            "nobody",
+            "02",
+            "01000001000000000001",
+            site,
+            &["00010001", &opt(COOKIE)].concat(),
+        ),
+        (
+            "dnssec",
+            "00",
+            "01100001000000000001",
+            site,
+            &["00010001", signed].concat(),
+        ),
+        (
+            "https",
+            "01",
+            "00000001000000000001",
+            apex,
+            &["00410001", signed].concat(),
+        ),
+        ("ns", "01", "00000001000000000000", apex, "00020001"),
+        ("any", "00", "00000001000000000000", apex, "00ff0001"),
+        ("txt", "00", "00000001000000000000", txt, "00100001"),
+        ("alias", "01", "00000001000000000000", alias, "00010001"),
+        ("loop", "01", "00000001000000000000", looped, "00010001"),
+        (
+            "missing",
+            "00",
+            "00000001000000000001",
+            missing,
+            &["00010001", &opt("")].concat(),
+        ),
+        (
+            "ixfr",
+            "01",
+            "00000001000000010000",
+            apex,
+            &["00fb0001", soa].concat(),
+        ),
+        (
+            "chaos",
+            "00",
+            "00000001000000000000",
+            "0776657273696f6e0462696e6400",
+            "00100003",
+        ),
+        ("notify", "00", "24000001000000000000", apex, "00060001"),
+    ];
+    rows.iter()
+        .map(|(name, first, header, asked, rest)| {
+            let hex = [first, "1234", header, asked, rest].concat();
+            ((*name).to_owned(), unhex(&hex))
+        })
+        .collect()
 }
 
 /// What origins and clients send; the first bytes say how it is cut, or how long the whole is.

@@ -4,6 +4,7 @@
 //! committed corpus run the very same thing. Each panics when a claim does not hold; none of the
 //! parsers may panic by itself, whatever the bytes.
 
+mod dns;
 mod http;
 
 use common::name::{Name, Zone};
@@ -18,6 +19,7 @@ use dht::hints::Hint;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::dns::queries;
 pub use self::http::{fields, ranges, requests, responses, structured};
 
 /// Room for anything that was decoded from at most 64 KiB.
@@ -33,7 +35,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "header",
         run: header,
@@ -57,6 +59,10 @@ pub const TARGETS: [Target; 11] = [
     Target {
         name: "names",
         run: names,
+    },
+    Target {
+        name: "queries",
+        run: queries,
     },
     Target {
         name: "responses",
