@@ -6,6 +6,7 @@
 )]
 
 mod conformance;
+mod manners;
 mod reasons;
 
 use std::path::{Path, PathBuf};

@@ -73,7 +73,6 @@ fn server(live: u8) -> Server {
         services: vec!["www".to_owned()],
         records: vec![
             "alias CNAME www.nyud.test.".to_owned(),
-            "loop CNAME loop.nyud.test.".to_owned(),
             "txt TXT hello".to_owned(),
         ],
         signing: None,

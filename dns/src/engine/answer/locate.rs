@@ -114,10 +114,27 @@ fn node<'a>(zone: &ZoneData, below: &'a str, statics: Option<&StaticNode>) -> No
     };
     if statics.is_some() {
         Node::Static
-    } else if may_be_completed(zone, below) || zone.has_names_below(below) {
+    } else if (depends_on_its_start(error) && may_be_completed(zone, below))
+        || zone.has_names_below(below)
+    {
         Node::EmptyNonTerminal
     } else {
         Node::Missing(error)
+    }
+}
+
+/// Whether a name that breaks this rule might keep it with something before it. The others are about
+/// the end of a name, and need not be tried: whoever floods with such names gains nothing by it.
+const fn depends_on_its_start(error: NameError) -> bool {
+    match error {
+        NameError::SpecialUse | NameError::InsideZone | NameError::BadByte => false,
+        NameError::EmptyLabel
+        | NameError::TooLong
+        | NameError::SingleLabel
+        | NameError::NumericEnd
+        | NameError::BadPort
+        | NameError::OutsideZone
+        | NameError::BadLabel => true,
     }
 }
 
