@@ -278,7 +278,7 @@ fn knot(place: &Place) -> Option<Rival> {
         .collect();
     fs::write(
         format!("{own}/geo.conf"),
-        format!("\"*.nyud.test\":\n{nets}"),
+        format!("*.nyud.test:\n{nets}"),
     )
     .unwrap();
     fs::write(
