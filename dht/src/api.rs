@@ -22,6 +22,9 @@ pub const BODY_MAX: usize = 4_096;
 /// Time between two lines of a service registration. Three missing lines mean a dead daemon.
 pub const SERVICE_LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// Addresses that one request may ping: as many as [`BODY_MAX`] has room for, of IPv6.
+pub const PINGS_MAX: usize = 64;
+
 /// Longest name of a service, in bytes.
 pub const SERVICE_NAME_MAX: usize = 16;
 
@@ -74,6 +77,9 @@ pub enum ShapeError {
     /// `value_base64` is not base64.
     #[error("\"value_base64\" is not base64")]
     Base64,
+    /// Too many addresses to ping.
+    #[error("at most 64 addresses are pinged at once")]
+    Pings,
     /// A round trip of more than two seconds.
     #[error("\"rtt_us\" is at most 2000000: farther is not near")]
     Rtt,
@@ -391,6 +397,36 @@ pub struct PingResponse {
     pub rtt_us: u64,
     /// What runs there.
     pub services: Vec<ServiceDoc>,
+}
+
+/// `POST /v1/pings`: several pings, answered together when the last one has ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PingsRequest {
+    /// Addresses of the indexes to ping, at most [`PINGS_MAX`].
+    pub addrs: Vec<SocketAddr>,
+    /// Milliseconds allowed for each.
+    #[serde(default = "deadline_default")]
+    pub deadline_ms: u64,
+}
+
+/// Answer to several pings.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PingsResponse {
+    /// One for each address, in the order of the request.
+    pub pings: Vec<PingDoc>,
+}
+
+/// What came of one of several pings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PingDoc {
+    /// It was answered.
+    Pong(PingResponse),
+    /// It was not.
+    Refused {
+        /// The word of the refusal.
+        error: String,
+    },
 }
 
 /// Answer to `GET /v1/levels`.

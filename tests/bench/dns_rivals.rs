@@ -276,11 +276,7 @@ fn knot(place: &Place) -> Option<Rival> {
             )
         })
         .collect();
-    fs::write(
-        format!("{own}/geo.conf"),
-        format!("*.nyud.test:\n{nets}"),
-    )
-    .unwrap();
+    fs::write(format!("{own}/geo.conf"), format!("*.nyud.test:\n{nets}")).unwrap();
     fs::write(
         format!("{own}/zone"),
         format!("$ORIGIN nyud.test.\n$TTL 30\n{SOA}{THREE}"),

@@ -11,6 +11,8 @@
 
 mod cpu;
 mod dns;
+mod dns_checks;
+mod dns_live;
 mod dns_load;
 mod dns_rivals;
 mod dns_tcp;
@@ -49,6 +51,12 @@ enum What {
     Dns(dns::DnsArgs),
     /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
     Http(http::HttpArgs),
+    /// The name server: how long proxies that are killed under load are still named
+    DnsKill(dns_live::KillArgs),
+    /// The name server while a fifth of many proxies dies every ten seconds
+    DnsChurn(dns_live::ChurnArgs),
+    /// The name server: what checking proxies costs
+    DnsChecks(dns_checks::ChecksArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
     /// The proxy, and other caches, with more visitors than they can serve
@@ -72,5 +80,8 @@ fn main() {
         What::Http(args) => http::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),
+        What::DnsKill(args) => dns_live::kill(&args),
+        What::DnsChurn(args) => dns_live::churn(&args),
+        What::DnsChecks(args) => dns_checks::run(&args),
     }
 }

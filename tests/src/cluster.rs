@@ -294,6 +294,18 @@ impl Cluster {
         }
     }
 
+    /// Puts a new proxy at host number `host` in the place of the dead proxy number `n`, with the same
+    /// index, and waits until that knows of it.
+    pub async fn replace(&mut self, place: &Place, n: usize, host: u8) {
+        let sets = [
+            set("peer.listen", place.at(host, Port::Peer)),
+            set("index.socket", self.indexes[n].socket.display()),
+            set("network.secret_file", secret_file(place).display()),
+        ];
+        self.proxies[n] = Proxy::start(place, host, &sets);
+        self.proxies[n].until_registered().await;
+    }
+
     /// The sum of a counter over all proxies.
     pub async fn proxy_total(&self, series: &str) -> u64 {
         let mut total = 0;
@@ -305,6 +317,36 @@ impl Cluster {
 }
 
 impl NameServer {
+    /// One without an index, that checks `proxies`, with these settings beside.
+    #[must_use]
+    pub fn alone(place: &Place, proxies: &[SocketAddr], sets: &[String]) -> Self {
+        let own = host::NAME_SERVER;
+        let (dns, admin) = (place.at(own, Port::Dns), place.at(own, Port::DnsAdmin));
+        let fixed: Vec<_> = proxies.iter().map(ToString::to_string).collect();
+        let mut all = vec![
+            set("zone", ZONE),
+            set("node.name", "ns1"),
+            set("dns.listen", dns),
+            set("admin.listen", admin),
+            set("check.fixed", fixed.join(",")),
+        ];
+        all.extend_from_slice(sets);
+        Self {
+            daemon: Daemon::start("dns-ns1", Program::Dns, &all, place.dir()),
+            dns,
+            admin,
+        }
+    }
+
+    /// Waits until it would name so many proxies.
+    pub async fn until_live(&self, proxies: usize) {
+        let live = async || {
+            metrics::is_ready(self.admin).await
+                && metrics::value(self.admin, "atoll_dns_proxies_live").await == proxies as u64
+        };
+        wait::until("the name server names as many proxies", EVENTUALLY, live).await;
+    }
+
     fn start(place: &Place, n: u8, all: u8, index: &Index) -> Self {
         let own = host::NAME_SERVER + n;
         let (dns, admin) = (place.at(own, Port::Dns), place.at(own, Port::DnsAdmin));

@@ -25,6 +25,7 @@
 )]
 
 pub mod binaries;
+pub mod check_page;
 pub mod client;
 pub mod cluster;
 pub mod daemon;
@@ -39,4 +40,5 @@ pub mod place;
 pub mod resolver;
 pub mod skip;
 pub mod wait;
+pub mod watch;
 pub mod web;

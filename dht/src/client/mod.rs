@@ -20,11 +20,13 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{
     BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc, LevelsResponse,
-    NodesRequest, NodesResponse, PingRequest, PingResponse, PutRequest, PutResponse, ServiceDoc,
-    ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse, micros, millis,
+    NodesRequest, NodesResponse, PingDoc, PingRequest, PingResponse, PingsRequest, PingsResponse,
+    PutRequest, PutResponse, ServiceDoc, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
+    micros, millis,
 };
 use conn::Pool;
 
+pub use crate::api::PINGS_MAX;
 pub use crate::refusal::Refusal;
 pub use crate::value::Value;
 pub use session::ServiceSession;
@@ -292,11 +294,34 @@ impl Client {
             deadline_ms: millis(deadline),
         };
         let doc: PingResponse = self.post("/v1/ping", &request, deadline).await?;
-        let rtt = Duration::from_micros(doc.rtt_us);
-        Ok(Pong {
-            rtt,
-            services: services(doc.services),
-        })
+        Ok(pong(doc))
+    }
+
+    /// As [`ping`](Self::ping) for several indexes, at most [`PINGS_MAX`], in one request: the results
+    /// in their order, when the last ping has ended.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: of the request as a whole, or of one ping in its place.
+    pub async fn pings(
+        &self,
+        addrs: Vec<SocketAddr>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Pong, ClientError>>, ClientError> {
+        let asked = addrs.len();
+        let request = PingsRequest {
+            addrs,
+            deadline_ms: millis(deadline),
+        };
+        let doc: PingsResponse = self.post("/v1/pings", &request, deadline).await?;
+        if doc.pings.len() != asked {
+            let message = format!("{} results of {asked} pings", doc.pings.len());
+            return Err(ClientError::Protocol(message));
+        }
+        let result = |doc| match doc {
+            PingDoc::Pong(doc) => Ok(pong(doc)),
+            PingDoc::Refused { error } => Err(refused(&error, || format!("refused as {error}"))),
+        };
+        Ok(doc.pings.into_iter().map(result).collect())
     }
 
     /// Registers a service of this machine, such as (`http`, the proxy's public address), for as
@@ -369,13 +394,23 @@ fn read<A: DeserializeOwned>(status: u16, body: &[u8]) -> Result<A, ClientError>
     }
     let doc: ErrorDoc = serde_json::from_slice(body)
         .map_err(|_| ClientError::Protocol(format!("status {status} without a reason")))?;
-    match doc.error.parse() {
-        Ok(Refusal::Deadline) => Err(ClientError::Deadline),
-        Ok(refusal) => Err(ClientError::Refused(refusal)),
-        Err(_) => Err(ClientError::Protocol(format!(
-            "status {status}: {}",
-            doc.message
-        ))),
+    let unknown = || format!("status {status}: {}", doc.message);
+    Err(refused(&doc.error, unknown))
+}
+
+/// The error that the word of a refusal stands for.
+fn refused(word: &str, unknown: impl FnOnce() -> String) -> ClientError {
+    match word.parse() {
+        Ok(Refusal::Deadline) => ClientError::Deadline,
+        Ok(refusal) => ClientError::Refused(refusal),
+        Err(_) => ClientError::Protocol(unknown()),
+    }
+}
+
+fn pong(doc: PingResponse) -> Pong {
+    Pong {
+        rtt: Duration::from_micros(doc.rtt_us),
+        services: services(doc.services),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The local API: requests to commands, answers to responses. Documents are those of `api`.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ use super::state::Shared;
 use super::stream::{Lines, Session};
 use crate::api::{
     BODY_MAX, BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc,
-    LevelsResponse, NodeDoc, NodesRequest, NodesResponse, PingRequest, PingResponse, PutRequest,
-    PutResponse, ServiceDoc, ShapeError, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
-    deadline, micros, millis,
+    LevelsResponse, NodeDoc, NodesRequest, NodesResponse, PINGS_MAX, PingDoc, PingRequest,
+    PingResponse, PingsRequest, PingsResponse, PutRequest, PutResponse, ServiceDoc, ShapeError,
+    ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse, deadline, micros, millis,
 };
 use crate::engine::message::Service;
 use crate::engine::{Answer, LevelInfo, NodeInfo, Wish};
@@ -91,26 +92,42 @@ pub(super) async fn respond(engine: &Engine, request: Request<Incoming>) -> ApiR
 
 async fn route(engine: &Engine, request: Request<Incoming>) -> Result<ApiResponse, No> {
     let path = request.uri().path().to_owned();
-    let wanted = match path.as_str() {
-        "/v1/levels" | "/v1/state" => Method::GET,
-        "/v1/get" | "/v1/put" | "/v1/claim" | "/v1/withdraw" | "/v1/hint" | "/v1/nodes"
-        | "/v1/ping" | "/v1/service" => Method::POST,
-        _ => return Err(Refusal::NotFound.into()),
-    };
-    if *request.method() != wanted {
+    if *request.method() != method(&path)? {
         return Err(Refusal::Method.into());
     }
     match path.as_str() {
-        "/v1/levels" => levels(engine).await,
-        "/v1/state" => Ok(json(StatusCode::OK, &engine.shared.state())),
         "/v1/get" => get(engine, read(request).await?).await,
         "/v1/put" => put(engine, read(request).await?).await,
         "/v1/claim" => claim(engine, read(request).await?).await,
         "/v1/withdraw" => withdraw(engine, read(request).await?).await,
         "/v1/hint" => hint(engine, read(request).await?).await,
+        _ => route_nodes(engine, &path, request).await,
+    }
+}
+
+/// What concerns nodes and not keys.
+async fn route_nodes(
+    engine: &Engine,
+    path: &str,
+    request: Request<Incoming>,
+) -> Result<ApiResponse, No> {
+    match path {
+        "/v1/levels" => levels(engine).await,
+        "/v1/state" => Ok(json(StatusCode::OK, &engine.shared.state())),
         "/v1/nodes" => nodes(engine, read(request).await?).await,
         "/v1/ping" => ping(engine, read(request).await?).await,
+        "/v1/pings" => pings(engine, read(request).await?).await,
         _ => service(engine, read(request).await?).await,
+    }
+}
+
+/// The one method of each resource.
+fn method(path: &str) -> Result<Method, Refusal> {
+    match path {
+        "/v1/levels" | "/v1/state" => Ok(Method::GET),
+        "/v1/get" | "/v1/put" | "/v1/claim" | "/v1/withdraw" | "/v1/hint" | "/v1/nodes"
+        | "/v1/ping" | "/v1/pings" | "/v1/service" => Ok(Method::POST),
+        _ => Err(Refusal::NotFound),
     }
 }
 
@@ -300,19 +317,42 @@ async fn nodes(engine: &Engine, request: NodesRequest) -> Result<ApiResponse, No
 
 async fn ping(engine: &Engine, request: PingRequest) -> Result<ApiResponse, No> {
     let allowed = deadline(request.deadline_ms);
-    match ask(engine, Wish::Ping { addr: request.addr }, allowed).await? {
-        Answer::Pong { rtt, services } => {
-            let services = services.iter().map(ServiceDoc::of).collect();
-            Ok(json(
-                StatusCode::OK,
-                &PingResponse {
-                    rtt_us: micros(rtt),
-                    services,
-                },
-            ))
-        }
+    let answer = ask(engine, Wish::Ping { addr: request.addr }, allowed).await?;
+    Ok(json(StatusCode::OK, &pong(answer)?))
+}
+
+fn pong(answer: Answer) -> Result<PingResponse, No> {
+    match answer {
+        Answer::Pong { rtt, services } => Ok(PingResponse {
+            rtt_us: micros(rtt),
+            services: services.iter().map(ServiceDoc::of).collect(),
+        }),
         _ => Err(Refusal::Other.into()),
     }
+}
+
+/// All leave at once; they are then waited for in turn, each no longer than its deadline.
+async fn pings(engine: &Engine, request: PingsRequest) -> Result<ApiResponse, No> {
+    if request.addrs.len() > PINGS_MAX {
+        return Err(ShapeError::Pings.into());
+    }
+    let allowed = deadline(request.deadline_ms);
+    let begin = |addr: &SocketAddr| order(engine, Wish::Ping { addr: *addr }, allowed);
+    let begun: Vec<_> = request.addrs.iter().map(begin).collect();
+    let mut pings = Vec::with_capacity(begun.len());
+    for begun in begun {
+        let ended = match begun {
+            Ok(mut answers) => answer(&mut answers, allowed).await.and_then(pong),
+            Err(refusal) => Err(refusal.into()),
+        };
+        pings.push(ended.map_or_else(
+            |No(refusal, _)| PingDoc::Refused {
+                error: refusal.as_str().to_owned(),
+            },
+            PingDoc::Pong,
+        ));
+    }
+    Ok(json(StatusCode::OK, &PingsResponse { pings }))
 }
 
 async fn levels(engine: &Engine) -> Result<ApiResponse, No> {

@@ -1,8 +1,9 @@
 //! The checker: keeps the set of proxies that may be named, from first-hand evidence alone.
 //!
 //! Callers use it in three groups: `handle_*` when something happened, `poll_output` after every
-//! such call until it says `Wake`, and the rest to look. Dispatch only: what the evidence means is
-//! [`super::proxy`]'s affair, when to check is [`super::probe`]'s.
+//! such call until it says `Wake`, and the rest ([`view`]) to look. Dispatch only: what the evidence
+//! means is [`super::proxy`]'s affair, when to check is [`super::probe`]'s, whom to check is
+//! [`super::share`]'s.
 //!
 //! Two kinds of silence are not held against a proxy. If the local index is gone, pings teach
 //! nothing, and HTTP alone decides. If this process was starved (its own wake-up came late), checks
@@ -19,13 +20,22 @@ use common::rng::Generator;
 
 use super::config::CheckConfig;
 use super::live::LiveSet;
-use super::output::{Candidate, HttpOutcome, Output, PingOutcome};
-use super::pool::{Mention, Pool};
+use super::output::{Candidate, HttpOutcome, Output, PingOutcome, Target};
+use super::pace::Pace;
+use super::pool::Pool;
 use super::probe::{Kind, Schedule};
-use super::proxy::{Change, Proxy, Standing};
+use super::proxy::{Change, Proxy, Standing, Terms};
 use super::reason::Fault;
 use super::stats::CheckStats;
-use super::timers::{FORGET_EVERY, REFRESH_EVERY, STARVED_AFTER, Timer, WEIGHTS_EVERY};
+use super::timers::{
+    FORGET_EVERY, HASTY_AFTER, PINGS_TOGETHER, REFRESH_EVERY, STARVED_AFTER, TEND_EVERY, TOGETHER,
+    Timer, WEIGHTS_EVERY,
+};
+
+mod tend;
+mod view;
+
+pub use tend::Seats;
 
 /// What is known about the local index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,10 +62,17 @@ pub struct Checker {
     /// When to ask for candidates; `None` while a question is under way.
     refresh_at: Option<Moment>,
     forget_at: Moment,
+    tend_at: Moment,
+    /// When seats may be dealt again; they are only dealt while there are too few.
+    deal_at: Moment,
+    /// What the tending found last.
+    tended: tend::Tended,
     /// The last `Wake` given out: coming later than that shows starvation.
     promised: Option<Moment>,
     /// Failures of checks begun before this moment are void.
     grace_until: Moment,
+    /// Pages under way before this moment show nobody to be slow.
+    hasty_until: Moment,
     published: Arc<LiveSet>,
     /// Somebody came or went since: the next output is a new set.
     changed: bool,
@@ -71,16 +88,21 @@ impl Checker {
     /// A checker that knows the fixed proxies, and asks an index for more if there is one.
     #[must_use]
     pub fn new(config: CheckConfig, index: bool, rng: Generator, now: Moment) -> Self {
-        let schedule = |every| Schedule::new(every, config.timeout, config.concurrency);
+        let schedule =
+            |every| Schedule::new(every, config.timeout, config.proxies, config.concurrency);
         let mut checker = Self {
             pings: schedule(config.ping_every),
             fetches: schedule(config.http_every),
-            pool: Pool::default(),
+            pool: Pool::new(config.server.clone(), config.proxies),
             index: if index { Index::Gone } else { Index::Unused },
             refresh_at: index.then_some(now),
             forget_at: now + FORGET_EVERY,
+            tend_at: now + TEND_EVERY,
+            deal_at: now,
+            tended: tend::Tended::default(),
             promised: None,
             grace_until: Moment::ZERO,
+            hasty_until: Moment::ZERO,
             published: Arc::default(),
             changed: false,
             stale: false,
@@ -92,8 +114,9 @@ impl Checker {
         };
         for http in checker.config.fixed.clone() {
             let mention = checker.pool.fix(http, now);
-            checker.schedule(http, mention, now);
+            checker.take_up(http, mention, now);
         }
+        checker.fill_seats(now);
         checker
     }
 
@@ -111,8 +134,21 @@ impl Checker {
         self.notice_starvation(now);
         for candidate in candidates {
             let mention = self.pool.mention(*candidate, now);
-            self.schedule(candidate.http, mention, now);
+            self.take_up(candidate.http, mention, now);
         }
+        self.fill_seats(now);
+    }
+
+    /// These proxies are near clients that ask: they are checked before others, for as long as this
+    /// is said again every few minutes. Those that the index never mentioned are passed over.
+    pub fn handle_wanted(&mut self, now: Moment, proxies: &[SocketAddr]) {
+        self.notice_starvation(now);
+        for proxy in proxies {
+            if !self.pool.want(*proxy, now) {
+                self.stats.wanted_unknown += 1;
+            }
+        }
+        self.deal_if_due(now);
     }
 
     /// The index did not answer. The set stays as it is; HTTP checks go on.
@@ -147,26 +183,29 @@ impl Checker {
             return;
         }
         self.pings.again(proxy, began, &mut self.rng, now);
+        let terms = self.terms();
         let Some(entry) = self.pool.proxy_mut(proxy) else {
             return;
         };
         let before = entry.member();
-        let change = match outcome {
+        let (change, fault) = match outcome {
             PingOutcome::Pong { rtt, listed: true } => {
-                self.stats.pings_answered += 1;
-                entry.pong(rtt, &self.config.levels);
-                entry.settle(true, now)
+                entry.pong(rtt, &self.config.levels, now);
+                (entry.settle(terms, now), None)
             }
-            PingOutcome::Pong { .. } => {
-                self.stats.pings_failed += 1;
-                entry.unlisted(now)
-            }
+            PingOutcome::Pong { .. } => (entry.unlisted(now), Some(Fault::ServiceGone)),
             PingOutcome::Silent | PingOutcome::Late | PingOutcome::NoIndex => {
-                self.stats.pings_failed += 1;
-                entry.ping_missed(now)
+                (entry.ping_missed(now), Some(Fault::PingMissed))
             }
         };
         self.stale |= entry.is_live() && entry.member() != before;
+        match fault {
+            None => self.stats.pings_answered += 1,
+            Some(fault) => {
+                self.stats.pings_failed += 1;
+                *self.stats.failures.entry(fault).or_default() += 1;
+            }
+        }
         self.changed(change);
     }
 
@@ -201,30 +240,58 @@ impl Checker {
                 return;
             }
         };
-        let failed = fault.is_some_and(|fault| fault != Fault::Draining);
+        let failed = fault.is_some_and(|fault| !fault.is_wish());
         if failed && began < self.grace_until {
             self.stats.pages_void += 1;
             self.fetches.retry(proxy, &mut self.rng, now);
             return;
         }
         self.fetches.again(proxy, began, &mut self.rng, now);
-        let pings_count = matches!(self.index, Index::Answering { .. });
-        let Some(entry) = self.pool.proxy_mut(proxy) else {
-            return;
+        let change = match (fault, outcome) {
+            (None, HttpOutcome::Served { took, spare, .. }) => {
+                self.served(proxy, (took, spare), began, now)
+            }
+            (fault, _) => {
+                let fault = fault.unwrap_or(Fault::Broken);
+                self.stats.pages_failed += 1;
+                *self.stats.failures.entry(fault).or_default() += 1;
+                let entry = self.pool.proxy_mut(proxy);
+                entry.and_then(|entry| entry.refused(fault, now))
+            }
         };
-        let before = entry.member();
-        if let HttpOutcome::Served { took, spare, .. } = outcome {
-            self.stats.pages_served += 1;
-            entry.served(took, spare);
-        } else {
-            self.stats.pages_failed += 1;
-        }
-        let change = match fault {
-            Some(fault) => entry.refused(fault, now),
-            None => entry.settle(pings_count, now),
-        };
-        self.stale |= entry.is_live() && entry.member() != before;
         self.changed(change);
+    }
+
+    /// The page came: in good time, or too late to be called good.
+    fn served(
+        &mut self,
+        proxy: SocketAddr,
+        (took, spare): (Duration, u8),
+        began: Moment,
+        now: Moment,
+    ) -> Option<Change> {
+        self.stats.pages_served += 1;
+        let (terms, others) = (self.terms(), self.tended.serving);
+        let most = self.config.slow;
+        let entry = self.pool.proxy_mut(proxy)?;
+        let serving = Pace::serving(took, entry.ping_rtt);
+        let in_time = began >= self.hasty_until && now.since(began) <= took + HASTY_AFTER;
+        if in_time && entry.pace.is_slow(serving, others, most) {
+            self.stats.pages_slow += 1;
+            return entry.served_slowly(took, now);
+        }
+        let before = entry.member();
+        entry.served(took, spare, now);
+        self.stale |= entry.is_live() && entry.member() != before;
+        entry.settle(terms, now)
+    }
+
+    /// What counts towards a return at present.
+    const fn terms(&self) -> Terms {
+        Terms {
+            pings_count: matches!(self.index, Index::Answering { .. }),
+            holds_waived: self.tended.held > self.tended.live,
+        }
     }
 
     /// The moment of the last `Wake` has come.
@@ -238,6 +305,10 @@ impl Checker {
                 self.pings.leave(proxy);
                 self.fetches.leave(proxy);
             }
+        }
+        if now >= self.tend_at {
+            self.tend_at = now + TEND_EVERY;
+            self.tend(now);
         }
     }
 
@@ -254,12 +325,9 @@ impl Checker {
             self.refresh_at = None;
             return Output::Refresh;
         }
-        if let Some(proxy) = self.pings.start(now) {
-            let index = self.pool.proxy(proxy).and_then(|proxy| proxy.index);
-            if let Some(index) = index {
-                return Output::Ping { proxy, index };
-            }
-            self.pings.leave(proxy);
+        let targets = self.pings_due(now);
+        if !targets.is_empty() {
+            return Output::Pings(targets);
         }
         if let Some(proxy) = self.fetches.start(now) {
             return Output::Http { proxy };
@@ -267,6 +335,22 @@ impl Checker {
         let (at, timer) = self.next_wake();
         self.promised = Some(at);
         Output::Wake(at, timer)
+    }
+
+    /// The pings to make now: once one is due, all that soon will be.
+    fn pings_due(&mut self, now: Moment) -> Vec<Target> {
+        let mut targets = Vec::new();
+        let mut by = now;
+        while targets.len() < PINGS_TOGETHER
+            && let Some(proxy) = self.pings.start_before(by, now)
+        {
+            by = now + TOGETHER;
+            match self.pool.proxy(proxy).and_then(|proxy| proxy.index) {
+                Some(index) => targets.push(Target { proxy, index }),
+                None => self.pings.leave(proxy),
+            }
+        }
+        targets
     }
 
     fn next_wake(&self) -> (Moment, Timer) {
@@ -287,96 +371,12 @@ impl Checker {
             (overdue, Timer::Overdue),
             (self.refresh_at, Timer::Refresh),
             (self.stale.then_some(self.publish_at), Timer::Weights),
+            (Some(self.tend_at), Timer::Tend),
         ];
         let armed = timers
             .into_iter()
             .filter_map(|(at, timer)| Some((at?, timer)));
         armed.fold((self.forget_at, Timer::Forget), std::cmp::min)
-    }
-
-    /// Whether somebody is alive; if not, why nobody is.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    pub fn readiness(&self) -> Result<(), String> {
-        if self.published.anyone() {
-            return Ok(());
-        }
-        let known = self.pool.len();
-        if known == 0 {
-            return Err(match self.index {
-                Index::Unused => "no proxy is known: set check.fixed or index.socket".to_owned(),
-                Index::Gone => "no proxy is known and the index does not answer".to_owned(),
-                Index::Answering { .. } => "the index knows of no proxy".to_owned(),
-            });
-        }
-        let fault = self.pool.iter().find_map(|proxy| proxy.last_fault);
-        let seen = fault.map_or_else(
-            || "first checks are under way".to_owned(),
-            |fault| format!("one of them: {fault}"),
-        );
-        Err(format!("none of {known} known proxies is verified; {seen}"))
-    }
-
-    /// All proxies, for the state page.
-    pub fn proxies(&self) -> impl Iterator<Item = &Proxy> {
-        self.pool.iter()
-    }
-
-    /// The set published last.
-    #[must_use]
-    pub fn published(&self) -> &LiveSet {
-        &self.published
-    }
-
-    /// How many proxies are live.
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.pool.live()
-    }
-
-    /// Whether the local index answered last time; `None` if none is configured.
-    #[must_use]
-    pub const fn index_answers(&self) -> Option<bool> {
-        match self.index {
-            Index::Unused => None,
-            Index::Answering { .. } => Some(true),
-            Index::Gone => Some(false),
-        }
-    }
-
-    /// Checks of a kind under way.
-    #[must_use]
-    pub fn under_way(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Ping => self.pings.under_way(),
-            Kind::Http => self.fetches.under_way(),
-        }
-    }
-
-    /// The counters.
-    #[must_use]
-    pub const fn stats(&self) -> &CheckStats {
-        &self.stats
-    }
-
-    fn schedule(&mut self, proxy: SocketAddr, mention: Mention, now: Moment) {
-        match mention {
-            Mention::New => {
-                self.fetches.enter(proxy, &mut self.rng, now);
-                if self
-                    .pool
-                    .proxy(proxy)
-                    .is_some_and(|proxy| proxy.index.is_some())
-                {
-                    self.pings.enter(proxy, &mut self.rng, now);
-                }
-            }
-            Mention::NewIndex => self.pings.enter(proxy, &mut self.rng, now),
-            Mention::Known => {}
-            Mention::Unusable => self.stats.unusable += 1,
-            Mention::Full => self.stats.pool_full += 1,
-        }
     }
 
     /// Every input passes here first: one that comes later than the promised wake-up by more than
@@ -386,6 +386,9 @@ impl Checker {
             .promised
             .take()
             .map_or(Duration::ZERO, |at| now.since(at));
+        if late > HASTY_AFTER {
+            self.hasty_until = now;
+        }
         if late > STARVED_AFTER {
             self.stats.starved += 1;
             self.grace_until = now + self.config.ping_every;
@@ -413,6 +416,7 @@ impl Checker {
             return None;
         }
         (self.changed, self.stale) = (false, false);
+        self.tended.live = self.pool.live();
         self.publish_at = now + WEIGHTS_EVERY;
         let set = self.pool.live_set(self.config.detection(), now);
         if set == *self.published {
@@ -423,5 +427,7 @@ impl Checker {
     }
 }
 
+#[cfg(test)]
+mod crowd_tests;
 #[cfg(test)]
 mod tests;

@@ -199,6 +199,13 @@ pub struct CheckConfig {
     pub timeout: Duration,
     /// Checks of each kind under way at once. At the bound, checks wait their turn in due order.
     pub concurrency: usize,
+    /// Proxies checked at once; others are known and not named. At least one, at most
+    /// [`PROXIES_MAX`].
+    pub proxies: usize,
+    /// What nobody may take for the check page, beyond two round trips, while others take much less.
+    pub slow: Duration,
+    /// What this server is called among the zone's servers: by it each takes a share of its own.
+    pub server: String,
     /// Proxies known without an index; verified by HTTP alone.
     pub fixed: Vec<SocketAddr>,
     /// What counts as near to this server.
@@ -211,7 +218,10 @@ impl Default for CheckConfig {
             ping_every: Duration::from_secs(1),
             http_every: Duration::from_secs(2),
             timeout: Duration::from_millis(800),
-            concurrency: 64,
+            concurrency: 256,
+            proxies: 1_000,
+            slow: Duration::from_millis(400),
+            server: String::new(),
             fixed: Vec::new(),
             levels: NearLevels::default(),
         }
@@ -227,6 +237,6 @@ impl CheckConfig {
     }
 }
 
-/// Most proxies known at once, dead or alive. One costs about 300 bytes; further ones are refused
-/// and counted.
+/// Most proxies known at once, dead or alive. One costs about 200 bytes, and 1,500 while it is
+/// checked; further ones are refused and counted.
 pub const PROXIES_MAX: usize = 10_000;

@@ -2,8 +2,8 @@
 //!
 //! - [`server::Server`] answers: one question in, one reply out, from the zone and from the set of
 //!   live proxies that it was last given. It never waits and never asks anybody.
-//! - [`checker::Checker`] keeps that set: it says whom to ping, whom to fetch from and when to wake
-//!   it, is told what came of it, and publishes a new [`live::LiveSet`] whenever it changes.
+//! - [`checker::Checker`] keeps that set: it chooses whom to check of those it knows, says whom to
+//!   ping, whom to fetch from and when to wake it, is told what came of it, and publishes a new [`live::LiveSet`] whenever it changes.
 //!
 //! Nothing here opens a socket, reads a clock, takes a lock or draws global randomness: `now` is an
 //! argument, a [`Generator`](common::rng::Generator) is a field, effects are values.
@@ -34,7 +34,7 @@
 //!                 now = now.max(at);
 //!                 break;
 //!             }
-//!             Output::Ping { .. } | Output::Refresh | Output::Changed(_) => {}
+//!             Output::Pings(_) | Output::Refresh | Output::Changed(_) => {}
 //!         }
 //!     }
 //! }
@@ -51,14 +51,18 @@ pub mod inquiry;
 pub mod limiter;
 pub mod live;
 pub mod message;
+pub mod named;
 pub mod near;
 pub mod output;
+pub mod pace;
 pub mod plain;
 pub mod pool;
 pub mod probe;
 pub mod proxy;
 pub mod reason;
+pub mod record;
 pub mod server;
+pub mod share;
 pub mod sign;
 pub mod siphash;
 pub mod snapshot;

@@ -14,13 +14,9 @@ use super::timers::Timer;
 /// One wish of the checker, or when to wake it. `Wake` comes last and means: nothing else for now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// Ping the index at `index` and report with `handle_ping`.
-    Ping {
-        /// Whom this is about: the proxy's HTTP address.
-        proxy: SocketAddr,
-        /// Whom to ping.
-        index: SocketAddr,
-    },
+    /// Ping all of these and report each with `handle_ping`. At most
+    /// [`PINGS_TOGETHER`](super::timers::PINGS_TOGETHER).
+    Pings(Vec<Target>),
     /// Fetch the check page from `proxy` and report with `handle_http`.
     Http {
         /// The proxy's HTTP address.
@@ -37,6 +33,15 @@ pub enum Output {
     Wake(Moment, Timer),
 }
 
+/// Whom to ping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Whom this is about: the proxy's HTTP address.
+    pub proxy: SocketAddr,
+    /// Its index daemon.
+    pub index: SocketAddr,
+}
+
 /// A proxy that the index knows of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Candidate {
@@ -44,6 +49,8 @@ pub struct Candidate {
     pub http: SocketAddr,
     /// Where its index daemon answers pings.
     pub index: SocketAddr,
+    /// How far that is from the local index, as far as it knows.
+    pub rtt: Option<Duration>,
 }
 
 /// What came of a ping.

@@ -38,6 +38,10 @@ pub struct Schedule {
     every: Duration,
     timeout: Duration,
     concurrency: usize,
+    /// Between the first checks of two proxies: a whole set enters within one period.
+    gap: Duration,
+    /// Nobody else is checked for the first time before.
+    entrance: Moment,
     due: BTreeSet<(Moment, SocketAddr)>,
     waiting: BTreeMap<SocketAddr, Moment>,
     under_way: BTreeMap<SocketAddr, Moment>,
@@ -47,27 +51,34 @@ pub struct Schedule {
 /// proxies do not fall into step: a tenth. Never later, so that the bounds on detection hold.
 const JITTER_DIVISOR: u32 = 10;
 
-/// A proxy just heard of is checked within this time: soon, and not all at the same instant.
+/// The first check of a proxy comes within this time after its turn: soon, and not all of those that
+/// came together at the same instant.
 const FIRST_WITHIN: Duration = Duration::from_millis(100);
 
+/// Between the first checks of two proxies at the most, however few seats there are.
+const GAP_MOST: Duration = Duration::from_millis(5);
+
 impl Schedule {
-    /// An empty schedule.
+    /// An empty schedule for up to `seats` proxies (at least one) and so many checks at once.
     #[must_use]
-    pub const fn new(every: Duration, timeout: Duration, concurrency: usize) -> Self {
+    pub fn new(every: Duration, timeout: Duration, seats: usize, concurrency: usize) -> Self {
         Self {
             every,
             timeout,
             concurrency,
+            gap: (every / u32::try_from(seats).unwrap_or(u32::MAX).max(1)).min(GAP_MOST),
+            entrance: Moment::ZERO,
             due: BTreeSet::new(),
             waiting: BTreeMap::new(),
             under_way: BTreeMap::new(),
         }
     }
 
-    /// Checks `proxy` for the first time, soon.
+    /// Checks `proxy` for the first time, soon; a crowd one after the other.
     pub fn enter(&mut self, proxy: SocketAddr, rng: &mut Generator, now: Moment) {
         if !self.waiting.contains_key(&proxy) && !self.under_way.contains_key(&proxy) {
-            self.wait(proxy, now + rng.jitter(FIRST_WITHIN));
+            self.entrance = self.entrance.max(now) + self.gap;
+            self.wait(proxy, self.entrance + rng.jitter(FIRST_WITHIN));
         }
     }
 
@@ -81,11 +92,17 @@ impl Schedule {
 
     /// The next check to make, if one is due and the bound allows it.
     pub fn start(&mut self, now: Moment) -> Option<SocketAddr> {
+        self.start_before(now, now)
+    }
+
+    /// The next check to make if it is due by `by`, which may lie ahead of `now`, and the bound
+    /// allows it.
+    pub fn start_before(&mut self, by: Moment, now: Moment) -> Option<SocketAddr> {
         if self.under_way.len() >= self.concurrency {
             return None;
         }
         let (at, proxy) = *self.due.first()?;
-        if at > now {
+        if at > by {
             return None;
         }
         self.due.pop_first();

@@ -172,13 +172,17 @@ pub enum Fault {
     Status,
     /// It answered, but not with what the check page says.
     Body,
+    /// It serves, but much more slowly than others and than it used to.
+    Slow,
     /// It asked to be left alone.
     Draining,
+    /// It serves, but not everybody.
+    NotPublic,
 }
 
 impl Fault {
     /// Every fault, in the order of the counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::PingMissed,
         Self::ServiceGone,
         Self::Connect,
@@ -186,8 +190,23 @@ impl Fault {
         Self::Broken,
         Self::Status,
         Self::Body,
+        Self::Slow,
         Self::Draining,
+        Self::NotPublic,
     ];
+
+    /// Whether the proxy wished it so, and is not broken.
+    #[must_use]
+    pub const fn is_wish(self) -> bool {
+        matches!(self, Self::Draining | Self::NotPublic)
+    }
+
+    /// Whether it may be named for a while when nobody else is left: not if it asked to be left alone
+    /// or is known to be gone.
+    #[must_use]
+    pub const fn may_stand_in(self) -> bool {
+        !self.is_wish() && !matches!(self, Self::ServiceGone)
+    }
 
     /// The word for logs, metrics and the state page.
     #[must_use]
@@ -200,7 +219,9 @@ impl Fault {
             Self::Broken => "broken",
             Self::Status => "status",
             Self::Body => "body",
+            Self::Slow => "slow",
             Self::Draining => "draining",
+            Self::NotPublic => "not_public",
         }
     }
 }

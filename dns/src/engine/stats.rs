@@ -220,6 +220,16 @@ pub struct CheckStats {
     pub taken_out: BTreeMap<Fault, u64>,
     /// Proxies that became live, for the first time or again.
     pub taken_in: u64,
+    /// Pings and pages that failed, by what they said.
+    pub failures: BTreeMap<Fault, u64>,
+    /// Pages served so slowly that they count against a proxy.
+    pub pages_slow: u64,
+    /// Proxies that got a seat.
+    pub seated: u64,
+    /// Proxies that gave theirs to others.
+    pub unseated: u64,
+    /// Proxies wanted for clients near them that nobody mentioned.
+    pub wanted_unknown: u64,
     /// Times this process found itself starved.
     pub starved: u64,
     /// Mentions refused because the pool is full.

@@ -2,25 +2,21 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use common::clock::{Clock as _, Moment, SystemClock};
+use common::clock::{Clock as _, SystemClock};
 use common::shell::admin::{Inspect, Readiness};
-use common::telemetry::{Kind, Metric, MetricTable, Sample};
+use common::telemetry::{Kind, Metric, MetricTable};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::answering::Tally;
-use super::lock;
 use super::traffic::Traffic;
 use super::zone_pages::ZonePages;
+use super::{check_metrics, lock, state};
 use crate::engine::checker::Checker;
-use crate::engine::probe;
-use crate::engine::proxy::{Proxy, Standing};
-use crate::engine::reason::Fault;
-
-/// Proxies on the state page. The rest is counted.
-const SHOWN_MAX: usize = 1_000;
+use crate::engine::named::Named;
+use crate::engine::proxy::Proxy;
 
 /// The view of the daemon.
 #[derive(Clone, Debug)]
@@ -31,6 +27,10 @@ pub struct View {
     pub tally: Tally,
     /// What came in.
     pub traffic: Arc<Traffic>,
+    /// Who was named, by thread.
+    pub named: Arc<[Arc<Mutex<Named>>]>,
+    /// How long the dead were named at most.
+    pub detection: Histogram,
     /// The zones.
     pub zones: ZonePages,
     /// This node.
@@ -53,6 +53,11 @@ impl View {
             metrics
         });
         registry.register_collector(Box::new(table));
+        registry.register(
+            "atoll_dns_detection_seconds",
+            "Between the last good check of a proxy and its leaving the answers",
+            self.detection.clone(),
+        );
         registry
     }
 
@@ -114,6 +119,12 @@ impl View {
                 Kind::Counter,
                 read(&traffic.unsent),
             ),
+            Metric::plain(
+                "atoll_dns_unlogged",
+                "Replies missing in the query log",
+                Kind::Counter,
+                read(&traffic.unlogged),
+            ),
             Metric::counters(
                 "atoll_dns_connections",
                 "TCP connections by fate",
@@ -130,68 +141,21 @@ impl View {
 
     fn check_metrics(&self) -> Vec<Metric> {
         let checker = lock(&self.checker);
-        let stats = checker.stats();
-        let out = |fault: &Fault| stats.taken_out.get(fault).copied().unwrap_or(0);
-        let faults = Fault::ALL.iter().map(|fault| (fault.as_str(), out(fault)));
-        let under_way = |kind| u64::try_from(checker.under_way(kind)).unwrap_or(u64::MAX);
-        vec![
-            checks(&[
-                (probe::Kind::Ping, "good", stats.pings_answered),
-                (probe::Kind::Ping, "failed", stats.pings_failed),
-                (probe::Kind::Ping, "void", stats.pings_void),
-                (probe::Kind::Http, "good", stats.pages_served),
-                (probe::Kind::Http, "failed", stats.pages_failed),
-                (probe::Kind::Http, "void", stats.pages_void),
-            ]),
-            Metric::counters(
-                "atoll_dns_proxies_out",
-                "Proxies taken out, by fault",
-                "fault",
-                faults,
-            ),
-            Metric::plain(
-                "atoll_dns_proxies_in",
-                "Proxies that became live",
-                Kind::Counter,
-                stats.taken_in,
-            ),
-            gauge(
-                "atoll_dns_proxies_live",
-                "Proxies that answers may name",
-                checker.live(),
-            ),
-            gauge(
-                "atoll_dns_proxies_known",
-                "Proxies known, dead or alive",
-                checker.proxies().count(),
-            ),
-            Metric {
-                name: "atoll_dns_checks_under_way",
-                help: "Checks under way",
-                kind: Kind::Gauge,
-                samples: [probe::Kind::Ping, probe::Kind::Http]
-                    .map(|kind| sample(&[("kind", kind.as_str())], under_way(kind)))
-                    .to_vec(),
-            },
-            Metric::counters(
-                "atoll_dns_mentions_refused",
-                "Proxies not taken up",
-                "reason",
-                [("full", stats.pool_full), ("unusable", stats.unusable)],
-            ),
-            Metric::plain(
-                "atoll_dns_starved",
-                "Times the prober was starved of time",
-                Kind::Counter,
-                stats.starved,
-            ),
-            Metric::plain(
-                "atoll_dns_index_gone",
-                "Questions the local index did not answer",
-                Kind::Counter,
-                stats.index_gone,
-            ),
-        ]
+        let mut metrics = check_metrics::all(&checker, self.clock.moment());
+        let named = |proxy: &Proxy| (proxy.http.to_string(), self.times_named(proxy));
+        metrics.push(Metric::counters(
+            "atoll_dns_named",
+            "Answers that named each checked proxy, estimated from one in sixteen",
+            "proxy",
+            checker.proxies().map(named),
+        ));
+        metrics
+    }
+
+    /// About how many answers named `proxy`.
+    fn times_named(&self, proxy: &Proxy) -> u64 {
+        let address = proxy.http.ip();
+        self.named.iter().map(|named| lock(named).of(address)).sum()
     }
 }
 
@@ -207,10 +171,6 @@ impl Inspect for View {
         let now = self.clock.moment();
         let checker = lock(&self.checker);
         let published = checker.published();
-        let shown = checker
-            .proxies()
-            .take(SHOWN_MAX)
-            .map(|proxy| proxy_state(proxy, now));
         json!({
             "daemon": "atoll-dns",
             "version": env!("CARGO_PKG_VERSION"),
@@ -218,72 +178,15 @@ impl Inspect for View {
             "zones": self.zones.state(now),
             "index_answers": checker.index_answers(),
             "live": checker.live(),
-            "known": checker.proxies().count(),
-            "nobody_alive_for_ms": published.lost.map(|lost| millis(now.since(lost))),
+            "known": checker.known(),
+            "nobody_alive_for_ms": published.lost.map(|lost| state::millis(now.since(lost))),
             "named": {
                 "v4": published.v4.addresses().collect::<Vec<_>>(),
                 "v6": published.v6.addresses().collect::<Vec<_>>(),
             },
-            "proxies": shown.collect::<Vec<_>>(),
+            "checks": state::seats(&checker, now),
+            "proxies": state::proxies(&checker, now, |proxy| self.times_named(proxy)),
+            "unchecked": state::unchecked(&checker, now),
         })
-    }
-}
-
-fn proxy_state(proxy: &Proxy, now: Moment) -> Value {
-    let since = match proxy.standing {
-        Standing::Unverified => None,
-        Standing::Live { since } | Standing::Out { since, .. } => Some(millis(now.since(since))),
-    };
-    let reason = match proxy.standing {
-        Standing::Out { fault, .. } => Some(fault.as_str()),
-        Standing::Unverified | Standing::Live { .. } => None,
-    };
-    json!({
-        "addr": proxy.http,
-        "index": proxy.index,
-        "fixed": proxy.fixed,
-        "state": proxy.standing.as_str(),
-        "reason": reason,
-        "for_ms": since,
-        "last_fault": proxy.last_fault.map(Fault::as_str),
-        "ping_rtt_us": proxy.ping_rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
-        "http_ms": proxy.http_took.map(millis),
-        "level": proxy.level,
-        "spare_percent": proxy.spare,
-    })
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn gauge(name: &'static str, help: &'static str, value: usize) -> Metric {
-    Metric::plain(
-        name,
-        help,
-        Kind::Gauge,
-        u64::try_from(value).unwrap_or(u64::MAX),
-    )
-}
-
-fn checks(rows: &[(probe::Kind, &'static str, u64)]) -> Metric {
-    let row = |(kind, outcome, value): &(probe::Kind, &'static str, u64)| {
-        sample(&[("kind", kind.as_str()), ("outcome", outcome)], *value)
-    };
-    Metric {
-        name: "atoll_dns_checks",
-        help: "Checks of proxies by kind and outcome",
-        kind: Kind::Counter,
-        samples: rows.iter().map(row).collect(),
-    }
-}
-
-fn sample(labels: &[(&'static str, &str)], value: u64) -> Sample {
-    Sample {
-        labels: labels
-            .iter()
-            .map(|(name, text)| (*name, (*text).to_owned()))
-            .collect(),
-        value,
     }
 }

@@ -10,9 +10,11 @@ use common::rng::Generator;
 
 use super::lock;
 use super::published::Published;
+use super::query_log::QueryLog;
 use crate::engine::config::MannersConfig;
 use crate::engine::exchange::Arrival;
 use crate::engine::inquiry::Transport;
+use crate::engine::named::Named;
 use crate::engine::server::Server;
 use crate::engine::sign::cache::CacheConfig;
 use crate::engine::stats::AnswerStats;
@@ -54,18 +56,33 @@ struct Inner {
     published: Arc<Published>,
     edition: u64,
     counted: Arc<Mutex<AnswerStats>>,
+    named: Arc<Mutex<Named>>,
+    /// Replies to pass over before the next one whose addresses are counted.
+    pass_over: usize,
+    log: Option<QueryLog>,
     clock: SystemClock,
 }
 
+/// What an engine tells others of its work.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Where it counts.
+    pub counted: Arc<Mutex<AnswerStats>>,
+    /// Where it counts who was named.
+    pub named: Arc<Mutex<Named>>,
+    /// The query log, if there is one.
+    pub log: Option<QueryLog>,
+}
+
 impl Answering {
-    /// An engine that answers from what is published and counts in `counted`.
+    /// An engine that answers from what is published and tells of it by `told`.
     #[must_use]
     pub fn new(
         published: Arc<Published>,
         manners: Arc<MannersConfig>,
         signatures: CacheConfig,
         rng: Generator,
-        counted: Arc<Mutex<AnswerStats>>,
+        told: Told,
         clock: SystemClock,
     ) -> Self {
         let mut edition = 0;
@@ -75,7 +92,10 @@ impl Answering {
             server: Server::new(snapshot, manners, rng).with_signatures(signatures),
             published,
             edition,
-            counted,
+            counted: told.counted,
+            named: told.named,
+            pass_over: 0,
+            log: told.log,
             clock,
         })))
     }
@@ -89,6 +109,7 @@ impl Answering {
         }
         let (now, wall) = (inner.clock.moment(), inner.clock.wall());
         let server = &mut inner.server;
+        let (named, pass_over, log) = (&inner.named, &mut inner.pass_over, inner.log.as_ref());
         let done = work(&mut |from, message, out| {
             let arrival = Arrival {
                 now,
@@ -96,7 +117,18 @@ impl Answering {
                 from: from.to_canonical(),
                 transport,
             };
-            server.handle_message(&arrival, message, out).is_none()
+            let replied = server.handle_message(&arrival, message, out).is_none();
+            if let Some(rest) = pass_over.checked_sub(1) {
+                *pass_over = rest;
+            } else {
+                let mut named = lock(named);
+                named.count(out);
+                *pass_over = named.pass_over();
+            }
+            if let Some(log) = log.filter(|_| replied) {
+                log.note((arrival.wall, arrival.from), transport, message, out);
+            }
+            replied
         });
         // Whoever reads the counters just now reads them again later.
         if let Ok(mut counted) = inner.counted.try_lock() {

@@ -13,7 +13,7 @@ use common::shell::log::{Filter, Format};
 use super::near_config::{self, Near};
 use super::zone_config;
 use crate::engine::config::{
-    ADDRESSES_MAX, AnswerConfig, CheckConfig, MannersConfig, NSID_MAX, Resort,
+    ADDRESSES_MAX, AnswerConfig, CheckConfig, MannersConfig, NSID_MAX, PROXIES_MAX, Resort,
 };
 use crate::engine::live::LiveSet;
 use crate::engine::sign::cache::CacheConfig;
@@ -53,6 +53,8 @@ pub struct Config {
     pub index: Option<PathBuf>,
     /// Where the admin pages are served.
     pub admin: Option<SocketAddr>,
+    /// Where replies are noted; `None`: nowhere.
+    pub query_log: Option<PathBuf>,
     /// Name of this node.
     pub node: String,
     /// How log lines look.
@@ -84,7 +86,9 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
     }
     let near = near_config::build(settings);
     let answer = answer(settings, &near);
-    let check = check(settings, &near);
+    let mut check = check(settings, &near);
+    let node: String = settings.value("node.name");
+    check.server = server(&node, &listen);
     let zones = zone_config::build(settings, &listen);
     let level: String = settings.value("log.level");
     let log_filter = log_filter(settings, &level)?;
@@ -104,7 +108,8 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
         tcp_idle: settings.value::<Span>("dns.tcp_idle").0,
         index: settings.optional("index.socket"),
         admin: settings.optional("admin.listen"),
-        node: settings.value("node.name"),
+        query_log: query_log(settings),
+        node,
         log_format: settings.value("log.format"),
         log_filter,
     })
@@ -200,6 +205,9 @@ fn check(settings: &mut Settings, near: &Near) -> CheckConfig {
         http_every: span("check.http_every"),
         timeout: span("check.timeout"),
         concurrency: at_least_one(settings, "check.concurrency"),
+        proxies: proxies(settings),
+        slow: settings.value::<Span>("check.slow").0,
+        server: String::new(),
         fixed: settings.value("check.fixed"),
         levels: near.levels,
     }
@@ -225,6 +233,42 @@ fn manners(settings: &mut Settings) -> MannersConfig {
         nsid: nsid.into_bytes(),
         secrets: None,
     }
+}
+
+/// The file of the query log, if there is to be one.
+fn query_log(settings: &mut Settings) -> Option<PathBuf> {
+    let form: String = settings.value("log.queries");
+    let file: Option<PathBuf> = settings.optional("log.queries_file");
+    match form.as_str() {
+        "off" => None,
+        "json" if file.is_some() => file,
+        "json" => {
+            settings.reject("log.queries_file", "log.queries = json needs a file");
+            None
+        }
+        other => {
+            let message = format!("\"{other}\" is neither off nor json");
+            settings.reject("log.queries", message);
+            None
+        }
+    }
+}
+
+/// What this server is called among the servers of the zone: by its name, or else by its address.
+fn server(node: &str, listen: &[SocketAddr]) -> String {
+    match listen.first() {
+        Some(addr) if node.is_empty() => addr.to_string(),
+        _ => node.to_owned(),
+    }
+}
+
+fn proxies(settings: &mut Settings) -> usize {
+    let proxies = at_least_one(settings, "check.proxies_max");
+    if proxies > PROXIES_MAX {
+        let message = format!("at most {PROXIES_MAX}: no more are known");
+        settings.reject("check.proxies_max", message);
+    }
+    proxies
 }
 
 pub(super) fn at_least_one(settings: &mut Settings, path: &'static str) -> usize {
@@ -320,6 +364,10 @@ mod tests {
             ("near.lookups_per_second=0", "at least 1"),
             ("near.forget=1m", "must not be shorter than near.refresh"),
             ("near.refresh=1ms", "at least 1s"),
+            ("check.proxies_max=0", "at least 1"),
+            ("log.queries=json", "needs a file"),
+            ("log.queries=yes", "neither off nor json"),
+            ("check.proxies_max=10001", "at most 10000"),
             ("dns.listen=", "at least one address"),
             ("log.level=dns=loud", "not a level"),
             ("dns.lisen=127.0.0.1:53", "did you mean \"dns.listen\""),

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dht::client::{Client, ClientError, Refusal};
+use dht::client::{Client, ClientError, PINGS_MAX, Pong, Refusal};
 
-use crate::engine::output::{Candidate, PingOutcome};
+use crate::engine::output::{Candidate, PingOutcome, Target};
+use crate::engine::timers::PINGS_TOGETHER;
 
 /// The service that proxies register.
 pub const SERVICE: &str = "http";
@@ -32,19 +33,32 @@ pub async fn candidates(client: &Client) -> Option<Vec<Candidate>> {
         http.map(move |(_, http)| Candidate {
             http,
             index: node.addr,
+            // The local index does not measure the way to itself.
+            rtt: Some(node.rtt.unwrap_or_default()),
         })
     });
     Some(candidates.collect())
 }
 
-/// Pings the index at `index` and looks whether it lists `proxy`.
-pub async fn ping(
-    client: &Client,
-    index: SocketAddr,
-    proxy: SocketAddr,
-    deadline: Duration,
-) -> PingOutcome {
-    match client.ping(index, deadline).await {
+// What is made together goes into one request.
+const _: () = assert!(PINGS_TOGETHER <= PINGS_MAX);
+
+/// Pings the indexes of `targets` and looks whether they list the proxies; the outcomes in their
+/// order, when the last one is known.
+pub async fn pings(client: &Client, targets: &[Target], deadline: Duration) -> Vec<PingOutcome> {
+    let addrs = targets.iter().map(|target| target.index).collect();
+    match client.pings(addrs, deadline).await {
+        Ok(pongs) => {
+            let each = pongs.into_iter().zip(targets);
+            each.map(|(pong, target)| judge(pong, target.proxy))
+                .collect()
+        }
+        Err(error) => vec![outcome(&error); targets.len()],
+    }
+}
+
+fn judge(pong: Result<Pong, ClientError>, proxy: SocketAddr) -> PingOutcome {
+    match pong {
         Ok(pong) => PingOutcome::Pong {
             rtt: pong.rtt,
             listed: pong

@@ -264,10 +264,29 @@ pub static KEYS: &[KeySpec] = &[
     ),
     key(
         "check.concurrency",
-        Some("64"),
-        "64",
+        Some("256"),
+        "256",
         "number",
-        "Pings, and HTTP requests, under way at once. Too few for the number of proxies makes checks rarer.",
+        "Pings, and HTTP requests, under way at once; each of the latter costs a descriptor. Too few for the \
+         number of proxies makes checks rarer.",
+    ),
+    key(
+        "check.proxies_max",
+        Some("1000"),
+        "1000",
+        "number, 1 to 10000",
+        "Proxies checked at once; of others this server knows (up to 10,000), and names none. First come the \
+         fixed ones, then those near clients that ask, those near this server, and a share of the rest by \
+         node.name, which is why that should differ between servers.",
+    ),
+    key(
+        "check.slow",
+        Some("400ms"),
+        "400ms",
+        "duration",
+        "A proxy that takes longer than this for the check page, two round trips not counted, and four times \
+         as long as others, is slow; two slow pages in a row take it out. One that was fast before is slow \
+         at four times its own usual time, from 100 ms on.",
     ),
     key(
         "check.fixed",
@@ -385,6 +404,22 @@ pub static KEYS: &[KeySpec] = &[
         "127.0.0.1:9153",
         "address and port",
         "Where /metrics, /healthz, /readyz and /state are served. Empty: nowhere.",
+    ),
+    key(
+        "log.queries",
+        Some("off"),
+        "json",
+        "off or json",
+        "Whether replies are noted, one line of JSON each: when, the client's network (IPv4 /24, IPv6 /56, never \
+         more), what was asked, and what was said. Nobody who answers waits for it: lines that the disk does \
+         not take are dropped and counted.",
+    ),
+    key(
+        "log.queries_file",
+        Some(""),
+        "/var/log/atoll/queries.json",
+        "path",
+        "Where replies are noted. A file that was renamed is begun anew within a second.",
     ),
     key(
         "log.format",

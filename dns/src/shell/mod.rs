@@ -15,14 +15,18 @@
 //! | [`tcp`] | one per thread and address, one per connection | connections, within their bounds |
 //! | [`places`] | - | how many connections, in all and per neighbourhood |
 //! | [`traffic`] | - | what transports count |
+//! | [`query_log`] | a thread of its own | a line for each reply, if wanted |
 //! | [`published`] | - | the snapshot on its way from the prober to the answering engine |
 //! | [`prober`] | one, and one per check | the checking engine and its timers |
 //! | [`keyfile`] | - | key files, and the library that signs |
 //! | [`listing`] | - | what `atoll-dns keys` prints |
 //! | [`index`] | the check's | the client of the local index |
 //! | [`fetch`] | the check's | HTTP requests for the check page |
+//! | [`page`] | the check's | that page as it comes in |
 //! | [`watch`] | one, and one per question | the delegation watch and its timer |
 //! | [`zone_pages`] | the admin listener's | what those pages show of the zones |
+//! | [`check_metrics`] | the admin listener's | what the checks come to, for machines |
+//! | [`state`] | the admin listener's | the proxies one by one, for people |
 //! | [`admin`] | the admin listener's | metrics and state pages |
 //!
 //! Each receiving thread has an answering engine of its own and shares nothing on the way of a
@@ -31,6 +35,7 @@
 
 pub mod admin;
 pub mod answering;
+pub mod check_metrics;
 pub mod config;
 pub mod cookie_secret;
 pub mod fetch;
@@ -39,11 +44,14 @@ pub mod keyfile;
 pub mod keys;
 pub mod listing;
 pub mod near_config;
+pub mod page;
 pub mod places;
 pub mod prober;
 pub mod published;
+pub mod query_log;
 pub mod run;
 pub mod sockets;
+pub mod state;
 pub mod tcp;
 pub mod traffic;
 pub mod udp;

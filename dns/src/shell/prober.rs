@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
-use common::name::Zone;
 use common::shell::signals::Shutdown;
 use dht::client::Client;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,14 +15,17 @@ use super::published::Published;
 use super::{fetch, index, lock};
 use crate::engine::checker::Checker;
 use crate::engine::config::CheckConfig;
-use crate::engine::output::{Candidate, HttpOutcome, Output, PingOutcome};
+use crate::engine::output::{Candidate, HttpOutcome, Output, PingOutcome, Target};
 use crate::engine::proxy::{Change, Standing};
+
+/// Between two looks at which proxies are near clients: new ones get seats every few seconds.
+const WANTED_EVERY: Duration = Duration::from_secs(5);
 
 /// What a task reports.
 #[derive(Debug)]
 enum Report {
     Candidates(Option<Vec<Candidate>>),
-    Ping(SocketAddr, PingOutcome),
+    Pings(Vec<(SocketAddr, PingOutcome)>),
     Http(SocketAddr, HttpOutcome),
 }
 
@@ -34,10 +38,12 @@ pub struct Prober {
     pub published: Arc<Published>,
     /// How to check.
     pub config: CheckConfig,
-    /// The zone, for the check page's host.
-    pub zone: Zone,
+    /// The request for the check page.
+    pub request: Arc<[u8]>,
     /// The local index, if there is one.
     pub client: Option<Client>,
+    /// How long the dead were named at most.
+    pub detection: Histogram,
     /// The clock.
     pub clock: SystemClock,
 }
@@ -47,12 +53,16 @@ impl Prober {
     pub async fn run(self, mut shutdown: Shutdown) {
         // Room for the result of every check that can be under way: no task waits to report.
         let (reports, mut inbox) = mpsc::channel(2 * self.config.concurrency + 1);
+        let mut told = self.clock.moment();
         loop {
             let wake = Instant::from_std(self.clock.instant(self.drain(&reports)));
             tokio::select! {
                 biased;
                 () = shutdown.draining() => return,
-                Some(report) = inbox.recv() => self.handle(report),
+                Some(report) = inbox.recv() => {
+                    self.handle(report);
+                    self.tell_wanted(&mut told);
+                }
                 () = sleep_until(wake) => lock(&self.checker).handle_timeout(self.clock.moment()),
             }
         }
@@ -64,8 +74,32 @@ impl Prober {
         match report {
             Report::Candidates(Some(candidates)) => checker.handle_candidates(now, &candidates),
             Report::Candidates(None) => checker.handle_index_gone(now),
-            Report::Ping(proxy, outcome) => checker.handle_ping(now, proxy, outcome),
+            Report::Pings(outcomes) => {
+                for (proxy, outcome) in outcomes {
+                    checker.handle_ping(now, proxy, outcome);
+                }
+            }
             Report::Http(proxy, outcome) => checker.handle_http(now, proxy, outcome),
+        }
+    }
+
+    /// Tells the checker once in a while which proxies are near clients that ask.
+    fn tell_wanted(&self, told: &mut Moment) {
+        let now = self.clock.moment();
+        if now.since(*told) < WANTED_EVERY {
+            return;
+        }
+        *told = now;
+        let snapshot = self.published.current();
+        let wanted: Vec<_> = snapshot
+            .places
+            .proxies()
+            .iter()
+            .flatten()
+            .copied()
+            .collect();
+        if !wanted.is_empty() {
+            lock(&self.checker).handle_wanted(now, &wanted);
         }
     }
 
@@ -79,9 +113,14 @@ impl Prober {
                     return at;
                 }
                 Output::Publish(live) => self.published.publish_live(live),
-                Output::Changed(change) => log(change),
+                Output::Changed(change) => {
+                    if let Some(unseen) = change.unseen {
+                        self.detection.observe(unseen.as_secs_f64());
+                    }
+                    log(change);
+                }
                 Output::Refresh => self.refresh(reports.clone()),
-                Output::Ping { proxy, index } => self.ping(proxy, index, reports.clone()),
+                Output::Pings(targets) => self.ping(targets, reports.clone()),
                 Output::Http { proxy } => self.fetch(proxy, reports.clone()),
             }
         }
@@ -99,32 +138,37 @@ impl Prober {
         });
     }
 
-    fn ping(&self, proxy: SocketAddr, index: SocketAddr, reports: mpsc::Sender<Report>) {
+    fn ping(&self, targets: Vec<Target>, reports: mpsc::Sender<Report>) {
         let (client, allowed) = (self.client.clone(), self.config.timeout);
         tokio::spawn(async move {
-            let outcome = match client {
-                Some(client) => index::ping(&client, index, proxy, allowed).await,
-                None => PingOutcome::NoIndex,
+            let outcomes = match client {
+                Some(client) => index::pings(&client, &targets, allowed).await,
+                None => vec![PingOutcome::NoIndex; targets.len()],
             };
-            drop(reports.send(Report::Ping(proxy, outcome)).await);
+            let proxies = targets.into_iter().map(|target| target.proxy);
+            let outcomes = proxies.zip(outcomes).collect();
+            drop(reports.send(Report::Pings(outcomes)).await);
         });
     }
 
     fn fetch(&self, proxy: SocketAddr, reports: mpsc::Sender<Report>) {
-        let (zone, allowed, clock) = (self.zone.clone(), self.config.timeout, self.clock);
+        let (request, allowed, clock) =
+            (Arc::clone(&self.request), self.config.timeout, self.clock);
         tokio::spawn(async move {
-            let outcome = fetch::check(proxy, &zone, allowed, clock).await;
+            let outcome = fetch::check(proxy, &request, allowed, clock).await;
             drop(reports.send(Report::Http(proxy, outcome)).await);
         });
     }
 }
 
 fn log(change: Change) {
-    let Change { proxy, from, to } = change;
+    let Change {
+        proxy, from, to, ..
+    } = change;
     let before = from.as_str();
     match to {
         Standing::Live { .. } => tracing::info!(%proxy, before, "proxy is live"),
         Standing::Out { fault, .. } => tracing::warn!(%proxy, before, %fault, "proxy is out"),
-        Standing::Unverified => tracing::debug!(%proxy, before, "proxy is to be verified"),
+        Standing::Unverified => tracing::info!(%proxy, before, "proxy is not checked any more"),
     }
 }

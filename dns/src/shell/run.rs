@@ -4,7 +4,7 @@
 //! and exits. At the end nothing new is taken and what was begun is answered.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,15 +15,19 @@ use common::shell::signals::{Phase, Shutdown, ShutdownHandle};
 use common::shell::{admin, log};
 use dht::client::Client;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::admin::View;
-use super::answering::{Answering, Tally};
+use super::answering::{Answering, Tally, Told};
+use super::check_metrics;
 use super::config::{Config, Watching};
 use super::cookie_secret;
+use super::fetch;
 use super::places::Places;
 use super::prober::Prober;
 use super::published::Published;
+use super::query_log::QueryLog;
 use super::sockets::{self, Pair};
 use super::traffic::Traffic;
 use super::watch::Watcher;
@@ -32,6 +36,7 @@ use super::zone_pages::ZonePages;
 use crate::engine::checker::Checker;
 use crate::engine::config::MannersConfig;
 use crate::engine::cookie::Secrets;
+use crate::engine::named::Named;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watch::Watch;
 use crate::engine::zone::Zones;
@@ -145,39 +150,45 @@ impl Bound {
         let zones = config.zones;
         let first = zones.first().grammar().clone();
         let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
-        let now = clock.moment();
         let mut tasks = JoinSet::new();
         let zones = Arc::clone(&published.current().zones);
         let watch = start_watch(&mut tasks, &zones, config.watch, &mut rng, clock, shutdown);
         let traffic = Arc::new(Traffic::default());
         let tally = Tally::new(config.threads);
-        let secrets = Some(secrets(config.cookie_secret.as_deref(), &mut rng)?);
+        let log = query_log(config.query_log, &traffic, &mut tasks)?;
+        let mut named = Vec::new();
         let manners = Arc::new(MannersConfig {
-            secrets,
+            secrets: Some(secrets(config.cookie_secret.as_deref(), &mut rng)?),
             ..config.manners
         });
         let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
-        for (sockets, counted) in by_thread(sockets, config.threads)
-            .into_iter()
-            .zip(tally.places())
-        {
+        let workers = by_thread(sockets, config.threads).into_iter();
+        for (sockets, counted) in workers.zip(tally.places()) {
             let worker = Worker {
                 sockets,
                 traffic: Arc::clone(&traffic),
                 places: places.clone(),
                 tcp_idle: config.tcp_idle,
             };
+            let told = Told {
+                counted,
+                named: Arc::new(Mutex::new(Named::new(rng.child()))),
+                log: log.clone(),
+            };
+            named.push(Arc::clone(&told.named));
             let (published, manners) = (Arc::clone(&published), Arc::clone(&manners));
             let (rng, bounds) = (rng.child(), config.signatures);
-            let answering = move || Answering::new(published, manners, bounds, rng, counted, clock);
+            let answering = move || Answering::new(published, manners, bounds, rng, told, clock);
             let ended = worker.start(answering, shutdown.clone());
-            let ended = ended
-                .map_err(|error| StartError::Runtime(format!("cannot start a thread: {error}")))?;
-            tasks.spawn(async move { drop(ended.await) });
+            tasks.spawn(until_ended(ended)?);
         }
-        let checker = Checker::new(config.check.clone(), config.index.is_some(), rng, now);
+        let (indexed, now) = (config.index.is_some(), clock.moment());
+        let checker = Checker::new(config.check.clone(), indexed, rng, now);
         let checker = Arc::new(Mutex::new(checker));
+        let detection = check_metrics::detection();
         let view = View {
+            detection: detection.clone(),
+            named: named.into(),
             checker: Arc::clone(&checker),
             tally,
             traffic: Arc::clone(&traffic),
@@ -186,19 +197,16 @@ impl Bound {
             clock,
         };
         let prober = Prober {
+            detection,
             checker,
             published,
             config: config.check,
-            zone: first,
+            request: fetch::request(&first).into(),
             client: config.index.map(Client::new),
             clock,
         };
         tasks.spawn(prober.run(shutdown.clone()));
-        if let Some(listener) = admin {
-            let registry = Arc::new(view.registry());
-            let pages = admin::serve(listener, registry, Arc::new(view), shutdown.clone());
-            tokio::spawn(pages);
-        }
+        serve_pages(admin, view, shutdown);
         Ok(tasks)
     }
 }
@@ -256,4 +264,40 @@ fn secrets(file: Option<&Path>, rng: &mut Generator) -> Result<Secrets, StartErr
         Some(path) => cookie_secret::load(path)
             .map_err(|error| StartError::Runtime(format!("dns.cookie_secret_file: {error}"))),
     }
+}
+
+/// Serves the admin pages, if they are to be served. They show the drain to its end, so that nobody
+/// waits for them.
+fn serve_pages(listener: Option<TcpListener>, view: View, shutdown: &Shutdown) {
+    if let Some(listener) = listener {
+        let registry = Arc::new(view.registry());
+        let pages = admin::serve(listener, registry, Arc::new(view), shutdown.clone());
+        tokio::spawn(pages);
+    }
+}
+
+/// The end of a thread that was started.
+fn until_ended(
+    started: std::io::Result<oneshot::Receiver<()>>,
+) -> Result<impl Future<Output = ()>, StartError> {
+    let failed = |error| StartError::Runtime(format!("cannot start a thread: {error}"));
+    let end = started.map_err(failed)?;
+    Ok(async move { drop(end.await) })
+}
+
+/// The query log, if there is to be one. Its last lines are waited for with the other tasks.
+fn query_log(
+    file: Option<PathBuf>,
+    traffic: &Traffic,
+    tasks: &mut JoinSet<()>,
+) -> Result<Option<QueryLog>, StartError> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let shown = file.display().to_string();
+    let started = QueryLog::start(file, Arc::clone(&traffic.unlogged));
+    let failed = |error| StartError::Runtime(format!("log.queries_file {shown}: {error}"));
+    let (log, end) = started.map_err(failed)?;
+    tasks.spawn(until_ended(Ok(end))?);
+    Ok(Some(log))
 }

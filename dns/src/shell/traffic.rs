@@ -1,5 +1,6 @@
 //! What transports count. Shared by all threads; none of it is counted per message.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters.
@@ -7,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Traffic {
     /// Datagrams that could not be handed to the socket.
     pub unsent: AtomicU64,
+    /// Replies missing in the query log, which counts them itself.
+    pub unlogged: Arc<AtomicU64>,
     /// TCP connections taken.
     pub tcp_taken: AtomicU64,
     /// TCP connections closed because as many as allowed were open.

@@ -95,7 +95,7 @@ impl Index {
                     format!(r#"{{"nodes":[{{{node}}}]}}"#)
                 } else {
                     let services = if listed { http.as_str() } else { "" };
-                    format!(r#"{{"rtt_us":900,"services":[{services}]}}"#)
+                    format!(r#"{{"pings":[{{"rtt_us":900,"services":[{services}]}}]}}"#)
                 };
                 let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
                 let answer = format!("{head} {}\r\n\r\n{body}", body.len());

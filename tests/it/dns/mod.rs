@@ -3,6 +3,7 @@
 mod answers;
 mod delegation;
 mod forgetting;
+mod living;
 mod lone;
 mod recursors;
 mod resolving;

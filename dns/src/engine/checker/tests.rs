@@ -9,7 +9,7 @@ use crate::engine::config::PROXIES_MAX;
 const RTT: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(1);
 /// A proxy that died is out of the answers after this.
-const GONE_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const GONE_WITHIN: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_network_that_starts_is_live_within_half_a_second() {
@@ -90,6 +90,7 @@ fn each_way_of_failing_has_its_name() {
         (Condition::Sick(Fault::Body), Fault::Body),
         (Condition::Sick(Fault::Broken), Fault::Broken),
         (Condition::Draining, Fault::Draining),
+        (Condition::Sick(Fault::NotPublic), Fault::NotPublic),
     ];
     for (condition, fault) in rows {
         let mut world = World::new(2, true);
@@ -213,7 +214,11 @@ fn a_result_that_never_comes_is_not_waited_for() {
 #[test]
 fn checks_under_way_stay_within_the_bound_and_everybody_gets_a_turn() {
     // 300 hung proxies want 375 checks a second at 800 ms each: far more than 64 at once.
-    let mut world = World::new(300, false);
+    let config = CheckConfig {
+        concurrency: 64,
+        ..CheckConfig::default()
+    };
+    let mut world = World::with(config, 300, false);
     for n in 0..300 {
         world.condition(n, Condition::Hung);
     }
@@ -243,16 +248,24 @@ fn refuses_more_proxies_than_it_keeps_and_unusable_addresses() {
             80,
         ),
         index,
+        rtt: None,
     };
     let all: Vec<_> = (0..PROXIES_MAX + 3).map(candidate).collect();
     checker.handle_candidates(Moment::ZERO, &all);
     assert_eq!(
-        (checker.proxies().count(), checker.stats().pool_full),
+        (checker.known(), checker.stats().pool_full),
         (PROXIES_MAX, 3)
     );
     for text in ["0.0.0.0:80", "224.0.0.1:80", "192.0.2.1:0"] {
         let http = text.parse().unwrap();
-        checker.handle_candidates(Moment::ZERO, &[Candidate { http, index }]);
+        checker.handle_candidates(
+            Moment::ZERO,
+            &[Candidate {
+                http,
+                index,
+                rtt: None,
+            }],
+        );
     }
     assert_eq!(checker.stats().unusable, 3);
 }
@@ -286,7 +299,7 @@ fn one_seed_makes_one_history() {
 
 /// How a proxy's machine is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Condition {
+pub(super) enum Condition {
     Well,
     /// The process is gone; its index lives and lists it no longer.
     Killed,
@@ -295,6 +308,8 @@ enum Condition {
     /// The machine is gone.
     Dark,
     Sick(Fault),
+    /// It serves, but takes its time.
+    Slow(Duration),
     Draining,
 }
 
@@ -315,30 +330,38 @@ enum Result {
 }
 
 /// A checker and the world it sees.
-struct World {
-    checker: Checker,
-    now: Moment,
+pub(super) struct World {
+    pub(super) checker: Checker,
+    pub(super) now: Moment,
     conditions: Vec<Condition>,
     index: LocalIndex,
     mentioned: BTreeSet<usize>,
+    /// How far the local index says that all are.
+    pub(super) rtt: Duration,
+    /// Questions for candidates answered so far.
+    refreshed: usize,
     lose_pings: u32,
     no_descriptors: bool,
     drop_results: bool,
     results: BTreeMap<(Moment, u64), Result>,
     wake: Moment,
     sequence: u64,
-    fetched: BTreeMap<SocketAddr, u64>,
-    most_under_way: usize,
-    log: Vec<(Moment, Output)>,
+    pub(super) fetched: BTreeMap<SocketAddr, u64>,
+    pub(super) most_under_way: usize,
+    pub(super) log: Vec<(Moment, Output)>,
 }
 
 impl World {
     /// `count` proxies that are well, known through the index or by the configuration.
-    fn new(count: usize, indexed: bool) -> Self {
+    pub(super) fn new(count: usize, indexed: bool) -> Self {
+        Self::with(CheckConfig::default(), count, indexed)
+    }
+
+    pub(super) fn with(config: CheckConfig, count: usize, indexed: bool) -> Self {
         let fixed = if indexed { 0 } else { count };
         let config = CheckConfig {
             fixed: (0..fixed).map(http).collect(),
-            ..CheckConfig::default()
+            ..config
         };
         let now = Moment::from_millis(1);
         let mut world = Self {
@@ -347,6 +370,8 @@ impl World {
             conditions: vec![Condition::Well; count],
             index: LocalIndex::Answers,
             mentioned: (0..count).collect(),
+            rtt: RTT,
+            refreshed: 0,
             lose_pings: 0,
             no_descriptors: false,
             drop_results: false,
@@ -371,17 +396,17 @@ impl World {
         self.drain();
     }
 
-    fn condition(&mut self, n: usize, condition: Condition) {
+    pub(super) fn condition(&mut self, n: usize, condition: Condition) {
         self.conditions[n] = condition;
     }
 
-    fn named(&self) -> BTreeSet<IpAddr> {
+    pub(super) fn named(&self) -> BTreeSet<IpAddr> {
         let set = self.checker.published();
         let all = set.v4.addresses();
         all.filter(|_| set.anyone()).collect()
     }
 
-    fn fault(&self, n: usize) -> Option<Fault> {
+    pub(super) fn fault(&self, n: usize) -> Option<Fault> {
         match self.checker.pool.proxy(http(n))?.standing {
             Standing::Out { fault, .. } => Some(fault),
             Standing::Unverified | Standing::Live { .. } => None,
@@ -393,7 +418,7 @@ impl World {
     }
 
     /// Lets `time` pass, event by event.
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let result = self.results.first_key_value().map(|(key, _)| key.0);
@@ -432,12 +457,18 @@ impl World {
             Result::Http(proxy, outcome) => self.checker.handle_http(self.now, proxy, outcome),
             Result::IndexGone => self.checker.handle_index_gone(self.now),
             Result::Candidates => {
-                let candidates: Vec<_> = self
-                    .mentioned
-                    .iter()
+                // All at first, then a part in turn, as a real index does.
+                let part = if self.refreshed == 0 { usize::MAX } else { 500 };
+                let from = self.refreshed * part.min(500) % self.mentioned.len().max(1);
+                self.refreshed += 1;
+                let around = self.mentioned.iter().chain(&self.mentioned);
+                let candidates: Vec<_> = around
+                    .skip(from)
+                    .take(part.min(self.mentioned.len()))
                     .map(|n| Candidate {
                         http: http(*n),
                         index: SocketAddr::new(ip(*n), 4000),
+                        rtt: Some(self.rtt),
                     })
                     .collect();
                 self.checker.handle_candidates(self.now, &candidates);
@@ -445,7 +476,7 @@ impl World {
         }
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         loop {
             let output = self.checker.poll_output(self.now);
             self.most_under_way = self.most_under_way.max(self.checker.under_way(Kind::Http));
@@ -454,7 +485,11 @@ impl World {
                     self.wake = *at;
                     return;
                 }
-                Output::Ping { proxy, .. } => self.ping(*proxy),
+                Output::Pings(targets) => {
+                    for target in targets {
+                        self.ping(target.proxy);
+                    }
+                }
                 Output::Http { proxy } => self.fetch(*proxy),
                 Output::Refresh => match self.index {
                     LocalIndex::Answers => self.later(RTT, Result::Candidates),
@@ -499,6 +534,18 @@ impl World {
             Condition::Killed => (RTT, HttpOutcome::Failed(Fault::Connect)),
             Condition::Hung | Condition::Dark => (timeout, HttpOutcome::Failed(Fault::Timeout)),
             Condition::Sick(fault) => (RTT, HttpOutcome::Failed(fault)),
+            Condition::Slow(took) => {
+                let draining = false;
+                let spare = 100;
+                (
+                    took,
+                    HttpOutcome::Served {
+                        took,
+                        draining,
+                        spare,
+                    },
+                )
+            }
         };
         self.later(after, Result::Http(proxy, outcome));
     }
@@ -512,15 +559,18 @@ impl World {
     }
 }
 
-fn ip(n: usize) -> IpAddr {
+pub(super) fn ip(n: usize) -> IpAddr {
     let low = u32::try_from(n).unwrap() + 1;
     IpAddr::from((0xc000_0200 + low).to_be_bytes())
 }
 
-fn http(n: usize) -> SocketAddr {
+pub(super) fn http(n: usize) -> SocketAddr {
     SocketAddr::new(ip(n), 80)
 }
 
-fn number(proxy: SocketAddr) -> usize {
-    (0..1_000).find(|n| http(*n) == proxy).unwrap()
+pub(super) fn number(proxy: SocketAddr) -> usize {
+    let IpAddr::V4(v4) = proxy.ip() else {
+        panic!("all are of IPv4");
+    };
+    usize::try_from(v4.to_bits() - 0xc000_0200).unwrap() - 1
 }
