@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::Options;
 use crate::figures::{self, Measured};
 use crate::many;
+use crate::nearness;
 use crate::pictures::Picture;
 use crate::progress::Board;
 use crate::report::Report;
@@ -46,11 +47,19 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
     if options.scenario.as_deref() == Some(REPORT) {
         return report(options);
     }
-    let plans = many::seeds(options);
-    let board = Board::new(plans.len());
-    let reports = many::run(&plans, options.threads, &board)?;
-    board.close();
-    let report = many::together(reports, options);
+    let report = if options.scenario.as_deref() == Some(nearness::NAME) {
+        let report = nearness::run(options)?;
+        if let Some(page) = &options.write {
+            nearness::page::write(&report, &workspace().join(page))?;
+        }
+        report
+    } else {
+        let plans = many::seeds(options);
+        let board = Board::new(plans.len());
+        let reports = many::run(&plans, options.threads, &board)?;
+        board.close();
+        many::together(reports, options)
+    };
     let missed = report
         .figures
         .iter()
@@ -123,7 +132,7 @@ fn draw(dir: &Path, prefix: &str, pictures: &[Picture]) -> Result<(), String> {
     Ok(())
 }
 
-fn write(dir: &Path, name: &str, text: &str) -> Result<(), String> {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> Result<(), String> {
     let file = dir.join(name);
     let done = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, text));
     done.map_err(|error| format!("{}: {error}", file.display()))

@@ -14,6 +14,7 @@ mod host;
 mod many;
 mod matrix;
 mod model;
+mod nearness;
 mod net;
 mod pictures;
 mod progress;

@@ -13,6 +13,7 @@ mod host;
 mod many;
 mod matrix;
 mod model;
+mod nearness;
 mod net;
 mod pictures;
 mod progress;

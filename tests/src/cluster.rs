@@ -197,6 +197,7 @@ pub struct Wish {
     servers: u8,
     proxy_sets: Vec<String>,
     index_sets: Vec<String>,
+    server_sets: Vec<String>,
 }
 
 /// A whole CDN.
@@ -222,6 +223,13 @@ impl Wish {
     #[must_use]
     pub fn proxies_with(mut self, set: String) -> Self {
         self.proxy_sets.push(set);
+        self
+    }
+
+    /// A setting for every name server.
+    #[must_use]
+    pub fn servers_with(mut self, set: String) -> Self {
+        self.server_sets.push(set);
         self
     }
 
@@ -254,12 +262,8 @@ impl Wish {
         let proxies = proxies.collect();
         let servers = (0..self.servers)
             .map(|n| {
-                NameServer::start(
-                    place,
-                    n,
-                    self.servers,
-                    &indexes[usize::from(n % self.nodes)],
-                )
+                let index = &indexes[usize::from(n % self.nodes)];
+                NameServer::start(place, (n, self.servers), index, &self.server_sets)
             })
             .collect();
         let cluster = Cluster {
@@ -329,8 +333,6 @@ impl NameServer {
             set("dns.listen", dns),
             set("admin.listen", admin),
             set("check.fixed", fixed.join(",")),
-            // All who ask in a test are of one neighbourhood.
-            set("limit.replies_per_second", 0),
         ];
         all.extend_from_slice(sets);
         Self {
@@ -349,21 +351,20 @@ impl NameServer {
         wait::until("the name server names as many proxies", EVENTUALLY, live).await;
     }
 
-    fn start(place: &Place, n: u8, all: u8, index: &Index) -> Self {
+    fn start(place: &Place, (n, all): (u8, u8), index: &Index, more: &[String]) -> Self {
         let own = host::NAME_SERVER + n;
         let (dns, admin) = (place.at(own, Port::Dns), place.at(own, Port::DnsAdmin));
         let name = |n: u8| format!("ns{}={}", n + 1, place.ip(host::NAME_SERVER + n));
         let names: Vec<String> = (0..all).map(name).collect();
-        let sets = [
+        let mut sets = vec![
             set("zone", ZONE),
             set("node.name", format!("ns{}", n + 1)),
             set("zone.ns", names.join(",")),
             set("dns.listen", dns),
             set("admin.listen", admin),
             set("index.socket", index.socket.display()),
-            // All who ask in a test are of one neighbourhood.
-            set("limit.replies_per_second", 0),
         ];
+        sets.extend_from_slice(more);
         Self {
             daemon: Daemon::start(
                 &format!("dns-ns{}", n + 1),

@@ -42,6 +42,11 @@ pub trait Inspect: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
     /// Everything worth seeing, as JSON.
     fn state(&self) -> serde_json::Value;
+    /// A page of this daemon's own, as JSON; `None` if it has none at `path`.
+    fn page(&self, path: &str, query: &str) -> Option<serde_json::Value> {
+        let _ = (path, query);
+        None
+    }
     /// Asks that nobody be sent here any more, or takes it back. Whether the daemon can do that.
     fn drain(&self, draining: bool) -> bool {
         let _ = draining;
@@ -125,7 +130,12 @@ fn respond<B>(
             let text = serde_json::to_string_pretty(&inspect.state()).unwrap_or_default();
             answer(StatusCode::OK, "application/json", text + "\n")
         }
-        _ => {
+        path => {
+            let query = request.uri().query().unwrap_or_default();
+            if let Some(page) = inspect.page(path, query) {
+                let text = serde_json::to_string_pretty(&page).unwrap_or_default();
+                return answer(StatusCode::OK, "application/json", text + "\n");
+            }
             let text = "pages here: /metrics /healthz /readyz /state\n";
             answer(StatusCode::NOT_FOUND, "text/plain", text.into())
         }

@@ -163,6 +163,8 @@ pub struct NearConfig {
     pub networks: usize,
     /// Client networks remembered as unknown, so that they are not looked up with every question.
     pub networks_unknown: usize,
+    /// A network with a proxy nearer than this needs no better one.
+    pub inner: Duration,
     /// Between two lookups of a network that is still asked for.
     pub refresh: Duration,
     /// A network that nobody asked for in so long is forgotten, and so is a place that could not be
@@ -179,6 +181,7 @@ impl Default for NearConfig {
         Self {
             networks: 100_000,
             networks_unknown: 20_000,
+            inner: NearLevels::default().inner,
             refresh: Duration::from_secs(300),
             forget: Duration::from_secs(3_600),
             pace: Duration::from_millis(20),

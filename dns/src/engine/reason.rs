@@ -94,6 +94,21 @@ impl Reason {
         Self::Unsound,
     ];
 
+    /// Whether the answer would be better if it were known where the asker is.
+    #[must_use]
+    pub const fn is_a_choice(self) -> bool {
+        matches!(
+            self,
+            Self::Hinted2
+                | Self::Hinted1
+                | Self::Hinted0
+                | Self::Located
+                | Self::Own2
+                | Self::Own1
+                | Self::Live
+        )
+    }
+
     /// The word for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -12,6 +12,7 @@ use common::rng::Generator;
 use hickory_proto::op::ResponseCode;
 
 use super::answer::admit::admit;
+use super::answer::draw::Whereabouts;
 use super::answer::{self, Reply};
 use super::config::MannersConfig;
 use super::cookie::Worth;
@@ -22,6 +23,8 @@ use super::message::header::Header;
 use super::message::opt::Opt;
 use super::message::read::{Message, Stub, Unreadable, read};
 use super::message::{HEADER, budget, careful};
+use super::near::Network;
+use super::near::seen::Seen;
 use super::plain::{self, Told};
 use super::reason::{Reason, Silence};
 use super::sign::cache::{CacheConfig, SignatureCache};
@@ -41,6 +44,7 @@ pub struct Server {
     limiter: Limiter,
     rng: Generator,
     stats: AnswerStats,
+    seen: Seen,
     signatures: SignatureCache,
     careful_only: bool,
 }
@@ -55,6 +59,7 @@ impl Server {
             manners,
             rng,
             stats: AnswerStats::default(),
+            seen: Seen::default(),
             signatures: SignatureCache::new(CacheConfig::default()),
             careful_only: false,
         }
@@ -189,6 +194,14 @@ impl Server {
             Door::Careful
         };
         let told = plain.unwrap_or_else(|| self.careful(exchange, out));
+        if told.reason.is_a_choice() {
+            let subnet = exchange.message.edns.and_then(|edns| edns.client_subnet);
+            let network = Whereabouts::network(exchange.arrival.from, subnet);
+            let now = exchange.arrival.now;
+            network
+                .into_iter()
+                .for_each(|network| self.seen.saw(now, network));
+        }
         self.stats.door(door);
         let qtype = exchange.message.asked.map(|asked| asked.qtype);
         self.stats.count(qtype, told.code, told.reason);
@@ -238,6 +251,11 @@ impl Server {
             .map(|question| question.qtype.into());
         self.stats.count(qtype, reply.code, reply.reason);
         reply
+    }
+
+    /// The networks for which proxies were named, for the learner, if there are some and it is time.
+    pub fn take_seen(&mut self, now: Moment) -> Option<Vec<Network>> {
+        self.seen.take(now)
     }
 
     /// What was signed.

@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::answering::Tally;
+use super::learning::Learnt;
 use super::traffic::Traffic;
 use super::zone_pages::ZonePages;
 use super::{check_metrics, lock, state};
@@ -23,6 +24,8 @@ use crate::engine::proxy::Proxy;
 pub struct View {
     /// Who is alive.
     pub checker: Arc<Mutex<Checker>>,
+    /// What is known of client networks.
+    pub near: Learnt,
     /// What was answered.
     pub tally: Tally,
     /// What came in.
@@ -49,6 +52,7 @@ impl View {
             let mut metrics = view.answer_metrics();
             metrics.extend(view.traffic_metrics());
             metrics.extend(view.check_metrics());
+            metrics.extend(view.near.metrics());
             metrics.extend(view.zones.metrics(view.tally.sum().signing));
             metrics
         });
@@ -167,6 +171,10 @@ impl Inspect for View {
         }
     }
 
+    fn page(&self, path: &str, query: &str) -> Option<Value> {
+        self.near.page(self.clock.moment(), path, query)
+    }
+
     fn state(&self) -> Value {
         let now = self.clock.moment();
         let checker = lock(&self.checker);
@@ -176,6 +184,7 @@ impl Inspect for View {
             "version": env!("CARGO_PKG_VERSION"),
             "node": self.node,
             "zones": self.zones.state(now),
+            "client_networks": self.near.state(),
             "index_answers": checker.index_answers(),
             "live": checker.live(),
             "known": checker.known(),

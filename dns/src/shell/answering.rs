@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use common::clock::{Clock as _, SystemClock};
 use common::rng::Generator;
+use tokio::sync::mpsc;
 
 use super::lock;
 use super::published::Published;
@@ -15,6 +16,7 @@ use crate::engine::config::MannersConfig;
 use crate::engine::exchange::Arrival;
 use crate::engine::inquiry::Transport;
 use crate::engine::named::Named;
+use crate::engine::near::Network;
 use crate::engine::server::Server;
 use crate::engine::sign::cache::CacheConfig;
 use crate::engine::stats::AnswerStats;
@@ -60,6 +62,7 @@ struct Inner {
     /// Replies to pass over before the next one whose addresses are counted.
     pass_over: usize,
     log: Option<QueryLog>,
+    learner: Option<mpsc::Sender<Vec<Network>>>,
     clock: SystemClock,
 }
 
@@ -72,6 +75,8 @@ pub struct Told {
     pub named: Arc<Mutex<Named>>,
     /// The query log, if there is one.
     pub log: Option<QueryLog>,
+    /// Who hears for which networks it answered, if anybody does.
+    pub learner: Option<mpsc::Sender<Vec<Network>>>,
 }
 
 impl Answering {
@@ -96,6 +101,7 @@ impl Answering {
             named: told.named,
             pass_over: 0,
             log: told.log,
+            learner: told.learner,
             clock,
         })))
     }
@@ -130,6 +136,12 @@ impl Answering {
             }
             replied
         });
+        if let Some(learner) = &inner.learner
+            && let Some(list) = inner.server.take_seen(now)
+        {
+            // A learner that cannot keep up hears of them with a later question.
+            drop(learner.try_send(list));
+        }
         // Whoever reads the counters just now reads them again later.
         if let Ok(mut counted) = inner.counted.try_lock() {
             *counted = *inner.server.stats();

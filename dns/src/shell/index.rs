@@ -1,10 +1,12 @@
 //! The local index, as the checker wants to hear of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use dht::client::{Client, ClientError, PINGS_MAX, Pong, Refusal};
+use dht::client::{Client, ClientError, NodeView, PINGS_MAX, Pong, Refusal};
 
+use crate::engine::near::learner::Found;
+use crate::engine::near::places::Source;
 use crate::engine::output::{Candidate, PingOutcome, Target};
 use crate::engine::timers::PINGS_TOGETHER;
 
@@ -38,6 +40,58 @@ pub async fn candidates(client: &Client) -> Option<Vec<Candidate>> {
         })
     });
     Some(candidates.collect())
+}
+
+/// Proxies asked for near one client.
+const NEAR_COUNT: usize = 12;
+
+/// The level whose clusters are asked for when the innermost ones are too narrow.
+const OUTER: u8 = 1;
+
+/// What the index says of the clients around `client`, and the proxies it mentions.
+pub async fn near(
+    index: &Client,
+    client: IpAddr,
+    wide: bool,
+    deadline: Duration,
+) -> (Found, Vec<Candidate>) {
+    let ask = |level| index.nodes(level, NEAR_COUNT, Some(client), Some(SERVICE), deadline);
+    let mut answer = ask(if wide { OUTER } else { WORLD }).await;
+    if matches!(answer, Err(ClientError::Refused(Refusal::Level))) {
+        answer = ask(WORLD).await;
+    }
+    let nodes = match answer {
+        Ok(nodes) => nodes,
+        Err(error) => {
+            tracing::debug!(%error, "nothing is learnt from the index");
+            return (Found::Gone, Vec::new());
+        }
+    };
+    let hinted = nodes.iter().filter_map(|node| Some((node, node.near?)));
+    let near: Vec<_> = hinted
+        .flat_map(|(node, far)| proxies(node).map(move |http| (http, far)))
+        .collect();
+    let mentions = nodes.iter().flat_map(|node| {
+        proxies(node).map(|http| Candidate {
+            http,
+            index: node.addr,
+            rtt: Some(node.rtt.unwrap_or_default()),
+        })
+    });
+    let mentions = mentions.collect();
+    if near.is_empty() {
+        (Found::Nothing, mentions)
+    } else {
+        (Found::Near(Source::Hint, near), mentions)
+    }
+}
+
+/// Where the proxies at a node serve.
+fn proxies(node: &NodeView) -> impl Iterator<Item = SocketAddr> + '_ {
+    let services = node.services.iter();
+    services
+        .filter(|(name, _)| name == SERVICE)
+        .map(|(_, http)| *http)
 }
 
 // What is made together goes into one request.

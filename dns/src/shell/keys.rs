@@ -355,14 +355,6 @@ pub static KEYS: &[KeySpec] = &[
         "A network that was not asked for, or whose proxies could not be confirmed, in so long is forgotten.",
     ),
     key(
-        "near.geo_file",
-        Some(""),
-        "/var/lib/atoll/GeoLite2-City.mmdb",
-        "path",
-        "MaxMind database with locations (City), for networks that no proxy has measured: proxies are ordered by \
-         their distance on the map. Read at the start into memory. Empty: none.",
-    ),
-    key(
         "watch.parent",
         Some(""),
         "198.51.100.1:53",

@@ -27,6 +27,8 @@
 //! | [`zone_pages`] | the admin listener's | what those pages show of the zones |
 //! | [`check_metrics`] | the admin listener's | what the checks come to, for machines |
 //! | [`state`] | the admin listener's | the proxies one by one, for people |
+//! | [`learning`] | one, and one per lookup | the learning engine and its timers |
+//! | [`explain`] | the admin listener's | why an answer names whom it names |
 //! | [`admin`] | the admin listener's | metrics and state pages |
 //!
 //! Each receiving thread has an answering engine of its own and shares nothing on the way of a
@@ -38,10 +40,12 @@ pub mod answering;
 pub mod check_metrics;
 pub mod config;
 pub mod cookie_secret;
+pub mod explain;
 pub mod fetch;
 pub mod index;
 pub mod keyfile;
 pub mod keys;
+pub mod learning;
 pub mod listing;
 pub mod near_config;
 pub mod page;

@@ -1,6 +1,5 @@
 //! From the settings `near.*` to what the engine takes.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use common::config::{Settings, Span};
@@ -14,8 +13,6 @@ pub struct Near {
     pub learner: NearConfig,
     /// What counts as near.
     pub levels: NearLevels,
-    /// The map of addresses, if there is one.
-    pub geo_file: Option<PathBuf>,
 }
 
 /// Makes it.
@@ -29,6 +26,7 @@ pub(super) fn build(settings: &mut Settings) -> Near {
         settings.reject("near.inner", "must be below near.outer");
     }
     let learner = NearConfig {
+        inner: levels.inner,
         networks: super::config::at_least_one(settings, "near.networks"),
         refresh: a_second(settings, "near.refresh"),
         forget: a_second(settings, "near.forget"),
@@ -44,11 +42,7 @@ pub(super) fn build(settings: &mut Settings) -> Near {
     if learner.forget < learner.refresh {
         settings.reject("near.forget", "must not be shorter than near.refresh");
     }
-    Near {
-        learner,
-        levels,
-        geo_file: settings.optional("near.geo_file"),
-    }
+    Near { learner, levels }
 }
 
 fn a_second(settings: &mut Settings, path: &'static str) -> Duration {

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
+use common::name::Zone;
 use common::rng::Generator;
 use common::shell::cli::{StartError, bind_error};
 use common::shell::signals::{Phase, Shutdown, ShutdownHandle};
 use common::shell::{admin, log};
 use dht::client::Client;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::admin::View;
@@ -24,6 +25,7 @@ use super::check_metrics;
 use super::config::{Config, Watching};
 use super::cookie_secret;
 use super::fetch;
+use super::learning::{LISTS_MAX, Learning, Learnt};
 use super::places::Places;
 use super::prober::Prober;
 use super::published::Published;
@@ -34,9 +36,11 @@ use super::watch::Watcher;
 use super::worker::Worker;
 use super::zone_pages::ZonePages;
 use crate::engine::checker::Checker;
-use crate::engine::config::MannersConfig;
+use crate::engine::config::{CheckConfig, MannersConfig, NearConfig};
 use crate::engine::cookie::Secrets;
 use crate::engine::named::Named;
+use crate::engine::near::Network;
+use crate::engine::near::learner::Learner;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::watch::Watch;
 use crate::engine::zone::Zones;
@@ -162,6 +166,9 @@ impl Bound {
             ..config.manners
         });
         let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
+        let client = config.index.map(Client::new);
+        // Without an index there is nobody to ask.
+        let (teller, seen) = client.is_some().then(|| mpsc::channel(LISTS_MAX)).unzip();
         let workers = by_thread(sockets, config.threads).into_iter();
         for (sockets, counted) in workers.zip(tally.places()) {
             let worker = Worker {
@@ -174,6 +181,7 @@ impl Bound {
                 counted,
                 named: Arc::new(Mutex::new(Named::new(rng.child()))),
                 log: log.clone(),
+                learner: teller.clone(),
             };
             named.push(Arc::clone(&told.named));
             let (published, manners) = (Arc::clone(&published), Arc::clone(&manners));
@@ -182,32 +190,73 @@ impl Bound {
             let ended = worker.start(answering, shutdown.clone());
             tasks.spawn(until_ended(ended)?);
         }
-        let (indexed, now) = (config.index.is_some(), clock.moment());
+        let (indexed, now) = (client.is_some(), clock.moment());
+        let explaining = rng.child();
         let checker = Checker::new(config.check.clone(), indexed, rng, now);
         let checker = Arc::new(Mutex::new(checker));
-        let detection = check_metrics::detection();
         let view = View {
-            detection: detection.clone(),
+            detection: check_metrics::detection(),
             named: named.into(),
-            checker: Arc::clone(&checker),
+            checker,
+            near: learnt(config.near.learner, published, explaining),
             tally,
-            traffic: Arc::clone(&traffic),
+            traffic,
             zones: ZonePages { zones, watch },
             node: config.node,
             clock,
         };
-        let prober = Prober {
-            detection,
-            checker,
-            published,
+        let background = Background {
             config: config.check,
-            request: fetch::request(&first).into(),
-            client: config.index.map(Client::new),
-            clock,
+            zone: first,
+            client,
+            seen,
         };
-        tasks.spawn(prober.run(shutdown.clone()));
+        background.start(&mut tasks, &view, shutdown);
         serve_pages(admin, view, shutdown);
         Ok(tasks)
+    }
+}
+
+/// What is learnt of clients, before anything is.
+fn learnt(config: NearConfig, published: Arc<Published>, rng: Generator) -> Learnt {
+    Learnt {
+        learner: Arc::new(Mutex::new(Learner::new(config))),
+        published,
+        rng: Arc::new(Mutex::new(rng)),
+    }
+}
+
+/// What goes on beside answering.
+struct Background {
+    config: CheckConfig,
+    zone: Zone,
+    client: Option<Client>,
+    seen: Option<mpsc::Receiver<Vec<Network>>>,
+}
+
+impl Background {
+    /// Starts it, on what `view` shows.
+    fn start(self, tasks: &mut JoinSet<()>, view: &View, shutdown: &Shutdown) {
+        if let Some((client, seen)) = self.client.clone().zip(self.seen) {
+            let learning = Learning {
+                learner: Arc::clone(&view.near.learner),
+                checker: Arc::clone(&view.checker),
+                published: Arc::clone(&view.near.published),
+                client,
+                clock: view.clock,
+            };
+            tasks.spawn(learning.run(seen, shutdown.clone()));
+        }
+        let prober = Prober {
+            detection: view.detection.clone(),
+            checker: Arc::clone(&view.checker),
+            published: Arc::clone(&view.near.published),
+            config: self.config,
+            request: fetch::request(&self.zone).into(),
+            client: self.client,
+            clock: view.clock,
+        };
+        tasks.spawn(prober.run(shutdown.clone()));
     }
 }
 

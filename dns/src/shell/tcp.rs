@@ -102,7 +102,9 @@ struct Connection {
 }
 
 impl Connection {
-    const fn new(stream: TcpStream, from: SocketAddr) -> Self {
+    fn new(stream: TcpStream, from: SocketAddr) -> Self {
+        // Replies leave whole and together; nothing is gained by holding back the last segment.
+        drop(stream.set_nodelay(true));
         Self {
             stream,
             from,

@@ -2,6 +2,7 @@
 
 pub mod crowd;
 pub mod dev;
+pub mod dns;
 pub mod index;
 pub mod launch;
 pub mod origin;
@@ -48,6 +49,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Ask an index: get, put, withdraw, nodes, levels, ring
     Dht(index::IndexArgs),
+    /// Ask a name server why it names whom
+    Dns(dns::DnsArgs),
     /// Show the ring as an index sees it, in words or as a picture
     Ring(ring::RingArgs),
     /// Print the coralised forms of a URL
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => on_runtime(dev::run(args)),
         Command::Status(args) => on_runtime(status::run(args)),
         Command::Dht(args) => on_runtime(index::run(args)),
+        Command::Dns(args) => on_runtime(dns::run(args)),
         Command::Ring(args) => on_runtime(ring::run(args)),
         Command::Url(args) => url::run(&args),
         Command::Crowd(args) => on_runtime(crowd::run(args)),

@@ -28,6 +28,7 @@ use dht::engine::{Index, IndexKind};
 use crate::allocated;
 use crate::cli::Options;
 use crate::matrix::Matrix;
+use crate::nearness;
 use crate::net::Loss;
 use crate::report::{Cost, Report, ratio};
 use crate::world::{Pulse, World};
@@ -93,6 +94,12 @@ pub(crate) fn list() -> String {
     {
         text.push_str(&format!("  {name:<12} {nodes:>6}  {what}\n"));
     }
+    text.push_str(&format!(
+        "  {:<12} {:>6}  {}\n",
+        nearness::NAME,
+        nearness::PROXIES,
+        nearness::WHAT
+    ));
     text.push_str(&format!(
         "matrices: {}, or a file\n",
         crate::matrix::NAMES.join(", ")

@@ -8,6 +8,7 @@
 //!
 //! Costs a few hundred nanoseconds and allocates nothing.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use common::rng::Generator;
@@ -15,7 +16,7 @@ use common::rng::Generator;
 use super::View;
 use super::select::Addresses;
 use crate::engine::config::ADDRESSES_MAX;
-use crate::engine::inquiry::Asker;
+use crate::engine::inquiry::{Asker, Subnet};
 use crate::engine::live::{Band, Family, LEVELS, RowNumber, Side, Site};
 use crate::engine::near::Network;
 use crate::engine::near::places::{NEAR_MAX, Place, Source};
@@ -31,6 +32,11 @@ const ATTEMPTS: usize = 12;
 
 /// Bands up to this many rows are drawn from exactly, by adding up their weights.
 const SMALL: usize = 24;
+
+/// By level of the nearest known: one answer in so many has an address of a proxy that counts as
+/// farther. In the world nothing is lost by it; in the outer cluster it costs a client in sixteen a
+/// longer way, until one of the inner is found.
+const EXPLORE_ONE_IN: [usize; 2] = [1, 4];
 
 /// Added to both round trips when proxies of one level are compared: differences below it are noise.
 const BLUR: Duration = Duration::from_millis(5);
@@ -52,20 +58,28 @@ impl<'a> Whereabouts<'a> {
     /// never heard of it, for itself (RFC 7871 §7.1.2).
     #[must_use]
     pub fn of(view: &View<'a>, asker: &Asker) -> Self {
+        let network = Self::network(asker.from, asker.subnet);
         let subnet = asker.subnet.filter(|subnet| subnet.source > 0);
         let bits = subnet.map(|subnet| Network::bits(subnet.address));
-        let network = match (subnet, bits) {
-            // A network wider than those that are told apart is nowhere in particular.
-            (Some(subnet), Some(bits)) if subnet.source < bits => None,
-            (Some(subnet), _) => Some(Network::of(subnet.address)),
-            (None, _) => Some(Network::of(asker.from)),
-        };
         let places = view.places;
         Self {
             network,
             place: network.and_then(|network| places.place(network)),
             // RFC 7871 §7.2.1: with nobody told apart from anybody, one answer is for all.
             scope: bits.filter(|_| !places.is_empty()),
+        }
+    }
+}
+
+impl Whereabouts<'_> {
+    /// The network that stands for whoever asks from `from` in the name of `subnet`.
+    #[must_use]
+    pub fn network(from: IpAddr, subnet: Option<Subnet>) -> Option<Network> {
+        match subnet.filter(|subnet| subnet.source > 0) {
+            // A network wider than those that are told apart is nowhere in particular.
+            Some(Subnet { address, source }) if source < Network::bits(address) => None,
+            Some(Subnet { address, .. }) => Some(Network::of(address)),
+            None => Some(Network::of(from)),
         }
     }
 }
@@ -198,6 +212,7 @@ pub fn draw(
                 near.one(drawn, level, avoided, rng)
             });
             if drawn.is_enough() {
+                near.explore(&mut drawn, place.source(), rng);
                 break;
             }
         }
@@ -246,6 +261,29 @@ impl Nearby {
             });
         }
         Self(candidates)
+    }
+
+    /// Where the nearest known are not very near, some answers have an address of a proxy that may be
+    /// nearer or not: whoever goes there measures it.
+    fn explore(&self, drawn: &mut Drawn, source: Source, rng: &mut Generator) {
+        let level = drawn.first.map_or(0, |(_, level)| level);
+        let Some(one_in) = EXPLORE_ONE_IN.get(usize::from(level)) else {
+            return;
+        };
+        if drawn.wanted <= ENOUGH || rng.below(*one_in) > 0 {
+            return;
+        }
+        let others = || {
+            let all = self.0.iter().flatten();
+            all.filter(|other| other.level < level.max(1) && other.weight > 0)
+        };
+        let count = others().filter(|other| !drawn.has(other.number)).count();
+        let at = rng.below(count.max(1));
+        let found = others().filter(|other| !drawn.has(other.number)).nth(at);
+        if let Some((number, site)) = found.map(|found| (found.number, found.site)) {
+            drawn.count = drawn.count.min(drawn.wanted - 1);
+            drawn.push(number, site, (Some(source), 0));
+        }
     }
 
     fn one(

@@ -25,6 +25,7 @@ pub mod authority;
 pub mod content;
 pub mod deny;
 pub mod draw;
+pub mod explain;
 pub mod locate;
 pub mod select;
 #[cfg(test)]

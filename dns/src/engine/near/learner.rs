@@ -58,6 +58,9 @@ pub enum Output {
     Ask {
         /// First address of the network.
         client: IpAddr,
+        /// Whether to name the outer clusters of those near it: its best proxy is not yet found, and
+        /// is most likely there.
+        wide: bool,
     },
     /// Answers are to be made with these places from now on.
     Publish(Arc<Places>),
@@ -209,8 +212,10 @@ impl Learner {
         if let Some(network) = self.next(now) {
             self.asking.insert(network, now);
             self.next_ask = now + self.config.pace;
+            let nearest = self.table.nearest(network);
             return Output::Ask {
                 client: network.address(),
+                wide: nearest.is_some_and(|rtt| rtt >= self.config.inner),
             };
         }
         if self.table.has_changed() && now >= self.next_edition {

@@ -151,6 +151,13 @@ impl Table {
         self.unknown.pop(&network)
     }
 
+    /// How far the nearest proxy of `network` is, if it has a place.
+    #[must_use]
+    pub fn nearest(&self, network: Network) -> Option<Duration> {
+        let place = self.shards.get(shard_of(network))?.get(&network)?;
+        place.near().first().map(|near| near.rtt())
+    }
+
     /// Networks with a place.
     #[must_use]
     pub fn known(&self) -> usize {

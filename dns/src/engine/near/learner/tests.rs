@@ -48,7 +48,7 @@ impl World {
         let end = self.now + long;
         loop {
             match self.learner.poll_output(self.now) {
-                Output::Ask { client } => {
+                Output::Ask { client, .. } => {
                     self.asked.push((self.now, client));
                     let found = index(Network::of(client));
                     if !matches!(&found, Found::Near(_, near) if near.is_empty()) {
