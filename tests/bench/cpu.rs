@@ -20,10 +20,7 @@ pub(crate) struct Cpu {
 impl Cpu {
     /// What process `pid` used so far. The resolution is 10 ms: measure for seconds.
     pub(crate) fn of(pid: u32) -> Self {
-        Self::read(&std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap())
-    }
-
-    fn read(stat: &str) -> Self {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         // The second field is the name in parentheses, which may hold anything.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let mut times = fields.split(' ').skip(11).map(|field| {
@@ -45,17 +42,20 @@ impl Cpu {
         })
     }
 
-    /// What the threads called `name` of process `pid` used so far.
-    pub(crate) fn of_threads(pid: u32, name: &str) -> Self {
+    /// What the threads of process `pid` and of its children used so far, to the nanosecond (all of it
+    /// as `system`); of those called `name` only, if one is given.
+    pub(crate) fn exactly(pid: u32, name: Option<&str>) -> Self {
         let mut all = Self::default();
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        for task in tasks.flatten() {
-            let (comm, stat) = (task.path().join("comm"), task.path().join("stat"));
-            let called = std::fs::read_to_string(comm).unwrap_or_default();
-            if called.trim() == name {
-                let one = Self::read(&std::fs::read_to_string(stat).unwrap());
-                all.user += one.user;
-                all.system += one.system;
+        for pid in family(pid) {
+            let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            for task in tasks.flatten() {
+                let read = |file: &str| std::fs::read_to_string(task.path().join(file));
+                let called = read("comm").unwrap_or_default();
+                if name.is_none_or(|name| called.trim() == name) {
+                    let stat = read("schedstat").unwrap_or_default();
+                    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
+                    all.system += Duration::from_nanos(nanos.unwrap_or_default());
+                }
             }
         }
         all

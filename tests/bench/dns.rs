@@ -101,12 +101,8 @@ async fn measure(args: &DnsArgs) {
 }
 
 /// Microseconds of CPU a question of each rival in each round.
-fn rounds(
-    args: &DnsArgs,
-    rivals: &[&Rival],
-    mut turn: impl FnMut(&Rival) -> (f64, f64),
-) -> Vec<Vec<(f64, f64)>> {
-    let mut costs: Vec<Vec<(f64, f64)>> = rivals.iter().map(|_| Vec::new()).collect();
+fn rounds(args: &DnsArgs, rivals: &[&Rival], mut turn: impl FnMut(&Rival) -> f64) -> Vec<Vec<f64>> {
+    let mut costs: Vec<Vec<f64>> = rivals.iter().map(|_| Vec::new()).collect();
     for _ in 0..args.rounds {
         for (n, rival) in rivals.iter().enumerate() {
             costs[n].push(turn(rival));
@@ -115,26 +111,25 @@ fn rounds(
     costs
 }
 
-/// Microseconds of CPU and of those in the program, per answer.
+/// Microseconds of CPU per answer.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn cost(after: Cpu, before: Cpu, answered: u64) -> (f64, f64) {
-    let (used, answers) = (after.since(before), answered.max(1) as f64);
-    let micros = |time: Duration| time.as_secs_f64() * 1e6 / answers;
-    (micros(used.total()), micros(used.user))
+fn cost(after: Cpu, before: Cpu, answered: u64) -> f64 {
+    let used = after.since(before).total();
+    used.as_secs_f64() * 1e6 / answered.max(1) as f64
 }
 
-fn table(title: &str, rivals: &[&Rival], costs: Vec<Vec<(f64, f64)>>) {
+fn table(title: &str, rivals: &[&Rival], costs: Vec<Vec<f64>>) {
     say(&format!(
-        "\n{title}\n{:<34} {:>10} {:>10} {:>10} {:>10}\n",
-        "", "us CPU", "in user", "least", "ours / it"
+        "\n{title}\n{:<34} {:>10} {:>10} {:>10}\n",
+        "", "us CPU", "least", "ours / it"
     ));
     let mut ours = None;
     for (rival, costs) in rivals.iter().zip(costs) {
-        let (mut all, mut user): (Vec<f64>, Vec<f64>) = costs.into_iter().unzip();
-        let (middle, user) = (median(&mut all), median(&mut user));
+        let mut all = costs;
+        let middle = median(&mut all);
         let ours = *ours.get_or_insert(middle);
         say(&format!(
-            "{:<34} {middle:>10.2} {user:>10.2} {:>10.2} {:>10.2}\n",
+            "{:<34} {middle:>10.2} {:>10.2} {:>10.2}\n",
             rival.name,
             all[0],
             ours / middle

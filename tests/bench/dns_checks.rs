@@ -15,7 +15,7 @@ use bytes::Bytes;
 use harness::check_page;
 use harness::cluster::{Index, NameServer, set};
 use harness::metrics;
-use harness::place::{Place, Port, host};
+use harness::place::Place;
 use harness::wait::{EVENTUALLY, now, pause, until};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -72,10 +72,9 @@ pub(crate) fn run(args: &ChecksArgs) {
 async fn checks(args: &ChecksArgs) {
     let place = Place::alone().await;
     pin(None, REST);
-    let port = place.at(host::NODE, Port::Http).port();
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
-        .await
-        .unwrap();
+    // Any port will do, as long as nobody has it on any address.
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
     tokio::spawn(check_page::serve_all(listener));
     let proxies: Vec<_> = (0..args.proxies).map(|n| proxy(n, port)).collect();
     let socket = place.file("index.sock");
@@ -85,8 +84,8 @@ async fn checks(args: &ChecksArgs) {
     ));
     let server = start(&place, &socket, &args.set);
     until("all proxies are known", EVENTUALLY, async || {
-        let known = metrics::value(server.admin, "atoll_dns_proxies_known").await;
-        known == args.proxies as u64
+        metrics::is_ready(server.admin).await
+            && metrics::value(server.admin, "atoll_dns_proxies_known").await == args.proxies as u64
     })
     .await;
     pin(Some(server.daemon.pid()), SERVER);

@@ -6,6 +6,17 @@
 //!
 //! `dns-churn`: a fifth of many cheap proxies dies every ten seconds, in three ways, and the dead of
 //! the round before return. Each address of each answer is held against the list of the dead.
+//!
+//! On two cores shared with other work, four askers:
+//!
+//! ```text
+//! dns-kill --trials 100, 576,734 answers, none without an address
+//! proxies     trials   median      99th       max   over 3 s
+//! hung            20   1.78 s    2.78 s    2.78 s          0
+//! killed          80   0.56 s    0.95 s    0.95 s          0
+//! dns-churn --time 140s, 200 proxies, 560 deaths, 634,201 answers, none without an address
+//! came, went     528   1.26 s    2.65 s    2.73 s          0
+//! ```
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -44,8 +44,8 @@ impl Rival {
     /// CPU of whoever answers: ours checks proxies in other threads, which are not counted.
     pub(crate) fn cpu(&self) -> Cpu {
         match self.choice {
-            Choice::Near => Cpu::of_threads(self.daemon.pid(), "answer"),
-            Choice::Table | Choice::None => Cpu::of_family(self.daemon.pid()),
+            Choice::Near => Cpu::exactly(self.daemon.pid(), Some("answer")),
+            Choice::Table | Choice::None => Cpu::exactly(self.daemon.pid(), None),
         }
     }
 }

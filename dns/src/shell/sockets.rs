@@ -81,6 +81,9 @@ fn tcp(addr: SocketAddr, set: impl Fn(&Socket) -> io::Result<()>) -> io::Result<
     only_v6(&socket, addr)?;
     // A restart need not wait for the connections of the process before it.
     socket.set_reuse_address(true)?;
+    // Connections inherit it: replies leave whole, and nothing is gained by holding back the last
+    // segment.
+    socket.set_tcp_nodelay(true)?;
     set(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;

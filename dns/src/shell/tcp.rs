@@ -102,9 +102,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, from: SocketAddr) -> Self {
-        // Replies leave whole and together; nothing is gained by holding back the last segment.
-        drop(stream.set_nodelay(true));
+    const fn new(stream: TcpStream, from: SocketAddr) -> Self {
         Self {
             stream,
             from,

@@ -62,7 +62,7 @@ async fn drain(socket: &UdpSocket, to: SocketAddr) {
     let last = question("nyud.test.", RecordType::SOA, LAST)
         .to_vec()
         .unwrap();
-    let mut reply = [0; 65_536];
+    let mut reply = [0; 2_048];
     socket.send_to(&last, to).await.unwrap();
     loop {
         let length = timeout(DEADLINE, socket.recv(&mut reply))
