@@ -45,7 +45,8 @@ impl SpecialUse {
 /// The special use of `ip`, or `None` for an ordinary public address (RFC 6890 and its updates).
 ///
 /// An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is judged as the IPv4 address, because
-/// that is where the packet would end.
+/// that is where the packet would end. One inside an ISATAP interface identifier is judged beside
+/// the prefix: where the packet ends depends on a router of the site, so both have to be public.
 #[must_use]
 pub fn special_use(ip: IpAddr) -> Option<SpecialUse> {
     match ip.to_canonical() {
@@ -72,8 +73,9 @@ fn special_use_v4(ip: Ipv4Addr) -> Option<SpecialUse> {
 }
 
 fn special_use_v6(ip: Ipv6Addr) -> Option<SpecialUse> {
-    if let Some(inner) = embedded_v4(ip) {
-        return special_use_v4(inner);
+    let inner = isatap_v4(ip).and_then(special_use_v4);
+    if let Some(embedded) = embedded_v4(ip) {
+        return special_use_v4(embedded).or(inner);
     }
     let [s0, s1, ..] = ip.segments();
     Some(match (s0, s1) {
@@ -85,7 +87,7 @@ fn special_use_v6(ip: Ipv6Addr) -> Option<SpecialUse> {
         (0x2001, 0x0000..=0x01ff | 0x0db8) | (0x3fff, 0..=0x0fff) | (0x0100, 0) | (0x5f00, _) => {
             SpecialUse::Unrouted
         }
-        (0x2000..=0x3fff, _) => return None,
+        (0x2000..=0x3fff, _) => return inner,
         _ => SpecialUse::Reserved,
     })
 }
@@ -105,6 +107,16 @@ fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 || low > 1 => Some(four(12)),
         _ => None,
     }
+}
+
+/// The IPv4 address in the interface identifier `[02]00:5efe:a.b.c.d` under any prefix (ISATAP, RFC
+/// 5214 §6.1).
+fn isatap_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., universal, 0x5efe, high, low] = ip.segments() else {
+        return None;
+    };
+    let [[a, b], [c, d]] = [high, low].map(u16::to_be_bytes);
+    matches!(universal, 0 | 0x0200).then(|| Ipv4Addr::new(a, b, c, d))
 }
 
 /// The neighbourhood an address counts for in limits and in nearness: IPv4 /24, IPv6 /56.
@@ -167,6 +179,34 @@ mod tests {
             ("ff02::1", SpecialUse::Multicast),
         ] {
             assert_eq!(special_use(ip.parse().unwrap()), Some(want), "{ip}");
+        }
+    }
+
+    #[test]
+    fn an_address_behind_an_isatap_router_is_judged_as_such() {
+        for (ip, want) in [
+            ("2606:4700::5efe:10.0.0.1", Some(SpecialUse::Private)),
+            (
+                "2606:4700:1:2:0:5efe:169.254.169.254",
+                Some(SpecialUse::LinkLocal),
+            ),
+            ("2606:4700::200:5efe:127.0.0.1", Some(SpecialUse::Loopback)),
+            // Under a prefix that carries a public address itself.
+            (
+                "2002:5db8:d822::5efe:192.168.0.1",
+                Some(SpecialUse::Private),
+            ),
+            // The prefix has to be public too.
+            ("fe80::5efe:93.184.216.34", Some(SpecialUse::LinkLocal)),
+            ("fd00::200:5efe:93.184.216.34", Some(SpecialUse::Private)),
+            ("::200:5efe:10.0.0.1", Some(SpecialUse::Reserved)),
+            ("::5efe:10.0.0.1", Some(SpecialUse::Reserved)),
+            ("2606:4700::5efe:93.184.216.34", None),
+            ("2606:4700::200:5efe:93.184.216.34", None),
+            // Another identifier that only looks like it.
+            ("2606:4700::1:5efe:10.0.0.1", None),
+        ] {
+            assert_eq!(special_use(ip.parse().unwrap()), want, "{ip}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A proxy in the open never connects to addresses that are not public.
 
+use std::net::IpAddr;
+
 use harness::client::Page;
 use harness::cluster::{Proxy, set};
 use harness::network::in_a_network_of_its_own;
@@ -88,6 +90,8 @@ const SPELLINGS: &[&str] = &[
     "[::127.0.0.1]",
     "[64:ff9b::7f00:1]",
     "[2002:7f00:1::]",
+    "[::5efe:127.0.0.1]",
+    "[2606:4700::200:5efe:7f00:1]",
     "0--1",
     "--1",
     // As other characters, encoded, or as names for it.
@@ -180,6 +184,8 @@ async fn a_name_that_resolves_inside_is_refused_in_both_families() {
         ("2002:7f00:1::1", "loopback"),
         ("2002:c0a8:1::1", "private"),
         ("2001:0:4136:e378::1", "unrouted"),
+        ("2606:4700::5efe:10.0.0.1", "private"),
+        ("2606:4700::200:5efe:169.254.169.254", "link-local"),
         ("fd00:ec2::254", "private"),
         ("fe80::1", "link-local"),
         ("ff02::1", "multicast"),
@@ -218,19 +224,32 @@ async fn a_name_that_resolves_inside_is_refused_in_both_families() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_turns_inside_after_the_check_gains_nothing() {
     let here = "http::private::a_name_that_turns_inside_after_the_check_gains_nothing";
-    if !in_a_network_of_its_own(here).await {
-        return;
+    if in_a_network_of_its_own(here).await {
+        turning("93.184.216.34/32", "127.0.0.1").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_turns_inside_in_ipv6_gains_nothing_either() {
+    let here = "http::private::a_name_that_turns_inside_in_ipv6_gains_nothing_either";
+    if in_a_network_of_its_own(here).await {
+        turning("2606:4700::6810:1/128", "::1").await;
+    }
+}
+
+/// A name that is now at the address of `network`, now at `inner`, both of this machine.
+async fn turning(network: &str, inner: &str) {
     // A public address, in a network that only this test has.
     let ip = exec::find("ip").unwrap();
-    let public = "93.184.216.34";
     let mut command = exec::command(ip);
-    command.args(["address", "add", &format!("{public}/32"), "dev", "lo"]);
+    command.args(["address", "add", network, "dev", "lo"]);
     assert_eq!(exec::run(&mut command).await.code, Some(0));
+    let (public, _) = network.split_once('/').unwrap();
+    let [public, inner] = [public, inner].map(|ip| ip.parse::<IpAddr>().unwrap());
     let place = Place::shared().await;
-    let good = Origin::start_at(format!("{public}:0").parse().unwrap(), None).await;
+    let good = Origin::start_at((public, 0).into(), None).await;
     let port = good.addr.port();
-    let inside = Origin::start_at(format!("127.0.0.1:{port}").parse().unwrap(), None).await;
+    let inside = Origin::start_at((inner, port).into(), None).await;
     for n in 0..40 {
         // Nothing is kept, and no connection used again: each request resolves anew.
         let reply = |body: &str| {
@@ -241,15 +260,8 @@ async fn a_name_that_turns_inside_after_the_check_gains_nothing() {
         good.serves(&format!("/{n}"), move |_| reply("good"));
         inside.serves(&format!("/{n}"), move |_| reply("secret"));
     }
-    let turns = [
-        public,
-        "127.0.0.1",
-        "127.0.0.1",
-        public,
-        public,
-        "127.0.0.1",
-    ];
-    let hosts = Hosts::start_turning(&place, &turns.map(|ip| ip.parse().unwrap())).await;
+    let turns = [public, inner, inner, public, public, inner];
+    let hosts = Hosts::start_turning(&place, &turns).await;
     let sets = [
         set("origin.allow_private", false),
         set("origin.resolvers", hosts.addr),
