@@ -8,6 +8,7 @@
 pub mod bytes;
 pub mod clients;
 pub mod connections;
+pub mod courtesy;
 pub mod lobby;
 pub mod site;
 pub mod slots;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::shell::signals::Shutdown;
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
@@ -20,6 +19,7 @@ use super::dismissal::Dismissal;
 use super::place::{Crowd, Place};
 use super::{Bounds, Door};
 use crate::engine::http::key::Scheme;
+use crate::engine::share::courtesy::Courtesy;
 use crate::engine::share::lobby::Lobby;
 use crate::engine::share::site;
 use crate::engine::steps::glance;
@@ -29,8 +29,7 @@ use crate::shell::context::Context;
 /// Visitors let in between two turns of everything else.
 const LET_IN_MAX: usize = 16;
 
-/// Visitors looked at between two turns, while more come than can be served: what it costs to look
-/// and to send away has to stay small beside what it costs to serve those who are let in.
+/// Visitors looked at between two turns at most, while more come than can be served.
 const LOOKED_AT_MAX: usize = 128;
 
 /// The longest head that is looked at; who sends more is let in without.
@@ -56,6 +55,7 @@ pub(super) struct Porter {
     shutdown: Shutdown,
     crowd: Crowd,
     lobby: Lobby<Visitor>,
+    courtesy: Courtesy,
     dismissal: Dismissal,
     seen: Seen,
     connections: JoinSet<()>,
@@ -78,6 +78,7 @@ impl Porter {
             bounds: Arc::new(bounds),
             shutdown,
             lobby: Lobby::new(),
+            courtesy: Courtesy::new(),
             dismissal: Dismissal::new(ctx.identity.name(), ctx.zone.as_str()),
             seen: Seen::default(),
             connections: JoinSet::new(),
@@ -156,24 +157,24 @@ impl Porter {
     /// Takes as many more connections as is good. Whether there may be others.
     fn take(&mut self) -> io::Result<bool> {
         let pressed = self.is_pressed();
-        let most = if pressed { LOOKED_AT_MAX } else { LET_IN_MAX };
+        let most = if pressed {
+            let room = LET_IN_MAX.saturating_sub(self.lobby.waiting());
+            self.courtesy.takes(room).min(LOOKED_AT_MAX)
+        } else {
+            LET_IN_MAX
+        };
         for _ in 0..most {
-            let taken = SockRef::from(&self.listener).accept();
-            let (socket, from) = match taken {
+            let (stream, from) = match accept(&self.listener) {
                 Ok(taken) => taken,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 // Who has left already.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => return Err(error),
             };
-            let Some(from) = from.as_socket() else {
-                continue;
-            };
-            socket.set_nonblocking(true)?;
             if pressed {
-                self.taken(socket.into(), from);
+                self.taken(stream, from);
             } else {
-                self.first(TcpStream::from_std(socket.into())?, from)?;
+                self.first(TcpStream::from_std(stream)?, from)?;
             }
         }
         Ok(true)
@@ -187,6 +188,7 @@ impl Porter {
     }
 
     fn taken(&mut self, stream: std::net::TcpStream, from: SocketAddr) {
+        self.courtesy.took();
         let client = from.ip();
         if let Some(place) = self.place(client) {
             self.receive(Visitor {
@@ -246,6 +248,7 @@ impl Porter {
 
     /// From here on it is a task among tasks.
     fn let_in(&mut self, came: Came, place: Place) {
+        self.courtesy.let_in();
         let (ctx, shutdown) = (Arc::clone(&self.ctx), self.shutdown.clone());
         let (door, bounds) = (self.door, Arc::clone(&self.bounds));
         self.connections.spawn(async move {
@@ -263,4 +266,23 @@ impl Porter {
         }
         self.connections
     }
+}
+
+/// A connection that waits in the kernel, if any, not to be waited on.
+#[cfg(target_os = "linux")]
+fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, from) = acceptfrom_with(listener, flags)?;
+    let from = from.and_then(|from| from.try_into().ok());
+    Ok((socket.into(), from.ok_or(ErrorKind::ConnectionAborted)?))
+}
+
+/// A connection that waits in the kernel, if any, not to be waited on.
+#[cfg(not(target_os = "linux"))]
+fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+    let (socket, from) = socket2::SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    let from = from.as_socket();
+    Ok((socket.into(), from.ok_or(ErrorKind::ConnectionAborted)?))
 }
