@@ -7,7 +7,7 @@
 //! [`lobby`](crate::engine::share::lobby) says.
 
 /// Refused for a hundred who are let in, at most.
-pub const REFUSED_PER_HUNDRED: i64 = 100;
+pub const REFUSED_PER_HUNDRED: i64 = 300;
 
 /// How many may be taken ahead, and refused without anybody let in: a crowd that comes at once is told.
 pub const BURST: i64 = 512;
