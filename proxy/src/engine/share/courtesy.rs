@@ -6,8 +6,9 @@
 //! who can be let in at once may always be taken. Pure accounting: who that is, the
 //! [`lobby`](crate::engine::share::lobby) says.
 
-/// Refused for a hundred who are let in, at most.
-pub const REFUSED_PER_HUNDRED: i64 = 300;
+/// Refused for a hundred who are let in, at most: with fewer, more are served when very many come, and
+/// the kernel turns away visitors of all sites alike much sooner.
+pub const REFUSED_PER_HUNDRED: i64 = 700;
 
 /// How many may be taken ahead, and refused without anybody let in: a crowd that comes at once is told.
 pub const BURST: i64 = 512;
