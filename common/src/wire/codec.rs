@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::ids::{ClusterId, ID_LEN, Key, NodeId};
+use crate::ids::{ID_LEN, Key, NodeId};
 
 /// What was expected, and where it was not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -148,14 +148,6 @@ impl<'a> Reader<'a> {
     /// Fewer than 20 bytes are left.
     pub fn key(&mut self, expected: &'static str) -> Result<Key, DecodeError> {
         self.array::<ID_LEN>(expected).map(Key::from_bytes)
-    }
-
-    /// A cluster id.
-    ///
-    /// # Errors
-    /// Fewer than 20 bytes are left.
-    pub fn cluster_id(&mut self, expected: &'static str) -> Result<ClusterId, DecodeError> {
-        self.array::<ID_LEN>(expected).map(ClusterId::from_bytes)
     }
 
     /// An address: family byte (4 or 6), octets, port.

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  bytes  field
 //!      0      4  magic "ATOL"
-//!      4      1  header format (1)
+//!      4      1  header format (2)
 //!      5      1  kind of message; its meaning belongs to the index
 //!      6      1  number of level entries (0..=8)
 //!      7      1  reserved: zero when written, ignored when read
@@ -11,7 +11,8 @@
 //!     12      8  transaction id
 //!     20     20  sender's node id
 //!     40     20  intended receiver's node id, zero if unknown
-//!     60   28*n  per level: cluster id (20), size estimate (4), age in seconds (4)
+//!     60      8  of the world, if any level is named: size estimate (4), age in seconds (4)
+//!      …     16  per level inside it: cluster id (8), size estimate (4), age in seconds (4)
 //!      …      …  body
 //!    -16     16  keyed BLAKE3 of everything before it, cut to 128 bits
 //! ```
@@ -24,14 +25,14 @@ use subtle::ConstantTimeEq;
 
 use super::codec::{DecodeError, Reader, TooLong, Writer};
 use super::secret::Network;
-use crate::ids::{ClusterId, ID_LEN, NodeId, TxId};
+use crate::ids::{ClusterId, NodeId, TxId};
 use crate::limits::{DATAGRAM_MAX, LEVELS_MAX, VALUE_MAX};
 
 /// First bytes of every datagram.
 pub const MAGIC: [u8; 4] = *b"ATOL";
 
 /// The header layout described above.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// Bytes of the tag at the end.
 pub const TAG_LEN: usize = 16;
@@ -39,13 +40,23 @@ pub const TAG_LEN: usize = 16;
 /// Bytes of the header before the level entries.
 pub const FIXED_LEN: usize = 60;
 
-/// Bytes of one level entry.
-pub const LEVEL_LEN: usize = ID_LEN + 8;
+/// Bytes of a size estimate and an age, and of a cluster id.
+const WORD_LEN: usize = 8;
+const CLUSTER_LEN: usize = 8;
+
+/// Bytes of the entries of `levels` levels. The first is the world's and has no id.
+#[must_use]
+pub const fn levels_len(levels: usize) -> usize {
+    match levels.checked_sub(1) {
+        None => 0,
+        Some(inner) => WORD_LEN + (CLUSTER_LEN + WORD_LEN) * inner,
+    }
+}
 
 /// Room for a body when the header names `levels` levels.
 #[must_use]
 pub const fn body_room(levels: usize) -> usize {
-    DATAGRAM_MAX - FIXED_LEN - TAG_LEN - LEVEL_LEN * levels
+    DATAGRAM_MAX - FIXED_LEN - TAG_LEN - levels_len(levels)
 }
 
 // With all eight levels named a body still holds three values of the largest size; a sender that
@@ -125,7 +136,7 @@ impl DropReason {
 /// # Errors
 /// It would exceed [`DATAGRAM_MAX`] or name more than [`LEVELS_MAX`] levels.
 pub fn seal(network: &Network, header: &Header, body: &[u8]) -> Result<Vec<u8>, TooLong> {
-    let len = FIXED_LEN + LEVEL_LEN * header.levels.len() + body.len() + TAG_LEN;
+    let len = FIXED_LEN + levels_len(header.levels.len()) + body.len() + TAG_LEN;
     let mut writer = Writer::sized(DATAGRAM_MAX - TAG_LEN, len.min(DATAGRAM_MAX));
     let levels = u8::try_from(header.levels.len()).unwrap_or(u8::MAX);
     if usize::from(levels) > LEVELS_MAX {
@@ -144,11 +155,11 @@ pub fn seal(network: &Network, header: &Header, body: &[u8]) -> Result<Vec<u8>, 
         .u64(header.tx.0)
         .put(header.sender.as_bytes());
     writer.put(header.receiver.unwrap_or(NodeId::ZERO).as_bytes());
-    for level in &header.levels {
-        writer
-            .put(level.cluster.as_bytes())
-            .u32(level.size)
-            .u32(level.age_s);
+    for (at, level) in header.levels.iter().enumerate() {
+        if at > 0 {
+            writer.u64(level.cluster.number());
+        }
+        writer.u32(level.size).u32(level.age_s);
     }
     writer.put(body);
     let mut datagram = writer.finish()?;
@@ -205,9 +216,13 @@ fn read_levels(reader: &mut Reader<'_>, count: u8) -> Result<Vec<LevelInfo>, Dec
         return Err(reader.error("at most eight levels"));
     }
     (0..count)
-        .map(|_| {
+        .map(|at| {
+            let cluster = match at {
+                0 => ClusterId::ZERO,
+                _ => ClusterId::new(reader.u64("cluster")?),
+            };
             Ok(LevelInfo {
-                cluster: reader.cluster_id("cluster")?,
+                cluster,
                 size: reader.u32("cluster size")?,
                 age_s: reader.u32("cluster age")?,
             })

@@ -15,4 +15,4 @@ pub mod proof;
 pub mod secret;
 
 /// Generation of the node-to-node protocol. Raised when two releases must not link up.
-pub const GENERATION: u32 = 1;
+pub const GENERATION: u32 = 2;

@@ -83,7 +83,7 @@ pub struct Config {
 pub struct LevelConfig {
     /// Largest round trip to a near member, of level 1, 2 and so on inward; at most
     /// [`LEVELS_MAX`](common::limits::LEVELS_MAX) - 1 of them, each under the one before. None: the
-    /// world is all there is. Every level costs 28 bytes per datagram and a routing table.
+    /// world is all there is. Every level costs 16 bytes per datagram and a routing table.
     pub thresholds: Vec<Duration>,
     /// Time between two looks at a settled membership. A young one is looked at more often, so that
     /// clusters form within minutes. Shorter follows the network faster and moves more.

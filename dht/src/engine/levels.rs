@@ -13,7 +13,7 @@ use super::cluster::Membership;
 use super::liveness::Peer;
 use super::lookup::{Lead, Span};
 use super::node::Node;
-use super::routing::{Entry, Offer, Standing, Table};
+use super::routing::{Entry, Offer, Table};
 
 /// A node in the same clusters as before that was offered to the tables within this time is not
 /// offered again: what had no room for it then has none now.
@@ -108,13 +108,13 @@ impl Node {
         let levels = &levels[..levels.len().min(LEVELS_MAX)];
         let lately = peer
             .offered
-            .is_some_and(|at| now.since(at) < OFFERED_LATELY);
+            .is_some_and(|at| at.is_within(now, OFFERED_LATELY));
         let before = peer.said_levels(levels);
         if before.is_none() && lately {
             return false;
         }
         if !lately {
-            peer.offered = Some(now);
+            peer.offered = Some(now.into());
         }
         for level in 1..=self.innermost() {
             if self.shares(level, levels) {
@@ -145,10 +145,7 @@ impl Node {
             return false;
         }
         let peers = &self.peers;
-        let standing = |id| Standing {
-            failed: peers.at(id).is_none_or(Peer::has_failed),
-            rtt: peers.at(id).and_then(|peer| peer.rtt.mean()),
-        };
+        let rtt = |id| peers.at(id).and_then(|peer| peer.rtt.mean());
         let table = match level.checked_sub(1) {
             None => Some(&mut self.table),
             Some(n) => self
@@ -156,7 +153,7 @@ impl Node {
                 .get_mut(usize::from(n))
                 .map(|m| &mut m.table),
         };
-        let offer = table.map_or(Offer::Full, |table| table.offer(entry, standing));
+        let offer = table.map_or(Offer::Full, |table| table.offer(entry, rtt));
         match offer {
             Offer::Known | Offer::Full => return false,
             Offer::Added => {}

@@ -15,6 +15,7 @@ use common::wire::header::LevelInfo;
 use super::message::{Service, Token};
 use super::place::Place;
 use super::rtt::Rtt;
+use super::second::Second;
 use super::token;
 
 /// Failed requests in a row that make a node failed.
@@ -26,6 +27,10 @@ const TOKEN_KEPT: Duration = Duration::from_secs(token::USE_FOR.as_secs() - 5);
 /// A full memory forgets this part of what it may hold.
 const FORGOTTEN_SHARE: usize = 16;
 
+/// Whether a node has said in which clusters it is, and which run of it this is.
+const HAS_LEVELS: u8 = 1;
+const HAS_BOOT: u8 = 2;
+
 /// A remote node. Hundreds are remembered, so what few have is boxed, and what can be small is.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -36,18 +41,19 @@ pub struct Peer {
     /// Its round-trip time.
     pub rtt: Rtt,
     /// When it was last given a token.
-    pub served: Option<Moment>,
+    pub served: Option<Second>,
     /// When it was last offered to the routing tables.
-    pub offered: Option<Moment>,
+    pub offered: Option<Second>,
     /// Its clusters, by its own word, from level 1 inward: the world is the same for all.
     inner: Box<[LevelInfo]>,
     /// The levels whose routing tables hold it, one bit each.
     pub tabled: u8,
+    /// [`HAS_LEVELS`] and [`HAS_BOOT`].
+    said: u8,
     place: Place,
-    has_levels: bool,
-    has_boot: bool,
     boot: u64,
-    token: Option<(Token, Moment)>,
+    /// Boxed and dropped when it is over: few are in use at a time.
+    token: Option<Box<(Token, Moment)>>,
     rare: Option<Box<Rare>>,
 }
 
@@ -70,9 +76,8 @@ impl Peer {
             offered: None,
             inner: Box::default(),
             tabled: 0,
+            said: 0,
             place: Place::from(addr),
-            has_levels: false,
-            has_boot: false,
             boot: 0,
             token: None,
             rare: None,
@@ -101,13 +106,13 @@ impl Peer {
     /// Whether a pong has said which run of the node this is.
     #[must_use]
     pub const fn is_introduced(&self) -> bool {
-        self.has_boot
+        self.said & HAS_BOOT != 0
     }
 
     /// It said which run of it this is. Says whether it was another one before.
     pub const fn booted(&mut self, boot: u64) -> bool {
-        let restarted = self.has_boot && self.boot != boot;
-        (self.has_boot, self.boot) = (true, boot);
+        let restarted = self.is_introduced() && self.boot != boot;
+        (self.said, self.boot) = (self.said | HAS_BOOT, boot);
         restarted
     }
 
@@ -121,7 +126,7 @@ impl Peer {
     #[must_use]
     pub fn cluster(&self, level: u8) -> Option<ClusterId> {
         match level {
-            0 => self.has_levels.then_some(ClusterId::ZERO),
+            0 => self.has_levels().then_some(ClusterId::ZERO),
             level => self.word(level).map(|word| word.cluster),
         }
     }
@@ -135,7 +140,7 @@ impl Peer {
     /// Whether it has said in which clusters it is.
     #[must_use]
     pub const fn has_levels(&self) -> bool {
-        self.has_levels
+        self.said & HAS_LEVELS != 0
     }
 
     /// It said in which clusters it is, the world first. If it said others before: those inside
@@ -143,32 +148,40 @@ impl Peer {
     pub fn said_levels(&mut self, levels: &[LevelInfo]) -> Option<Box<[LevelInfo]>> {
         let inner = levels.get(1..).unwrap_or_default();
         let clusters = |levels| <[LevelInfo]>::iter(levels).map(|l| l.cluster);
-        if self.has_levels != levels.is_empty() && clusters(&self.inner).eq(clusters(inner)) {
+        if self.has_levels() != levels.is_empty() && clusters(&self.inner).eq(clusters(inner)) {
             self.inner.copy_from_slice(inner);
             return None;
         }
-        self.has_levels = !levels.is_empty();
+        self.said = self.said & !HAS_LEVELS | if levels.is_empty() { 0 } else { HAS_LEVELS };
         Some(std::mem::replace(&mut self.inner, inner.into()))
     }
 
     /// The token it gave, while it certainly holds.
     #[must_use]
     pub fn token(&self, now: Moment) -> Option<Token> {
-        let fresh = self
-            .token
-            .filter(|(_, given)| now.since(*given) < token::USE_FOR);
-        fresh.map(|(token, _)| token)
+        let (token, given) = self.token.as_deref()?;
+        (now.since(*given) < token::USE_FOR).then_some(*token)
     }
 
     /// Whether it holds a token of this node, unless it was restarted since or the reply was lost.
     #[must_use]
     pub fn holds_token(&self, now: Moment) -> bool {
-        self.served.is_some_and(|at| now.since(at) < TOKEN_KEPT)
+        self.served.is_some_and(|at| at.is_within(now, TOKEN_KEPT))
     }
 
     /// Keeps the token it gave.
-    pub const fn keep_token(&mut self, now: Moment, token: Token) {
-        self.token = Some((token, now));
+    pub fn keep_token(&mut self, now: Moment, token: Token) {
+        match &mut self.token {
+            Some(kept) => **kept = (token, now),
+            None => self.token = Some(Box::new((token, now))),
+        }
+    }
+
+    /// Drops what has no use any more.
+    pub fn tidy(&mut self, now: Moment) {
+        if self.token(now).is_none() {
+            self.token = None;
+        }
     }
 
     /// It was heard directly. Says whether it counted as failed until now.
@@ -256,28 +269,49 @@ impl Peers {
         self.ids.is_empty()
     }
 
+    /// Where `id` is, or would be. Ids are spread evenly, so its first bits say about where to begin,
+    /// and from there it is a few steps.
+    fn search(&self, id: NodeId) -> Result<usize, usize> {
+        let [a, b, c, d, ..] = *id.as_bytes();
+        let share = u64::from(u32::from_be_bytes([a, b, c, d]));
+        let about = usize::try_from((share * self.ids.len() as u64) >> 32).unwrap_or(0);
+        let (before, after) = self.ids.split_at(about);
+        let steps = after.iter().take_while(|known| **known < id).count();
+        let place = if steps > 0 {
+            about + steps
+        } else {
+            let back = before.iter().rev().take_while(|known| **known >= id);
+            about - back.count()
+        };
+        if self.ids.get(place) == Some(&id) {
+            Ok(place)
+        } else {
+            Err(place)
+        }
+    }
+
     /// The node with this id.
     #[must_use]
     pub fn at(&self, id: NodeId) -> Option<&Peer> {
-        let place = self.ids.binary_search(&id).ok()?;
+        let place = self.search(id).ok()?;
         self.peers.get(place).map(Box::as_ref)
     }
 
     /// The node with this id, to change.
     pub fn at_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
-        let place = self.ids.binary_search(&id).ok()?;
+        let place = self.search(id).ok()?;
         self.peers.get_mut(place).map(Box::as_mut)
     }
 
     /// The node at `addr`, remembered from now on. When full, nodes that are not in the routing
     /// tables are forgotten, the longest unheard first.
     pub fn meet(&mut self, id: NodeId, addr: SocketAddr) -> &mut Peer {
-        let place = match self.ids.binary_search(&id) {
+        let place = match self.search(id) {
             Ok(place) => place,
             Err(place) => {
                 let place = if self.len() >= self.max {
                     self.forget_some();
-                    self.ids.partition_point(|known| *known < id)
+                    self.search(id).unwrap_or_else(|place| place)
                 } else {
                     place
                 };
@@ -292,7 +326,9 @@ impl Peers {
     /// The node that follows `id` in the order of ids; after the last comes the first.
     #[must_use]
     pub fn after(&self, id: NodeId) -> Option<(NodeId, &Peer)> {
-        let next = self.ids.partition_point(|known| *known <= id);
+        let next = self
+            .search(id)
+            .map_or_else(|place| place, |place| place + 1);
         let next = if next < self.len() { next } else { 0 };
         Some((*self.ids.get(next)?, self.peers.get(next)?))
     }
@@ -327,7 +363,7 @@ impl Peers {
         }
         rare.failed = Some(now);
         rare.services = Vec::new();
-        peer.has_boot = false;
+        peer.said &= !HAS_BOOT;
         Verdict::Failed
     }
 

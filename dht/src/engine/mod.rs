@@ -101,6 +101,7 @@ mod relay;
 pub mod routing;
 pub mod rpc;
 pub mod rtt;
+mod second;
 mod serve;
 pub mod stats;
 pub mod store;

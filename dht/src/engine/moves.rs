@@ -108,7 +108,7 @@ impl Node {
                 }
             }
             Decision::Alone => {
-                let alone = ClusterId::from_bytes(rng.bytes());
+                let alone = ClusterId::new(rng.u64());
                 self.switch(now, level, (alone, Duration::ZERO), Moved::Split);
             }
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::clock::Moment;
 
 use super::config::RpcConfig;
+use super::second::Second;
 
 /// Half the memory of the least time: long enough to see a quiet moment, short enough to notice a
 /// new route within a few reconsiderations of a cluster.
@@ -22,17 +23,23 @@ const DEVIATION_LEAST: u32 = 16;
 const SAMPLE_MAX: Duration = Duration::from_secs(60);
 
 /// Smoothed round-trip time. Microseconds of 32 bits: there is one per remembered node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rtt {
     mean: Option<NonZeroU32>,
     deviation: u32,
     least: Option<NonZeroU32>,
     least_before: Option<NonZeroU32>,
-    since: Moment,
+    since: Second,
 }
 
 const fn duration(micros: NonZeroU32) -> Duration {
     Duration::from_micros(micros.get() as u64)
+}
+
+impl Default for Rtt {
+    fn default() -> Self {
+        Self::UNMEASURED
+    }
 }
 
 impl Rtt {
@@ -42,7 +49,7 @@ impl Rtt {
         deviation: 0,
         least: None,
         least_before: None,
-        since: Moment::ZERO,
+        since: Second::ZERO,
     };
 
     /// The smoothed time, once measured.
@@ -67,9 +74,9 @@ impl Rtt {
 
     /// Takes a sample in. Anything over a minute counts as a minute.
     pub fn sample(&mut self, now: Moment, sample: Duration) {
-        if now.since(self.since) >= LEAST_FOR {
+        if !self.since.is_within(now, LEAST_FOR) {
             (self.least_before, self.least) = (self.least, None);
-            self.since = now;
+            self.since = Second::from(now);
         }
         let micros = u32::try_from(sample.min(SAMPLE_MAX).as_micros()).unwrap_or(u32::MAX);
         let sample = NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::ids::{Key, NodeId, TxId};
 use common::limits::DATAGRAM_MAX;
-use common::wire::header::{self, FIXED_LEN, Header, LEVEL_LEN, LevelInfo, TAG_LEN};
+use common::wire::header::{self, FIXED_LEN, Header, LevelInfo, TAG_LEN, levels_len};
 
 use super::admit::DropReason;
 use super::liveness::Peer;
@@ -109,7 +109,7 @@ impl Node {
             self.stats.refused.count(*refusal);
         }
         if let Some(peer) = self.peers.at_mut(header.sender) {
-            peer.served = Some(now);
+            peer.served = Some(now.into());
         }
         let reply = Reply {
             level: request.level,
@@ -134,7 +134,7 @@ impl Node {
     ) -> Result<(), DropReason> {
         let mut levels = self.header_levels(now);
         let fit = |levels: usize| {
-            let around = FIXED_LEN + TAG_LEN + LEVEL_LEN * levels;
+            let around = FIXED_LEN + TAG_LEN + levels_len(levels);
             encode_reply(reply, most.checked_sub(around)?)
         };
         let body = fit(levels.len()).or_else(|| {

@@ -208,6 +208,9 @@ impl Node {
                     && !within(peer.asked, RETRY_FAILED_EVERY)
             };
             self.schedule.turn = id;
+            if let Some(peer) = self.peers.at_mut(id) {
+                peer.tidy(now);
+            }
             if due {
                 self.probe(now, Entry { id, addr });
                 return;

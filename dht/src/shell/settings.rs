@@ -140,7 +140,7 @@ pub static KEYS: &[KeySpec] = &[
         example: "60ms,20ms",
         what: "list of durations from the outermost inward, at most 7; empty: the world alone",
         why: "Largest round trip inside a cluster of level 1, 2 and so on. All nodes of a network \
-              should agree. Each level costs 28 bytes per datagram.",
+              should agree. Each level costs 16 bytes per datagram.",
     },
     KeySpec {
         path: "levels.reconsider",

@@ -163,7 +163,7 @@ pub(crate) mod tests {
         let cluster = |level: u8, size, threshold_ms| Cluster {
             level,
             threshold_ms,
-            cluster: ClusterId::from_bytes([level; 20]),
+            cluster: ClusterId::new(u64::from(level)),
             size,
             age_s: 5_400,
             here_because: "larger".to_owned(),

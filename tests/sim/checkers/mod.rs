@@ -18,7 +18,7 @@ mod withdrawals;
 
 use common::clock::Moment;
 use common::ids::TxId;
-use common::wire::header::{FIXED_LEN, LEVEL_LEN, TAG_LEN};
+use common::wire::header::{FIXED_LEN, TAG_LEN, levels_len};
 use dht::engine::message::{self, Message};
 use dht::engine::{Answer, Event, Index, Ticket};
 
@@ -128,7 +128,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(TxId, Message)> {
     let levels = usize::from(*bytes.get(LEVELS_AT)?);
     let tx = bytes.get(TX_AT..TX_AT + 8)?.try_into().ok()?;
     let end = bytes.len().checked_sub(TAG_LEN)?;
-    let body = bytes.get(FIXED_LEN + LEVEL_LEN * levels..end)?;
+    let body = bytes.get(FIXED_LEN + levels_len(levels)..end)?;
     let message = message::decode(*bytes.get(KIND_AT)?, body).ok()?;
     Some((TxId(u64::from_be_bytes(tx)), message))
 }

@@ -51,7 +51,7 @@ impl Asker {
     fn sealed(&mut self, ask: Ask) -> Vec<u8> {
         self.tx += 1;
         let level = |n: u8| LevelInfo {
-            cluster: ClusterId::from_bytes([n; 20]),
+            cluster: ClusterId::new(u64::from(n)),
             size: 1,
             age_s: 1,
         };

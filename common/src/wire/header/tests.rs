@@ -16,11 +16,18 @@ fn sample() -> Header {
         tx: TxId(0x0102_0304_0506_0708),
         sender: NodeId::from_bytes([0xaa; 20]),
         receiver: Some(NodeId::from_bytes([0xbb; 20])),
-        levels: vec![LevelInfo {
-            cluster: ClusterId::ZERO,
-            size: 5,
-            age_s: 60,
-        }],
+        levels: vec![
+            LevelInfo {
+                cluster: ClusterId::ZERO,
+                size: 5,
+                age_s: 60,
+            },
+            LevelInfo {
+                cluster: ClusterId::new(0xcccc_cccc_cccc_cccc),
+                size: 3,
+                age_s: 30,
+            },
+        ],
     }
 }
 
@@ -72,7 +79,7 @@ fn refuses_more_levels_than_there_are_bytes_for() {
     // An authentic writer that miscounts: the tag holds, the levels do not.
     let mut datagram = seal(&net, &sample(), b"").unwrap();
     let signed = datagram.len() - TAG_LEN;
-    datagram[6] = 2;
+    datagram[6] = 3;
     let tag = tag(&net, &datagram[..signed]);
     datagram[signed..].copy_from_slice(&tag);
     assert_eq!(open(&net, &datagram).unwrap_err(), DropReason::Levels);
@@ -80,7 +87,7 @@ fn refuses_more_levels_than_there_are_bytes_for() {
 
 #[test]
 fn refuses_to_seal_more_than_a_datagram() {
-    let room = body_room(1);
+    let room = body_room(2);
     assert!(seal(&network(7), &sample(), &vec![0; room]).is_ok());
     assert!(seal(&network(7), &sample(), &vec![0; room + 1]).is_err());
 }
@@ -92,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn any_flipped_bit_is_noticed(bit in 0usize..92 * 8) {
+    fn any_flipped_bit_is_noticed(bit in 0usize..104 * 8) {
         let mut datagram = seal(&network(7), &sample(), b"body").unwrap();
         datagram[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(open(&network(7), &datagram).is_err());

@@ -42,7 +42,7 @@ mod tests {
 
     fn view(id: u8, size: u32, hours: u64) -> View {
         View {
-            cluster: ClusterId::from_bytes([id; 20]),
+            cluster: ClusterId::new(u64::from(id)),
             size,
             age: HOUR * u32::try_from(hours).unwrap(),
             ..View::default()

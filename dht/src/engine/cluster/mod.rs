@@ -208,7 +208,7 @@ impl Membership {
     ) -> Self {
         Self {
             threshold,
-            cluster: ClusterId::from_bytes(rng.bytes()),
+            cluster: ClusterId::new(rng.u64()),
             founded: now,
             table: Table::new(own, width),
             size: 1,
@@ -263,7 +263,7 @@ mod tests {
 
     fn view(id: u8, size: u32, near: u32) -> View {
         View {
-            cluster: ClusterId::from_bytes([id; 20]),
+            cluster: ClusterId::new(u64::from(id)),
             size,
             age: Duration::ZERO,
             measured: 10,

@@ -66,6 +66,9 @@ impl Member {
             size: size(living),
             age,
         }];
+        // Nobody else is in it: everybody has a circle of its own.
+        let [a, b, c, d, e, f, g, h, ..] = *self.own.id.as_bytes();
+        let circle = ClusterId::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
         let measured = self.peers.iter().filter(|(id, _)| self.roster.lives(*id));
         let measured: Vec<_> = measured.filter_map(|(_, peer)| peer.rtt.least()).collect();
         for (level, limit) in (1..).zip(&self.config.levels.thresholds) {
@@ -73,7 +76,7 @@ impl Member {
             levels.push(LevelInfo {
                 level,
                 threshold: Some(*limit),
-                cluster: ClusterId::from_bytes(*self.own.id.as_bytes()),
+                cluster: circle,
                 size: size(1 + near * (living - 1) / measured.len().max(1)),
                 age,
             });

@@ -3,8 +3,8 @@
 //!
 //! Old live nodes are the ones likeliest to stay (Kademlia §2.2), and what keeps the two sides of an
 //! ocean linked. Near ones make every hop cheaper (proximity selection). So a newcomer to a full
-//! bucket takes the place of one that failed, or else of the farthest of the younger half if it is
-//! clearly nearer than that.
+//! bucket takes the place of the farthest of the younger half if it is clearly nearer than that.
+//! Whoever fails is taken out at once, so buckets hold nobody who has failed.
 
 use std::time::Duration;
 
@@ -20,19 +20,10 @@ pub enum Offer {
     Known,
     /// It is there now.
     Added,
-    /// It is there now, in the place of this one, which had failed.
+    /// It is there now, in the place of this one, which was farther.
     Replaced(NodeId),
     /// There is no room.
     Full,
-}
-
-/// What is known of a node that is in a bucket or wants to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
-    /// It does not answer.
-    pub failed: bool,
-    /// How far it is, if measured.
-    pub rtt: Option<Duration>,
 }
 
 /// Nodes at one distance, the longest known first.
@@ -79,7 +70,7 @@ impl Bucket {
         &mut self,
         entry: Entry,
         width: usize,
-        standing: impl Fn(NodeId) -> Standing,
+        rtt: impl Fn(NodeId) -> Option<Duration>,
     ) -> Offer {
         if self.entries.iter().any(|held| held.id == entry.id) {
             return Offer::Known;
@@ -90,7 +81,7 @@ impl Bucket {
             self.entries.push(entry.into());
             return Offer::Added;
         }
-        let Some(at) = self.replaceable(entry.id, width, standing) else {
+        let Some(at) = self.replaceable(entry.id, width, rtt) else {
             return Offer::Full;
         };
         let replaced = self.entries.remove(at);
@@ -98,26 +89,18 @@ impl Bucket {
         Offer::Replaced(replaced.id)
     }
 
-    /// The first that failed; else the farthest of the younger half, if `id` takes under three
-    /// quarters of its time. Each node is looked up once: it is where offers spend their time.
+    /// The farthest of the younger half, if `id` takes under three quarters of its time. Each node
+    /// is looked up once: it is where offers spend their time.
     fn replaceable(
         &self,
         id: NodeId,
         width: usize,
-        standing: impl Fn(NodeId) -> Standing,
+        rtt: impl Fn(NodeId) -> Option<Duration>,
     ) -> Option<usize> {
-        let young = width.div_ceil(2);
-        let mut farthest = None;
-        for (at, held) in self.entries.iter().enumerate() {
-            let Standing { failed, rtt } = standing(held.id);
-            if failed {
-                return Some(at);
-            }
-            if let Some(rtt) = rtt.filter(|_| at >= young) {
-                farthest = farthest.max(Some((rtt, at)));
-            }
-        }
-        let ((far, at), near) = (farthest?, standing(id).rtt?);
+        let near = rtt(id)?;
+        let younger = (0..).zip(&self.entries).skip(width.div_ceil(2));
+        let measured = younger.filter_map(|(at, held)| Some((rtt(held.id)?, at)));
+        let (far, at) = measured.max()?;
         (near * 4 < far * 3).then_some(at)
     }
 
@@ -149,43 +132,34 @@ mod tests {
     #[test]
     fn the_old_stay_while_they_answer() {
         let mut bucket = Bucket::default();
-        let fine = |_| Standing::default();
-        assert_eq!(bucket.offer(entry(1), 2, fine), Offer::Added);
-        assert_eq!(bucket.offer(entry(2), 2, fine), Offer::Added);
-        assert_eq!(bucket.offer(entry(1), 2, fine), Offer::Known);
-        assert_eq!(bucket.offer(entry(3), 2, fine), Offer::Full);
-        let failed = |id| Standing {
-            failed: id == entry(1).id,
-            rtt: None,
-        };
-        assert_eq!(
-            bucket.offer(entry(3), 2, failed),
-            Offer::Replaced(entry(1).id)
-        );
+        let unmeasured = |_| None;
+        assert_eq!(bucket.offer(entry(1), 2, unmeasured), Offer::Added);
+        assert_eq!(bucket.offer(entry(2), 2, unmeasured), Offer::Added);
+        assert_eq!(bucket.offer(entry(1), 2, unmeasured), Offer::Known);
+        assert_eq!(bucket.offer(entry(3), 2, unmeasured), Offer::Full);
+        assert!(bucket.remove(entry(1).id));
+        assert_eq!(bucket.offer(entry(3), 2, unmeasured), Offer::Added);
         assert!(bucket.entries().eq([entry(2), entry(3)]));
     }
 
     #[test]
     fn the_younger_half_goes_to_the_near_and_the_older_stays() {
         let far = |n: u16| Duration::from_millis(if n < 4 { 100 } else { 80 - u64::from(n) });
-        let standing = |id| Standing {
-            failed: false,
-            rtt: (0..20).find(|n| entry(*n).id == id).map(far),
-        };
+        let rtt = |id| (0..20).find(|n| entry(*n).id == id).map(far);
         let mut bucket = Bucket::default();
         for n in 0..4 {
-            bucket.offer(entry(n), 4, standing);
+            bucket.offer(entry(n), 4, rtt);
         }
         assert_eq!(
-            bucket.offer(entry(10), 4, standing),
+            bucket.offer(entry(10), 4, rtt),
             Offer::Replaced(entry(3).id)
         );
         assert_eq!(
-            bucket.offer(entry(11), 4, standing),
+            bucket.offer(entry(11), 4, rtt),
             Offer::Replaced(entry(2).id)
         );
         // Not near enough to be worth a change.
-        assert_eq!(bucket.offer(entry(12), 4, standing), Offer::Full);
+        assert_eq!(bucket.offer(entry(12), 4, rtt), Offer::Full);
         let left = [entry(0), entry(1), entry(10), entry(11)];
         assert!(bucket.entries().eq(left));
     }

@@ -7,11 +7,12 @@
 mod bucket;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use common::ids::{Key, NodeId};
 
 use bucket::Bucket;
-pub use bucket::{Offer, Standing};
+pub use bucket::Offer;
 
 /// A node and where it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,8 +71,9 @@ impl Table {
         id != self.own_id && bucket.is_none_or(|bucket| bucket.held().len() < self.width)
     }
 
-    /// A node that answered just now. `standing` says which nodes it may replace.
-    pub fn offer(&mut self, entry: Entry, standing: impl Fn(NodeId) -> Standing) -> Offer {
+    /// A node that answered just now. `rtt` says how far it and those are that it may replace, if
+    /// they were measured.
+    pub fn offer(&mut self, entry: Entry, rtt: impl Fn(NodeId) -> Option<Duration>) -> Offer {
         if entry.id == self.own_id {
             return Offer::Full;
         }
@@ -84,7 +86,7 @@ impl Table {
             }
         };
         let (_, bucket) = &mut self.buckets[at];
-        let offer = bucket.offer(entry, self.width, standing);
+        let offer = bucket.offer(entry, self.width, rtt);
         self.len += usize::from(offer == Offer::Added);
         offer
     }
@@ -182,7 +184,7 @@ mod tests {
     fn full(nodes: u16) -> Table {
         let mut table = Table::new(entry(0).id, 8);
         for n in 1..=nodes {
-            table.offer(entry(n), |_| Standing::default());
+            table.offer(entry(n), |_| None);
         }
         table
     }
@@ -206,8 +208,8 @@ mod tests {
     #[test]
     fn never_holds_itself_and_is_logarithmic() {
         let mut table = full(1_000);
-        let fine = |_| Standing::default();
-        assert_eq!(table.offer(entry(0), fine), Offer::Full);
+        let unmeasured = |_| None;
+        assert_eq!(table.offer(entry(0), unmeasured), Offer::Full);
         assert!(table.len() < 8 * 12, "{} nodes", table.len());
         assert!(!table.has_room(entry(0).id));
     }

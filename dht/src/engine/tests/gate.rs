@@ -86,8 +86,8 @@ fn a_flood_of_garbage_is_counted_and_leaves_memory_where_it_was() {
         let from = SocketAddr::from(([10, 9, 8, 7], 1 + n));
         let mut bytes: [u8; 90] = rng.bytes();
         if n % 2 == 0 {
-            bytes[..6].copy_from_slice(b"ATOL\x01\x01");
-            bytes[6..8].fill(0);
+            bytes[..4].copy_from_slice(&header::MAGIC);
+            bytes[4..8].copy_from_slice(&[header::FORMAT, 1, 0, 0]);
             bytes[8..12].copy_from_slice(&network(7, 1).id().0.to_be_bytes());
         }
         node.handle_datagram(now, from, &bytes);
