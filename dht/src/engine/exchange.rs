@@ -17,6 +17,7 @@ use super::output::{Event, Output};
 use super::relay::Asker;
 use super::routing::Entry;
 use super::rpc::{Call, CallId, Due};
+use super::serve::CONTACTS_NEAR;
 use super::work::TaskId;
 use crate::refusal::Refusal;
 
@@ -29,14 +30,17 @@ const PROBES_MAX: usize = 32;
 /// A node that was asked anything within this time is not probed on a mention.
 const PROBED_LATELY: Duration = Duration::from_secs(2);
 
-/// Body of a ping to a node whose token is not held: room for two or three services in the pong.
-const PING_PADDED: usize = 112;
+/// Body of a ping to a node whose token is not held: room for a pong with two services over IPv4,
+/// or one over IPv6. More of them come with the next pong.
+const PING_PADDED: usize = 72;
 
-/// Body of a find and of an offer likewise: room for all IPv6 contacts and a token.
-const FIND_PADDED: usize = 5 + CONTACTS_MAX * 24 + 19;
-
-/// Body of a get likewise: all contacts and the largest value, or several pointers.
-const GET_PADDED: usize = 640;
+/// Body of a find, an offer and a get likewise: room for a token and as many contacts as such a
+/// reply has, of the family of addresses that this node has; in the reply to a get also for the
+/// largest value, or four pointers.
+const REPLY_REST: usize = 24;
+const REPLY_VALUES: usize = 312;
+const CONTACT_V4: usize = 12;
+const CONTACT_V6: usize = 24;
 
 /// Time between two probes of nodes for which the world's table has no room but, perhaps, the
 /// place of a farther one: a new node looks around, an old one keeps an eye open. This part of a
@@ -223,10 +227,17 @@ impl Node {
         request: &Request,
     ) -> Option<Vec<u8>> {
         let levels = self.header_levels(now);
+        let contact = if self.own.addr.is_ipv4() {
+            CONTACT_V4
+        } else {
+            CONTACT_V6
+        };
+        let room = |contacts: usize| REPLY_REST + contacts * contact;
         let pad_to = match (&request.token, &request.ask) {
             (None, Ask::Ping { .. }) => PING_PADDED,
-            (None, Ask::Find { .. } | Ask::Offer { .. }) => FIND_PADDED,
-            (None, Ask::Get { .. }) => GET_PADDED,
+            (None, Ask::Find { .. }) => room(CONTACTS_NEAR),
+            (None, Ask::Offer { .. }) => room(CONTACTS_MAX),
+            (None, Ask::Get { .. }) => room(CONTACTS_MAX) + REPLY_VALUES,
             // A write without a token is refused in fewer bytes than it has.
             (
                 None,
@@ -267,9 +278,7 @@ impl Node {
         if !matches!(call.purpose, Purpose::Detour(..)) {
             peer.rtt.sample(now, rtt);
         }
-        if let Some(token) = reply.token {
-            peer.keep_token(now, token);
-        }
+        peer.given_token(now, reply.token);
         self.heard(now, id, from, &header.levels);
         if let Say::Pong {
             seen,
@@ -323,8 +332,8 @@ impl Node {
         if !matches!(reply.say, Say::Relayed(_)) {
             peer.rtt.sample(now, now.since(sent));
         }
-        if let Some(token) = reply.token {
-            peer.keep_token(now, token);
+        if reply.token.is_some() {
+            peer.given_token(now, reply.token);
         }
         self.heard(now, to.id, from, &header.levels);
         Ok(())

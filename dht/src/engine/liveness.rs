@@ -169,8 +169,12 @@ impl Peer {
         self.served.is_some_and(|at| at.is_within(now, TOKEN_KEPT))
     }
 
-    /// Keeps the token it gave.
-    pub fn keep_token(&mut self, now: Moment, token: Token) {
+    /// A reply of it came with this token. With none, the one that the request bore is what it
+    /// would have given.
+    pub fn given_token(&mut self, now: Moment, token: Option<Token>) {
+        let Some(token) = token.or_else(|| self.token(now)) else {
+            return;
+        };
         match &mut self.token {
             Some(kept) => **kept = (token, now),
             None => self.token = Some(Box::new((token, now))),

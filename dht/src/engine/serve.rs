@@ -2,7 +2,7 @@
 //!
 //! A reply to an address that has not proven itself is never larger than its request: what does
 //! not fit is left out, and if nothing fits there is no reply. Writes need a token, which every
-//! reply carries.
+//! reply carries unless the request bore it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::value::Value;
 
 /// Contacts in a reply: of a find; of a walk for a key, closest of its level, on the way there,
 /// closest of each level around.
-const CONTACTS_NEAR: usize = 8;
+pub(super) const CONTACTS_NEAR: usize = 8;
 const CONTACTS_CLOSEST: usize = 5;
 const CONTACTS_TOWARD: usize = 3;
 const CONTACTS_OUTER: usize = 3;
@@ -113,7 +113,8 @@ impl Node {
         }
         let reply = Reply {
             level: request.level,
-            token: Some(token),
+            // Whoever bears it already need not be given it again.
+            token: (request.token != Some(token)).then_some(token),
             say,
         };
         let most = if proven {

@@ -161,7 +161,7 @@ impl Member {
         if let Some(peer) = self.peers.at_mut(call.to.id) {
             peer.rtt.sample(now, rtt);
             if let Some(token) = reply.token {
-                peer.keep_token(now, token);
+                peer.given_token(now, Some(token));
             }
         }
         let tokenless = matches!(reply.say, Say::Refused(Refusal::Token));

@@ -151,7 +151,8 @@ pub enum Ask {
 pub struct Reply {
     /// The level of the request.
     pub level: u8,
-    /// A token for the requester, to prove its address with from now on.
+    /// A token for the requester, to prove its address with from now on. None: the one that the
+    /// request bore still is it.
     pub token: Option<Token>,
     /// What is said.
     pub say: Say,
