@@ -420,8 +420,11 @@ impl Node {
             if id == self.own.id || !(counts || self.is_claim(purpose)) {
                 continue;
             }
-            // What the mentioned node said itself is better than what its neighbour says.
-            let shared = match peer.filter(|peer| peer.has_levels()) {
+            // What the mentioned node said itself is better than what its neighbour says, unless that
+            // one heard it since: it may have moved.
+            let fresh = |heard: Moment| heard + contact.age >= now;
+            let said = peer.filter(|peer| peer.has_levels() && peer.heard.is_some_and(fresh));
+            let shared = match said {
                 Some(peer) => self.shared_with(peer),
                 None => self.shared(levels, contact.level),
             };
