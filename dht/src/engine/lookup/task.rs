@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use common::ids::{Key, NodeId};
 
 use super::insert::Placement;
-use super::walk::{Lead, Walk, Warmth};
+use super::walk::{Lead, Steps, Walk, Warmth};
 use super::{Goal, Report, Span, Step};
 use crate::engine::config::LookupConfig;
 use crate::engine::message::{Ask, Say};
@@ -81,8 +81,12 @@ impl Task {
         if matches!(goal, Goal::Put { .. }) {
             config.settle = config.settle.min(config.replicas.max(1) + PUT_SPARE);
         }
-        let splices = !matches!(goal, Goal::Find | Goal::Withdraw);
-        let mut walk = Walk::new(&config, own.id, key, span.innermost, splices);
+        let kinds = match goal {
+            Goal::Get { .. } | Goal::Claim { .. } => Steps::Both,
+            Goal::Put { .. } => Steps::SpliceFirst,
+            Goal::Withdraw | Goal::Find => Steps::Greedy,
+        };
+        let mut walk = Walk::new(&config, own.id, key, span.innermost, kinds);
         start.into_iter().for_each(|lead| walk.offer(lead));
         if with_self {
             walk.settle_at(own, span.innermost);

@@ -39,6 +39,18 @@ const CANDIDATES_MAX: usize = 96;
 const SETTLE_INNER: usize = 1;
 const SETTLE_INNERMOST: usize = 2;
 
+/// Which steps a walk takes. Where the key is warm it goes by splice alone, if it may splice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Steps {
+    /// Greedy ones: nobody on the way knows anything worth meeting.
+    Greedy,
+    /// The first by splice, then both kinds side by side: pointers are met on the way.
+    Both,
+    /// The first by splice, then greedy ones while the key is cold: who brings a value needs to know
+    /// whether the key is hot, and no more.
+    SpliceFirst,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Fresh,
@@ -86,8 +98,9 @@ pub(super) struct Walk {
     /// So many of the closest are waited for however slow they are.
     sure: usize,
     innermost: u8,
-    /// Bits per splice step; none when every step is greedy.
-    digit: Option<u32>,
+    steps: Steps,
+    /// Bits per splice step.
+    digit: u32,
     level: u8,
     candidates: Vec<Candidate>,
     at: Key,
@@ -98,15 +111,14 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// A walk of `own` to `target` that begins at `level`. `splices`: whether nodes on the way are
-    /// worth meeting.
+    /// A walk of `own` to `target` that begins at `level`.
     #[must_use]
     pub(super) fn new(
         config: &LookupConfig,
         own: NodeId,
         target: Key,
         level: u8,
-        splices: bool,
+        steps: Steps,
     ) -> Self {
         Self {
             target,
@@ -114,12 +126,13 @@ impl Walk {
             settle: config.settle.max(1),
             sure: config.replicas.max(1),
             innermost: level,
-            digit: splices.then_some(config.bits_per_hop.max(1)),
+            steps,
+            digit: config.bits_per_hop.max(1),
             level,
             candidates: Vec::new(),
             at: own.as_key(),
             splicing: None,
-            greedy: !splices,
+            greedy: steps == Steps::Greedy,
             warm: false,
             halted: false,
         }
@@ -189,6 +202,7 @@ impl Walk {
             return None;
         }
         if self.splicing.is_none()
+            && self.splices()
             && let Some(entry) = self.next_splice()
         {
             self.splicing = Some(entry.id);
@@ -204,10 +218,19 @@ impl Walk {
         greedy.then(|| self.next_greedy()).flatten()
     }
 
+    /// Whether the next step may be one by splice.
+    fn splices(&self) -> bool {
+        match self.steps {
+            Steps::Greedy => false,
+            Steps::Both => true,
+            Steps::SpliceFirst => self.warm || !self.greedy,
+        }
+    }
+
     /// Of the nodes that correct the next digit, the nearest by round trip; of those not measured,
     /// the one nearest to the spliced point.
     fn next_splice(&mut self) -> Option<Entry> {
-        let (point, bits) = next_point(&self.target, &self.at, self.digit?)?;
+        let (point, bits) = next_point(&self.target, &self.at, self.digit)?;
         let (target, level) = (self.target, self.level);
         let corrects = |c: &&mut Candidate| {
             c.state == State::Fresh

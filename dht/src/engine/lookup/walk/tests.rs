@@ -30,13 +30,13 @@ fn sorted(nodes: u16) -> Vec<Entry> {
 }
 
 /// A walk from the far end of the id space.
-fn walk_at(level: u8, splices: bool) -> Walk {
+fn walk_at(level: u8, steps: Steps) -> Walk {
     let far = NodeId::from_bytes([0xff; 20]);
-    Walk::new(&LookupConfig::default(), far, Key::ZERO, level, splices)
+    Walk::new(&LookupConfig::default(), far, Key::ZERO, level, steps)
 }
 
 fn walk(nodes: u16) -> Walk {
-    let mut walk = walk_at(0, false);
+    let mut walk = walk_at(0, Steps::Greedy);
     (0..nodes).for_each(|n| walk.offer(lead(n, 0)));
     walk
 }
@@ -103,7 +103,7 @@ fn a_slow_one_is_waited_for_if_nobody_is_next_in_line() {
 
 #[test]
 fn the_innermost_cluster_is_asked_twice_before_a_cold_walk_leaves_it() {
-    let mut walk = walk_at(2, false);
+    let mut walk = walk_at(2, Steps::Greedy);
     (0..9).for_each(|n| walk.offer(lead(n, 2)));
     let all = sorted(9);
     while walk.next().is_some() {}
@@ -115,7 +115,7 @@ fn the_innermost_cluster_is_asked_twice_before_a_cold_walk_leaves_it() {
 
 #[test]
 fn the_first_step_splices_to_the_nearest_and_greedy_steps_follow_a_cold_answer() {
-    let mut walk = walk_at(0, true);
+    let mut walk = walk_at(0, Steps::Both);
     for n in 0..40 {
         let rtt = Some(Duration::from_millis(if n == 7 { 2 } else { 90 }));
         walk.offer(Lead { rtt, ..lead(n, 0) });
@@ -140,8 +140,26 @@ fn the_first_step_splices_to_the_nearest_and_greedy_steps_follow_a_cold_answer()
 }
 
 #[test]
+fn who_brings_a_value_splices_once_and_again_where_the_key_is_warm() {
+    let mut walk = walk_at(0, Steps::SpliceFirst);
+    (0..40).for_each(|n| walk.offer(lead(n, 0)));
+    let (first, all) = (walk.next().unwrap(), sorted(40));
+    assert_eq!(walk.next(), None, "the rest waits for what it says");
+    cold(&mut walk, first.id);
+    let jumps: Vec<_> = std::iter::from_fn(|| walk.next()).collect();
+    assert_eq!(jumps, all[..3], "and then nothing on the way is asked");
+    walk.answered(all[2].id, Warmth::Warm);
+    walk.failed(all[0].id);
+    walk.failed(all[1].id);
+    let spliced = walk.next().unwrap();
+    let (a, b) = (first.id.as_key(), spliced.id.as_key());
+    assert!(shared_bits(&b, &Key::ZERO) > shared_bits(&a, &Key::ZERO));
+    assert_eq!(walk.next(), None, "one at a time");
+}
+
+#[test]
 fn a_warm_walk_never_jumps() {
-    let mut walk = walk_at(0, true);
+    let mut walk = walk_at(0, Steps::Both);
     (0..200).for_each(|n| walk.offer(lead(n, 0)));
     let mut last = Key::from_bytes([0xff; 20]).distance(&Key::ZERO);
     let mut hops = 0;
@@ -158,7 +176,7 @@ fn a_warm_walk_never_jumps() {
 
 #[test]
 fn a_dead_splice_step_holds_nothing_up() {
-    let mut walk = walk_at(0, true);
+    let mut walk = walk_at(0, Steps::Both);
     (0..40).for_each(|n| walk.offer(lead(n, 0)));
     let dead = walk.next().unwrap();
     walk.slow(dead.id);
@@ -167,7 +185,7 @@ fn a_dead_splice_step_holds_nothing_up() {
 
 #[test]
 fn goes_outward_over_the_same_candidates() {
-    let mut walk = walk_at(2, true);
+    let mut walk = walk_at(2, Steps::Both);
     (0..3).for_each(|n| walk.offer(lead(n, 2)));
     (3..30).for_each(|n| walk.offer(lead(n, 0)));
     let mut inner = Vec::new();
@@ -193,7 +211,7 @@ fn goes_outward_over_the_same_candidates() {
 
 #[test]
 fn who_has_left_the_cluster_is_asked_again_outside_it() {
-    let mut walk = walk_at(1, false);
+    let mut walk = walk_at(1, Steps::Greedy);
     walk.offer(lead(1, 1));
     assert_eq!(walk.next(), Some(entry(1)));
     walk.foreign(entry(1).id);
@@ -232,10 +250,11 @@ fn forgets_the_farthest_of_too_many() {
 proptest! {
     #[test]
     fn every_walk_ends(
-        nodes in 0..100u16, splices: bool, depth in 0..3u8,
+        nodes in 0..100u16, kind in 0..3usize, depth in 0..3u8,
         fates in proptest::collection::vec(0..5u8, 600)
     ) {
-        let mut walk = walk_at(depth, splices);
+        let kinds = [Steps::Greedy, Steps::Both, Steps::SpliceFirst];
+        let mut walk = walk_at(depth, kinds[kind]);
         for n in 0..nodes {
             walk.offer(lead(n, u8::try_from(n % 3).unwrap()));
         }
