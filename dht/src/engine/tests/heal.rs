@@ -150,7 +150,8 @@ fn a_withdrawal_reaches_those_it_was_handed_to() {
     let closest = world.closest(key);
     world.put(closest[20], key, b"v", secs(600));
     world.kill(closest[0]);
-    world.run(secs(30));
+    // A round of pings through all contacts of a quiet network.
+    world.run(secs(60));
     assert!(holds(&world, closest[2], key, closest[20]), "handed on");
     world.ask(closest[20], Wish::Withdraw { key });
     for n in &closest[1..] {
