@@ -11,8 +11,6 @@ pub enum Reason {
     Hinted1,
     /// Addresses of the nearest proxies that are alive, as measured; none is very near.
     Hinted0,
-    /// Addresses of proxies that are alive and near the asker on the map.
-    Located,
     /// Addresses of proxies that are alive and of this server's own inner cluster: where the asker is
     /// is not known.
     Own2,
@@ -64,11 +62,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 26] = [
         Self::Hinted2,
         Self::Hinted1,
         Self::Hinted0,
-        Self::Located,
         Self::Own2,
         Self::Own1,
         Self::Live,
@@ -99,13 +96,7 @@ impl Reason {
     pub const fn is_a_choice(self) -> bool {
         matches!(
             self,
-            Self::Hinted2
-                | Self::Hinted1
-                | Self::Hinted0
-                | Self::Located
-                | Self::Own2
-                | Self::Own1
-                | Self::Live
+            Self::Hinted2 | Self::Hinted1 | Self::Hinted0 | Self::Own2 | Self::Own1 | Self::Live
         )
     }
 
@@ -116,7 +107,6 @@ impl Reason {
             Self::Hinted2 => "hinted_l2",
             Self::Hinted1 => "hinted_l1",
             Self::Hinted0 => "hinted_l0",
-            Self::Located => "located",
             Self::Own2 => "own_l2",
             Self::Own1 => "own_l1",
             Self::Live => "live",

@@ -145,7 +145,6 @@ fn near_metrics(learner: &Mutex<Learner>) -> Vec<Metric> {
             "outcome",
             [
                 ("hinted", stats.hinted),
-                ("located", stats.located),
                 ("nothing", stats.nothing),
                 ("gone", stats.gone),
                 ("overdue", stats.overdue),

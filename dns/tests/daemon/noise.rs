@@ -15,18 +15,18 @@ const ROUND: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_spoilt_datagrams_do_no_harm() {
-    noise(20_000).await;
+    Box::pin(noise(20_000)).await;
 }
 
 /// `cargo test --release -p atoll-dns --test daemon -- --ignored a_million`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; the same with fewer runs always"]
 async fn a_million_spoilt_datagrams_do_no_harm() {
-    noise(1_000_000).await;
+    Box::pin(noise(1_000_000)).await;
 }
 
 async fn noise(count: usize) {
-    let daemon = Daemon::start(&[("limit.replies_per_second", "0")]).await;
+    let daemon = Box::pin(Daemon::start(&[("limit.replies_per_second", "0")])).await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut rng = Generator::from_seed(17);
     let mut resident = 0;

@@ -20,6 +20,9 @@ pub(super) struct Outcome {
     policies: Vec<Policy>,
 }
 
+/// Whom a policy names to a client.
+type Answers = Box<dyn FnMut(&mut World, usize) -> Vec<usize>>;
+
 impl Outcome {
     /// Every client asks `draws` times under every policy; its figure is the mean over all addresses
     /// of its answers, since resolvers put any of them first.
@@ -32,26 +35,25 @@ impl Outcome {
             .collect();
         let mut turn = 0;
         let mut policies = Vec::new();
-        let mut policy =
-            |name, file, mut answer: Box<dyn FnMut(&mut World, usize) -> Vec<usize>>| {
-                let means: Vec<f64> = (0..best.len())
-                    .map(|client| {
-                        let mut all = Vec::new();
-                        for _ in 0..draws {
-                            let named = answer(world, client);
-                            all.extend(named.iter().map(|p| millis(world.round_trip(client, *p))));
-                        }
-                        all.iter().sum::<f64>() / ratio(all.len().max(1))
-                    })
-                    .collect();
-                let extra = means.iter().zip(&best).map(|(mean, best)| mean - best);
-                policies.push(Policy {
-                    name,
-                    file,
-                    extra: Spread::of(extra),
-                    absolute: Spread::of(means),
-                });
-            };
+        let mut policy = |name, file, mut answer: Answers| {
+            let means: Vec<f64> = (0..best.len())
+                .map(|client| {
+                    let mut all = Vec::new();
+                    for _ in 0..draws {
+                        let named = answer(world, client);
+                        all.extend(named.iter().map(|p| millis(world.round_trip(client, *p))));
+                    }
+                    all.iter().sum::<f64>() / ratio(all.len().max(1))
+                })
+                .collect();
+            let extra = means.iter().zip(&best).map(|(mean, best)| mean - best);
+            policies.push(Policy {
+                name,
+                file,
+                extra: Spread::of(extra),
+                absolute: Spread::of(means),
+            });
+        };
         let drawn = |with| {
             Box::new(move |world: &mut World, client| {
                 let server = world.server_of(client);

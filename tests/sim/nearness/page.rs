@@ -27,7 +27,7 @@ fn text(report: &Report) -> String {
          ```sh\n{} --write docs/NEARNESS.md\n```\n\n\
          Clients, proxies and ten name servers sit at the sites of a measured matrix; where a client's site \
          has a proxy, the best is that one, at no distance. For the time given, clients come (half of the \
-         networks about once a minute, half every twenty minutes) and go to any one of the addresses in \
+         networks about every ten seconds, half every two minutes) and go to any one of the addresses in \
          their answer. Proxies measure those that they happen to be sent and tell the index; name servers \
          look networks up in the background. Half of the resolvers prefer the nearest name server, half ask \
          any. Then every client asks again, and the mean over all addresses of its answers is its figure. \

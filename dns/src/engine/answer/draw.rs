@@ -135,7 +135,6 @@ impl Drawn {
             Some((Some(Source::Hint), 2)) => Reason::Hinted2,
             Some((Some(Source::Hint), 1)) => Reason::Hinted1,
             Some((Some(Source::Hint), _)) => Reason::Hinted0,
-            Some((Some(Source::Geo), _)) => Reason::Located,
             Some((None, 2)) => Reason::Own2,
             Some((None, 1)) => Reason::Own1,
             Some((None, _)) | None => Reason::Live,

@@ -84,8 +84,6 @@ pub enum Found {
 pub struct Stats {
     /// Lookups that found measured proxies.
     pub hinted: u64,
-    /// Lookups that found proxies on the map.
-    pub located: u64,
     /// Lookups that found nothing.
     pub nothing: u64,
     /// Lookups that nobody answered.
@@ -170,7 +168,6 @@ impl Learner {
             Found::Near(source, near) if !near.is_empty() => {
                 match source {
                     Source::Hint => self.stats.hinted += 1,
-                    Source::Geo => self.stats.located += 1,
                 }
                 let gone = self.table.learn(now, network, *source, near);
                 self.unplan(gone);

@@ -6,13 +6,11 @@
 //! | [`learner`] | the machine that looks them up, keeps and forgets them, and publishes a table |
 //! | [`table`] | what the learner knows, bounded |
 //! | [`places`] | the published table, which answers read without waiting for anybody |
-//! | [`geo`] | distances on the globe, for those who have a map of addresses |
 //!
 //! No question starts anything: an answer is made from what is known, and the network it was made
 //! for is looked up afterwards. Nobody outside is probed either: what is known is what proxies measured
 //! on connections that clients opened, or what a file says.
 
-pub mod geo;
 pub mod learner;
 pub mod places;
 pub mod seen;

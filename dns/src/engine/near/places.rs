@@ -26,20 +26,17 @@ const UNIT_MICROS: u16 = 100;
 pub enum Source {
     /// Proxies measured the round trip to clients of the network.
     Hint,
-    /// A map says where the network is, and where the proxies are.
-    Geo,
 }
 
 impl Source {
     /// Every source, in the order of the counters.
-    pub const ALL: [Self; 2] = [Self::Hint, Self::Geo];
+    pub const ALL: [Self; 1] = [Self::Hint];
 
     /// The word for logs, metrics and explanations.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hint => "hint",
-            Self::Geo => "geo",
         }
     }
 }

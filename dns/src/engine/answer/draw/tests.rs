@@ -222,15 +222,6 @@ fn whoever_is_nowhere_in_particular_gets_this_servers_own_surroundings() {
 }
 
 #[test]
-fn a_map_serves_where_nothing_was_measured() {
-    let live: Vec<_> = (1..=9).map(|site| member(proxy(site, 1), 0, 10)).collect();
-    let near = [(proxy(1, 1), 4), (proxy(2, 1), 9)];
-    let (named, pick) = ask(&snapshot(&live, &near, Source::Geo), &asker(CLIENT, None));
-    assert_eq!(named.len(), 2);
-    assert_eq!((pick.reason, pick.ttl), (Reason::Located, 30));
-}
-
-#[test]
 fn load_follows_spare_capacity_and_the_full_are_left_alone() {
     let live = [
         member(proxy(1, 1), 0, 10),
