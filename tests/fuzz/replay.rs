@@ -63,7 +63,6 @@ fn datagram(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// What real senders send to a target.
-#[expect(clippy::too_many_lines, reason = "a table of examples")]
 fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
     let named = |texts: &[&str]| {
         let numbered = texts.iter().enumerate();
