@@ -1,7 +1,7 @@
 //! The checker: keeps the set of proxies that may be named, from first-hand evidence alone.
 //!
 //! Callers use it in three groups: `handle_*` when something happened, `poll_output` after every
-//! such call until it says `Wake`, and the rest ([`view`]) to look. Dispatch only: what the evidence
+//! such call until it says `Wake`, and the rest (`view`) to look. Dispatch only: what the evidence
 //! means is [`super::proxy`]'s affair, when to check is [`super::probe`]'s, whom to check is
 //! [`super::share`]'s.
 //!
