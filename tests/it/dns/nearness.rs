@@ -7,8 +7,6 @@ use std::time::Duration;
 use harness::binaries::Program;
 use harness::cluster::{Cluster, set};
 use harness::exec;
-use harness::metrics;
-use harness::origin::{Origin, Reply};
 use harness::place::Place;
 use harness::resolver::{addresses, question};
 use harness::wait::{self, EVENTUALLY, SOON};
@@ -119,27 +117,4 @@ async fn clients_of_two_networks_are_each_sent_to_the_proxy_that_measured_them()
     let first = &said["candidates"][0];
     assert_eq!(first["proxy"].as_str(), Some(proxy(0).to_string().as_str()));
     assert_eq!(first["verdict"].as_str(), Some("chosen"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_visit_is_all_it_takes_to_be_known() {
-    let place = Place::shared().await;
-    let origin = Origin::start(&place).await;
-    origin.serves("/page", |_| Reply::pattern(20_000).fresh_for(60));
-    let cluster = Cluster::of(2).name_servers(1).start(&place).await;
-    let proxy = &cluster.proxies[1];
-    assert_eq!(proxy.get(&origin.page("/page")).await.status, 200);
-    let told = async || {
-        metrics::value(proxy.admin, "atoll_proxy_hints_total{outcome=\"told\"}").await >= 1
-    };
-    wait::until("the index was told of the visitor", EVENTUALLY, told).await;
-    let server = &cluster.servers[0];
-    wait::until("the name server has found it", EVENTUALLY, async || {
-        // The visitor's network is that of all of loopback's clients here.
-        ask(server.dns, server.dns.ip(), None).await;
-        metrics::value(server.admin, "atoll_dns_client_networks{kind=\"known\"}").await >= 1
-    })
-    .await;
-    let answer = ask(server.dns, server.dns.ip(), None).await;
-    assert!(addresses(&answer).contains(&proxy.http.ip()));
 }
