@@ -1,12 +1,9 @@
-//! Reading and writing a secret file. The file is read by its owner alone, or not at all.
+//! Reading and writing the file of the network's secret.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
+use super::private_file::{self, PrivateFileError};
 use crate::wire::secret::{NetworkSecret, SecretError};
 
 /// A secret is one line; whatever is longer is another file.
@@ -48,23 +45,21 @@ pub enum SecretFileError {
 /// # Errors
 /// The file is missing, open to others, or not a secret.
 pub fn load(path: &Path) -> Result<NetworkSecret, SecretFileError> {
-    let io = |source| SecretFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(io)?;
-    // The mode of the file that is open, so that a swap in between gains nothing.
-    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(SecretFileError::Mode {
-            path: path.to_owned(),
+    let path_of = || path.to_owned();
+    let bytes = private_file::read(path, FILE_MAX).map_err(|error| match error {
+        PrivateFileError::Io(source) => SecretFileError::Io {
+            path: path_of(),
+            source,
+        },
+        PrivateFileError::Mode(mode) => SecretFileError::Mode {
+            path: path_of(),
             mode,
-        });
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(FILE_MAX).read_to_string(&mut text).map_err(io)?;
-    NetworkSecret::parse(&text).map_err(|source| SecretFileError::Content {
-        path: path.to_owned(),
+        },
+    })?;
+    // What is no text is no secret either, and says so in the same words.
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    NetworkSecret::parse(text).map_err(|source| SecretFileError::Content {
+        path: path_of(),
         source,
     })
 }
@@ -74,20 +69,11 @@ pub fn load(path: &Path) -> Result<NetworkSecret, SecretFileError> {
 /// # Errors
 /// The file exists or cannot be written.
 pub fn create(path: &Path, secret: &NetworkSecret) -> Result<(), SecretFileError> {
-    let io = |source| SecretFileError::Io {
+    let written = private_file::create(path, secret.to_text().as_bytes());
+    written.map_err(|source| SecretFileError::Io {
         path: path.to_owned(),
         source,
-    };
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    file.write_all(secret.to_text().as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(io)
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Reads the secret of cookies from a file that only its owner may read.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use common::shell::private_file::{self, PrivateFileError};
 
 use crate::engine::cookie::Secrets;
 
@@ -18,16 +17,14 @@ const FILE_MAX: u64 = 256;
 /// and never what the file contains.
 pub fn load(path: &Path) -> Result<Secrets, String> {
     let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let mode = file.metadata().map_err(|error| wrong(&error))?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(wrong(&format!(
+    let bytes = private_file::read(path, FILE_MAX).map_err(|error| match error {
+        PrivateFileError::Io(error) => wrong(&error),
+        PrivateFileError::Mode(mode) => wrong(&format!(
             "others can read it (mode {mode:04o}): run chmod 600"
-        )));
-    }
-    let mut text = String::new();
-    let read = file.take(FILE_MAX).read_to_string(&mut text);
-    read.map_err(|error| wrong(&error))?;
+        )),
+    })?;
+    // What is no text has no digits either.
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let present = lines.next().and_then(digits);
     let previous = lines.next().map(digits);

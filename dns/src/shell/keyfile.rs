@@ -1,15 +1,14 @@
 //! Key files (PKCS#8 in PEM, as `openssl genpkey` writes them), and signing with what is in them.
 //!
-//! A file is read by its owner alone, or not at all. The key never leaves this module.
+//! The key never leaves this module.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use common::shell::private_file::{self, PrivateFileError};
 use data_encoding::BASE64;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -88,21 +87,16 @@ impl Signer for FileKey {
 /// # Errors
 /// The file is missing, open to others, or not a key.
 pub fn load(path: &Path) -> Result<FileKey, KeyFileError> {
-    let io = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(io)?;
-    // The mode of the file that is open, so that a swap in between gains nothing.
-    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(KeyFileError::Mode {
+    let text = private_file::read(path, FILE_MAX).map_err(|error| match error {
+        PrivateFileError::Io(source) => KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        },
+        PrivateFileError::Mode(mode) => KeyFileError::Mode {
             path: path.to_owned(),
             mode,
-        });
-    }
-    let mut text = Zeroizing::new(Vec::new());
-    file.take(FILE_MAX).read_to_end(&mut text).map_err(io)?;
+        },
+    })?;
     read(&text).ok_or_else(|| KeyFileError::Content {
         path: path.to_owned(),
     })
@@ -120,23 +114,13 @@ fn read(text: &[u8]) -> Option<FileKey> {
 /// # Errors
 /// The file exists or cannot be written, or there is no entropy.
 pub fn create(path: &Path) -> Result<FileKey, KeyFileError> {
-    let io = |source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
-    };
     let random = SystemRandom::new();
     let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
     let text = Zeroizing::new(pem(made.map_err(|_| KeyFileError::Entropy)?.as_ref()));
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(io)?;
+    private_file::create(path, text.as_bytes()).map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     load(path)
 }
 
