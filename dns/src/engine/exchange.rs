@@ -6,12 +6,12 @@ use common::clock::{Moment, WallTime};
 use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 
-use super::answer::ExtendedError;
 use super::answer::admit::Heading;
 use super::inquiry::{Asker, Inquiry, Question, Transport};
 use super::message::budget;
 use super::message::opt::Opt;
 use super::message::read::Message;
+use super::reply::ExtendedError;
 
 /// How a message came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

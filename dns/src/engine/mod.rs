@@ -1,9 +1,13 @@
-//! The name server as two pure state machines; the shell moves their bytes and timers.
+//! The name server as pure state machines; the shell moves their bytes and timers.
 //!
 //! - [`server::Server`] answers: one question in, one reply out, from the zone and from the set of
 //!   live proxies that it was last given. It never waits and never asks anybody.
 //! - [`checker::Checker`] keeps that set: it chooses whom to check of those it knows, says whom to
-//!   ping, whom to fetch from and when to wake it, is told what came of it, and publishes a new [`live::LiveSet`] whenever it changes.
+//!   ping, whom to fetch from and when to wake it, is told what came of it, and publishes a new
+//!   [`live::LiveSet`] whenever it changes.
+//! - [`near::learner::Learner`] finds out, in the background, which proxies are near the networks that
+//!   ask, and publishes a new table of [`near::places::Places`].
+//! - [`watch`] compares what a zone's parent says of it with the zone.
 //!
 //! Nothing here opens a socket, reads a clock, takes a lock or draws global randomness: `now` is an
 //! argument, a [`Generator`](common::rng::Generator) is a field, effects are values.
@@ -61,6 +65,7 @@ pub mod probe;
 pub mod proxy;
 pub mod reason;
 pub mod record;
+pub mod reply;
 pub mod server;
 pub mod share;
 pub mod sign;

@@ -11,9 +11,9 @@ use common::clock::Moment;
 use common::rng::Generator;
 use hickory_proto::op::ResponseCode;
 
+use super::answer;
 use super::answer::admit::admit;
 use super::answer::draw::Whereabouts;
-use super::answer::{self, Reply};
 use super::config::MannersConfig;
 use super::cookie::Worth;
 use super::exchange::{Arrival, Exchange};
@@ -27,6 +27,7 @@ use super::near::Network;
 use super::near::seen::Seen;
 use super::plain::{self, Told};
 use super::reason::{Reason, Silence};
+use super::reply::Reply;
 use super::sign::cache::{CacheConfig, SignatureCache};
 use super::sign::{Now, sign};
 use super::snapshot::Snapshot;

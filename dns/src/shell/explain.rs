@@ -77,7 +77,7 @@ fn shown(name: &str, client: IpAddr, why: &Explanation) -> Value {
     let line = |line: &Line| {
         json!({
             "proxy": line.proxy,
-            "source": line.source.map_or("own", |source| source.as_str()),
+            "source": line.source.as_str(),
             "level": line.level,
             "rtt_ms": line.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
             "site": line.site,
@@ -89,7 +89,7 @@ fn shown(name: &str, client: IpAddr, why: &Explanation) -> Value {
         "name": name,
         "client": client,
         "prefix": why.network.map(|network| format!("{network}/{bits}")),
-        "source": why.source.map_or("own", |source| source.as_str()),
+        "source": why.source.as_str(),
         "reason": why.reason.as_str(),
         "ttl_s": why.ttl,
         "scope": why.scope,

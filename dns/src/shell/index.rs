@@ -6,7 +6,6 @@ use std::time::Duration;
 use dht::client::{Client, ClientError, NodeView, PINGS_MAX, Pong, Refusal};
 
 use crate::engine::near::learner::Found;
-use crate::engine::near::places::Source;
 use crate::engine::output::{Candidate, PingOutcome, Target};
 use crate::engine::timers::PINGS_TOGETHER;
 
@@ -82,7 +81,7 @@ pub async fn near(
     if near.is_empty() {
         (Found::Nothing, mentions)
     } else {
-        (Found::Near(Source::Hint, near), mentions)
+        (Found::Near(near), mentions)
     }
 }
 

@@ -15,7 +15,7 @@ use dns::engine::inquiry::{Asker, Subnet};
 use dns::engine::live::{LiveSet, Member, WEIGHT_MAX};
 use dns::engine::near::Network;
 use dns::engine::near::learner::{Found, Learner, Output};
-use dns::engine::near::places::{Places, Source};
+use dns::engine::near::places::Places;
 use dns::engine::snapshot::Snapshot;
 use dns::engine::zone::{ZoneData, Zones};
 use hickory_proto::rr::RecordType;
@@ -221,7 +221,7 @@ impl World {
                     let found = if near.is_empty() {
                         Found::Nothing
                     } else {
-                        Found::Near(Source::Hint, near)
+                        Found::Near(near)
                     };
                     self.servers[server]
                         .learner

@@ -6,7 +6,7 @@
 //! would only slow somebody down. A level that comes after others that lacked but a second site
 //! gives one address of another site and no more.
 //!
-//! Costs a few hundred nanoseconds and allocates nothing.
+//! Allocates nothing.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use std::time::Duration;
 use common::rng::Generator;
 
 use super::View;
-use super::select::Addresses;
+use super::addresses::Addresses;
 use crate::engine::config::ADDRESSES_MAX;
 use crate::engine::inquiry::{Asker, Subnet};
 use crate::engine::live::{Band, Family, LEVELS, RowNumber, Side, Site};
 use crate::engine::near::Network;
-use crate::engine::near::places::{NEAR_MAX, Place, Source};
+use crate::engine::near::places::{NEAR_MAX, Place};
 use crate::engine::reason::Reason;
 
 /// Addresses and sites that are enough: a client whose first address does not answer has another
@@ -84,6 +84,26 @@ impl Whereabouts<'_> {
     }
 }
 
+/// How it is known that a proxy is near.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// Proxies measured the round trip to clients of the asker's network.
+    Hint,
+    /// It is not: these are this server's own surroundings.
+    Own,
+}
+
+impl Source {
+    /// The word for explanations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Own => "own",
+        }
+    }
+}
+
 /// What was drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Drawn {
@@ -92,9 +112,8 @@ pub struct Drawn {
     wanted: usize,
     first_site: Option<Site>,
     two_sites: bool,
-    /// Where the first came from: the source of the asker's place, or this server's own
-    /// surroundings; and of which level it is.
-    pub first: Option<(Option<Source>, u8)>,
+    /// How it is known that the first is near, and of which level it is.
+    pub first: Option<(Source, u8)>,
     /// Whether each is of the asker's own cluster.
     pub all_innermost: bool,
 }
@@ -132,12 +151,12 @@ impl Drawn {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self.first {
-            Some((Some(Source::Hint), 2)) => Reason::Hinted2,
-            Some((Some(Source::Hint), 1)) => Reason::Hinted1,
-            Some((Some(Source::Hint), _)) => Reason::Hinted0,
-            Some((None, 2)) => Reason::Own2,
-            Some((None, 1)) => Reason::Own1,
-            Some((None, _)) | None => Reason::Live,
+            Some((Source::Hint, 2)) => Reason::Hinted2,
+            Some((Source::Hint, 1)) => Reason::Hinted1,
+            Some((Source::Hint, _)) => Reason::Hinted0,
+            Some((Source::Own, 2)) => Reason::Own2,
+            Some((Source::Own, 1)) => Reason::Own1,
+            Some((Source::Own, _)) | None => Reason::Live,
         }
     }
 
@@ -150,14 +169,14 @@ impl Drawn {
         self.rows().contains(&number)
     }
 
-    fn push(&mut self, number: RowNumber, site: Site, from: (Option<Source>, u8)) {
+    fn push(&mut self, number: RowNumber, site: Site, from: (Source, u8)) {
         if let Some(slot) = self.rows.get_mut(self.count) {
             *slot = number;
             self.count += 1;
             self.first.get_or_insert(from);
             let first = *self.first_site.get_or_insert(site);
             self.two_sites |= first != site;
-            let innermost = matches!(from, (Some(Source::Hint), level) if level + 1 == LEVELS);
+            let innermost = matches!(from, (Source::Hint, level) if level + 1 == LEVELS);
             self.all_innermost &= innermost;
         }
     }
@@ -167,7 +186,7 @@ impl Drawn {
     /// of another site and no more.
     fn fill(
         &mut self,
-        from: (Option<Source>, u8),
+        from: (Source, u8),
         mut next: impl FnMut(&Self, Option<Site>) -> Option<(RowNumber, Site)>,
     ) {
         let only_elsewhere = self.count >= ENOUGH;
@@ -207,11 +226,11 @@ pub fn draw(
     if let Some(place) = place {
         let near = Nearby::of(view, (family, side), place);
         for level in (0..LEVELS).rev() {
-            drawn.fill((Some(place.source()), level), |drawn, avoided| {
+            drawn.fill((Source::Hint, level), |drawn, avoided| {
                 near.one(drawn, level, avoided, rng)
             });
             if drawn.is_enough() {
-                near.explore(&mut drawn, place.source(), rng);
+                near.explore(&mut drawn, rng);
                 break;
             }
         }
@@ -221,7 +240,7 @@ pub fn draw(
             break;
         }
         let band = side.band(level);
-        drawn.fill((None, level), |drawn, avoided| {
+        drawn.fill((Source::Own, level), |drawn, avoided| {
             one_of(side, band, drawn, avoided, rng)
         });
     }
@@ -264,7 +283,7 @@ impl Nearby {
 
     /// Where the nearest known are not very near, some answers have an address of a proxy that may be
     /// nearer or not: whoever goes there measures it.
-    fn explore(&self, drawn: &mut Drawn, source: Source, rng: &mut Generator) {
+    fn explore(&self, drawn: &mut Drawn, rng: &mut Generator) {
         let level = drawn.first.map_or(0, |(_, level)| level);
         let Some(one_in) = EXPLORE_ONE_IN.get(usize::from(level)) else {
             return;
@@ -281,7 +300,7 @@ impl Nearby {
         let found = others().filter(|other| !drawn.has(other.number)).nth(at);
         if let Some((number, site)) = found.map(|found| (found.number, found.site)) {
             drawn.count = drawn.count.min(drawn.wanted - 1);
-            drawn.push(number, site, (Some(source), 0));
+            drawn.push(number, site, (Source::Hint, 0));
         }
     }
 

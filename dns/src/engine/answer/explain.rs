@@ -9,10 +9,9 @@ use std::time::Duration;
 use common::rng::Generator;
 
 use super::View;
-use super::draw::{Drawn, Whereabouts, draw};
+use super::draw::{Drawn, Source, Whereabouts, draw};
 use crate::engine::inquiry::Asker;
 use crate::engine::live::{Family, LEVELS, RowNumber, Site};
-use crate::engine::near::places::Source;
 use crate::engine::reason::Reason;
 
 /// Proxies of this server's own surroundings that are shown.
@@ -55,8 +54,8 @@ impl Verdict {
 pub struct Line {
     /// It.
     pub proxy: IpAddr,
-    /// How it is known to be near; `None` for this server's own surroundings.
-    pub source: Option<Source>,
+    /// How it is known to be near.
+    pub source: Source,
     /// How far it is from the asker's network, if that is known.
     pub rtt: Option<Duration>,
     /// How near it counts.
@@ -75,8 +74,8 @@ pub struct Explanation {
     /// First address of the network that stands for the asker; `None` if the resolver gave too few
     /// bits of it.
     pub network: Option<IpAddr>,
-    /// How its place is known; `None` if it is not.
-    pub source: Option<Source>,
+    /// How its place is known.
+    pub source: Source,
     /// Why the answer looks as it does.
     pub reason: Reason,
     /// Seconds it may be kept.
@@ -101,7 +100,7 @@ pub fn explain(view: &View<'_>, rng: &mut Generator, family: Family, asker: &Ask
     let others = others.filter(|(_, row)| !known.contains(&row.member.address));
     let line = |(number, row): (RowNumber, &crate::engine::live::Row)| Line {
         proxy: row.member.address,
-        source: None,
+        source: Source::Own,
         rtt: None,
         level: row.member.level,
         site: Site::text(row.member.address),
@@ -113,9 +112,11 @@ pub fn explain(view: &View<'_>, rng: &mut Generator, family: Family, asker: &Ask
         network: whereabouts
             .network
             .map(crate::engine::near::Network::address),
-        source: whereabouts
-            .place
-            .map(crate::engine::near::places::Place::source),
+        source: if whereabouts.place.is_some() {
+            Source::Hint
+        } else {
+            Source::Own
+        },
         reason: drawn.reason(),
         ttl: if drawn.all_innermost {
             view.config.near_ttl
@@ -160,7 +161,7 @@ fn placed(
         };
         Some(Line {
             proxy,
-            source: Some(place.source()),
+            source: Source::Hint,
             rtt: Some(near.rtt()),
             level,
             site: Site::text(proxy),
@@ -173,7 +174,7 @@ fn placed(
 
 /// The farthest of this server's own levels that was drawn from.
 fn least_level(view: &View<'_>, family: Family, drawn: &Drawn) -> u8 {
-    if matches!(drawn.first, Some((Some(_), _))) {
+    if matches!(drawn.first, Some((Source::Hint, _))) {
         return LEVELS;
     }
     let side = view.live.side(family);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::name::Zone;
 use hickory_proto::op::{OpCode, ResponseCode as C};
-use hickory_proto::rr::{DNSClass, Name, RData, RecordType as T};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType as T};
 
 use super::*;
 use crate::engine::config::{NameServer, ZoneConfig};

@@ -9,8 +9,8 @@ use super::HEADER;
 use super::header::Header;
 use super::opt::Opt;
 use super::read::Stub;
-use crate::engine::answer::Reply;
 use crate::engine::inquiry::Question;
+use crate::engine::reply::Reply;
 
 /// Writes `reply` to `out`, in at most `limit` bytes as long as header, question and OPT fit them.
 ///

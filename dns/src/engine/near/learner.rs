@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::clock::Moment;
 
 use super::Network;
-use super::places::{Places, Source};
+use super::places::Places;
 use super::table::{Memory, Table};
 use crate::engine::config::NearConfig;
 
@@ -72,7 +72,7 @@ pub enum Output {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
     /// These are near, the nearest first.
-    Near(Source, Vec<(SocketAddr, Duration)>),
+    Near(Vec<(SocketAddr, Duration)>),
     /// Nobody knows.
     Nothing,
     /// Nobody answered.
@@ -165,15 +165,13 @@ impl Learner {
             return;
         }
         match found {
-            Found::Near(source, near) if !near.is_empty() => {
-                match source {
-                    Source::Hint => self.stats.hinted += 1,
-                }
-                let gone = self.table.learn(now, network, *source, near);
+            Found::Near(near) if !near.is_empty() => {
+                self.stats.hinted += 1;
+                let gone = self.table.learn(now, network, near);
                 self.unplan(gone);
                 self.plan(network, now + self.config.refresh);
             }
-            Found::Near(..) | Found::Nothing => {
+            Found::Near(_) | Found::Nothing => {
                 self.stats.nothing += 1;
                 let gone = self.table.in_vain(now, network, self.config.forget);
                 self.unplan(gone);

@@ -21,26 +21,6 @@ const SHARD_BITS: u32 = 9;
 /// Unit of round trips in the table: 16 bits then reach six seconds.
 const UNIT_MICROS: u16 = 100;
 
-/// How it is known which proxies are near.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Source {
-    /// Proxies measured the round trip to clients of the network.
-    Hint,
-}
-
-impl Source {
-    /// Every source, in the order of the counters.
-    pub const ALL: [Self; 1] = [Self::Hint];
-
-    /// The word for logs, metrics and explanations.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hint => "hint",
-        }
-    }
-}
-
 /// A proxy in the table: its number in [`Places::proxy`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct ProxyNumber(pub(super) u16);
@@ -82,19 +62,17 @@ impl Near {
 pub struct Place {
     near: [Near; NEAR_MAX],
     count: u8,
-    source: Source,
 }
 
 impl Place {
     /// A place near these, the nearest first; those beyond [`NEAR_MAX`] are left out.
-    pub(super) fn new(source: Source, nearest_first: impl IntoIterator<Item = Near>) -> Self {
+    pub(super) fn new(nearest_first: impl IntoIterator<Item = Near>) -> Self {
         let mut place = Self {
             near: [Near {
                 proxy: ProxyNumber(0),
                 rtt: 0,
             }; NEAR_MAX],
             count: 0,
-            source,
         };
         for (to, from) in place.near.iter_mut().zip(nearest_first) {
             *to = from;
@@ -107,12 +85,6 @@ impl Place {
     #[must_use]
     pub fn near(&self) -> &[Near] {
         self.near.get(..usize::from(self.count)).unwrap_or_default()
-    }
-
-    /// How that is known.
-    #[must_use]
-    pub const fn source(&self) -> Source {
-        self.source
     }
 }
 

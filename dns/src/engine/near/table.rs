@@ -14,7 +14,7 @@ use common::clock::Moment;
 use lru::LruCache;
 
 use super::Network;
-use super::places::{NEAR_MAX, Near, Place, Places, ProxyNumber, Source, shard_of, shards};
+use super::places::{NEAR_MAX, Near, Place, Places, ProxyNumber, shard_of, shards};
 use crate::engine::config::PROXIES_MAX;
 
 /// What is remembered of a network beside its place.
@@ -85,7 +85,6 @@ impl Table {
         &mut self,
         now: Moment,
         network: Network,
-        source: Source,
         near: &[(SocketAddr, Duration)],
     ) -> Option<Network> {
         let seen = self.forget(network).map_or(now, |memory| memory.seen);
@@ -104,7 +103,7 @@ impl Table {
         }
         let shard = shard_of(network);
         if let Some(places) = self.shards.get_mut(shard) {
-            places.insert(network, Place::new(source, named));
+            places.insert(network, Place::new(named));
             self.changed.insert(shard);
         }
         let memory = Memory {

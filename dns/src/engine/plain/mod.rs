@@ -13,14 +13,15 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use self::write::Writer;
+use super::answer::View;
 use super::answer::admit::{Refusal, admit};
 use super::answer::locate::{self, Node};
 use super::answer::select::{self, Pick, Selection};
-use super::answer::{ExtendedError, View};
 use super::asked::AskedName;
 use super::exchange::Exchange;
 use super::message::opt::Opt;
 use super::reason::Reason;
+use super::reply::ExtendedError;
 use super::zone::ZoneData;
 
 /// What was told, for the counters.

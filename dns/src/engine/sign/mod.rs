@@ -29,9 +29,9 @@ use hickory_proto::rr::{RData, Record, SerialNumber};
 
 use self::cache::{SignatureCache, Signed};
 use self::ring::{Key, Ring};
-use super::answer::Reply;
 use super::asked::AskedName;
 use super::reason::Reason;
+use super::reply::Reply;
 use super::zone::Zones;
 
 /// How far before its making a signature begins to hold, in seconds: a day, for validators whose

@@ -39,14 +39,14 @@ fn member(address: IpAddr, level: u8, weight: u8) -> Member {
 }
 
 /// What answers are made from: who is alive, and how far proxies are from [`CLIENT`] in milliseconds.
-fn snapshot(live: &[Member], near: &[(IpAddr, u64)], source: Source) -> Snapshot {
+fn snapshot(live: &[Member], near: &[(IpAddr, u64)]) -> Snapshot {
     let mut table = Table::new(10, 10);
     if !near.is_empty() {
         let near = near
             .iter()
             .map(|(proxy, rtt)| (SocketAddr::new(*proxy, 80), Duration::from_millis(*rtt)));
         let near: Vec<_> = near.collect();
-        table.learn(Moment::ZERO, Network::of(ip(CLIENT)), source, &near);
+        table.learn(Moment::ZERO, Network::of(ip(CLIENT)), &near);
     }
     let places = table.edition(&crate::engine::near::places::Places::default());
     Snapshot::new(zones(), AnswerConfig::default())
@@ -109,7 +109,7 @@ fn hinted(near: &[(IpAddr, u64)]) -> Snapshot {
     let live: Vec<_> = (1..=9)
         .flat_map(|site| (1..=3).map(move |n| member(proxy(site, n), 0, 10)))
         .collect();
-    snapshot(&live, near, Source::Hint)
+    snapshot(&live, near)
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn the_dead_and_those_of_the_other_family_are_passed_over() {
         (proxy(2, 1), 9),
         (proxy(3, 1), 12),
     ];
-    let snapshot = snapshot(&live, &near, Source::Hint);
+    let snapshot = snapshot(&live, &near);
     let (named, pick) = ask(&snapshot, &asker(CLIENT, None));
     assert_eq!(
         named.keys().copied().collect::<Vec<_>>(),
@@ -197,7 +197,7 @@ fn whoever_is_nowhere_in_particular_gets_this_servers_own_surroundings() {
         member(proxy(3, 1), 1, 10),
         member(proxy(4, 1), 0, 10),
     ];
-    let inner = snapshot(&live, &[], Source::Hint);
+    let inner = snapshot(&live, &[]);
     let (named, pick) = ask(&inner, &asker("8.8.8.8", None));
     assert_eq!(
         named.keys().copied().collect::<Vec<_>>(),
@@ -207,17 +207,11 @@ fn whoever_is_nowhere_in_particular_gets_this_servers_own_surroundings() {
         (pick.reason, pick.ttl, pick.scope),
         (Reason::Own2, 30, None)
     );
-    let (named, pick) = ask(
-        &snapshot(&live[1..], &[], Source::Hint),
-        &asker("8.8.8.8", None),
-    );
+    let (named, pick) = ask(&snapshot(&live[1..], &[]), &asker("8.8.8.8", None));
     assert_eq!(named.len(), 2, "{named:?}");
     assert_eq!(pick.reason, Reason::Own2);
     assert!(!named.contains_key(&proxy(4, 1)));
-    let (named, pick) = ask(
-        &snapshot(&live[3..], &[], Source::Hint),
-        &asker("8.8.8.8", None),
-    );
+    let (named, pick) = ask(&snapshot(&live[3..], &[]), &asker("8.8.8.8", None));
     assert_eq!((named.len(), pick.reason), (1, Reason::Live));
 }
 
@@ -228,7 +222,7 @@ fn load_follows_spare_capacity_and_the_full_are_left_alone() {
         member(proxy(2, 1), 0, 5),
         member(proxy(3, 1), 0, 0),
     ];
-    let mut one = snapshot(&live, &[], Source::Hint);
+    let mut one = snapshot(&live, &[]);
     one.config = Arc::new(AnswerConfig {
         count: 1,
         ..AnswerConfig::default()
@@ -237,10 +231,7 @@ fn load_follows_spare_capacity_and_the_full_are_left_alone() {
     let (busy, idle) = (named[&proxy(2, 1)], named[&proxy(1, 1)]);
     assert!((1_233..1_433).contains(&idle), "{idle} of 2,000");
     assert_eq!(busy + idle, 2_000);
-    let (named, _) = ask(
-        &snapshot(&live[2..], &[], Source::Hint),
-        &asker(CLIENT, None),
-    );
+    let (named, _) = ask(&snapshot(&live[2..], &[]), &asker(CLIENT, None));
     assert_eq!(named.len(), 1, "if all are full, the full are named");
 }
 
@@ -306,7 +297,7 @@ fn many_proxies_of_unequal_weight_still_give_whole_answers_of_two_sites() {
         )
     };
     let live: Vec<_> = (0..2_000).map(member_of).collect();
-    let snapshot = snapshot(&live, &[], Source::Hint);
+    let snapshot = snapshot(&live, &[]);
     for pick in picks(&snapshot, &asker(CLIENT, None), RecordType::A) {
         let mut addresses = pick.addresses.to_vec();
         addresses.sort_unstable();
@@ -316,7 +307,7 @@ fn many_proxies_of_unequal_weight_still_give_whole_answers_of_two_sites() {
     let live: Vec<_> = (0..2_000)
         .map(|n| member(member_of(n).address, 0, 10))
         .collect();
-    let snapshot = self::snapshot(&live, &[], Source::Hint);
+    let snapshot = self::snapshot(&live, &[]);
     for pick in picks(&snapshot, &asker(CLIENT, None), RecordType::A) {
         let sites: std::collections::BTreeSet<_> = pick
             .addresses

@@ -51,7 +51,7 @@ impl World {
                 Output::Ask { client, .. } => {
                     self.asked.push((self.now, client));
                     let found = index(Network::of(client));
-                    if !matches!(&found, Found::Near(_, near) if near.is_empty()) {
+                    if !matches!(&found, Found::Near(near) if near.is_empty()) {
                         self.learner.handle_found(self.now, client, &found);
                     }
                 }
@@ -83,7 +83,7 @@ impl World {
 /// No proxies at all: no answer.
 fn near(proxies: &[(u32, u64)]) -> Found {
     let near = proxies.iter().map(|(n, rtt)| (proxy(*n), ms(*rtt)));
-    Found::Near(Source::Hint, near.collect())
+    Found::Near(near.collect())
 }
 
 #[test]
