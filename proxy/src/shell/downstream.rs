@@ -22,17 +22,25 @@ use super::outgoing::Outgoing;
 use super::share::Account;
 use crate::engine::access;
 use crate::engine::http::key::Scheme;
+use crate::engine::http::rewrite::Front;
 use crate::engine::reason::RefuseReason;
 use crate::engine::share::Denied;
 use crate::engine::steps::receive::{self, Asked, Entrance, Seen};
 
-/// One request's way here.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
-    /// Where the client connected.
+/// What is the same for all requests of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// How the client reached us.
+    pub(crate) scheme: Scheme,
+    /// Where.
     pub(crate) local_port: u16,
     /// Its address.
     pub(crate) client: IpAddr,
+}
+
+/// One request's way here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
     /// The connection ends with this request.
     pub(crate) last: bool,
     /// Its head was refused for this.
@@ -62,7 +70,8 @@ impl Future for Serving {
 
 /// Answers one client request. `seen` is what was seen on the same connection, `link` leads to it.
 pub(crate) fn serve<B>(
-    ctx: Arc<Context>,
+    ctx: &Arc<Context>,
+    entry: &Entry,
     visit: Visit,
     request: Request<B>,
     seen: &mut Seen,
@@ -71,8 +80,8 @@ pub(crate) fn serve<B>(
     let began = ctx.now();
     let (head, _) = request.into_parts();
     let entrance = Entrance {
-        scheme: Scheme::Http,
-        local_port: visit.local_port,
+        scheme: entry.scheme,
+        local_port: entry.local_port,
         zone: &ctx.zone,
         policy: &ctx.policy,
     };
@@ -80,7 +89,7 @@ pub(crate) fn serve<B>(
         |method: &Method| receive::judge(&entrance, method, &head.uri, &head.headers, seen);
     let judged = match visit.refused {
         Some(reason) => {
-            let client = visit.client;
+            let client = entry.client;
             tracing::debug!(%client, reason = reason.as_str(), "a request's head was refused");
             Err(reason)
         }
@@ -95,13 +104,14 @@ pub(crate) fn serve<B>(
         Ok(Asked::Page { key, .. }) => Some(key.host()),
         _ => None,
     };
-    let denied = ctx.shares.ask(began, visit.client, host).err();
+    let denied = ctx.shares.ask(began, entry.client, host).err();
     let list = ctx.blocked.list();
     let blocked = !list.is_empty()
-        && (list.has_client(visit.client)
+        && (list.has_client(entry.client)
             || matches!(&judged, Ok(Asked::Page { key, .. }) if list.has_page(key)));
     let client = Client {
-        ctx,
+        ctx: Arc::clone(ctx),
+        address: entry.client,
         visit,
         began,
         method: head.method,
@@ -119,7 +129,10 @@ pub(crate) fn serve<B>(
         Ok(Asked::Page { key, .. }) if let Some(Denied::Bytes(over)) = denied => {
             client.bounce(&key, over.as_str())
         }
-        Ok(Asked::Page { key, port }) => return client.page(key, port, link),
+        Ok(Asked::Page { key, port }) => {
+            let scheme = entry.scheme;
+            return client.page(key, Front { scheme, port }, link);
+        }
         Ok(Asked::Service(name)) => client.service(&name, client.uri.path()),
         Ok(Asked::Home(key)) => client.home(&key),
         Ok(Asked::Options) => client.options(),
@@ -134,6 +147,7 @@ pub(crate) fn serve<B>(
 /// Who asks, and how.
 struct Client {
     ctx: Arc<Context>,
+    address: IpAddr,
     visit: Visit,
     began: Moment,
     method: Method,
@@ -177,7 +191,7 @@ impl Client {
         let (outcome, reason) = self.note.get().copied().unwrap_or((Outcome::Own, ""));
         let understood = self.visit.refused.is_none();
         let asked = access::Asked {
-            client: self.visit.client,
+            client: self.address,
             request: understood.then_some((self.method, self.uri, self.version)),
             fields: access::Fields::of(self.headers),
             status,

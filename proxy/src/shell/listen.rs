@@ -2,6 +2,7 @@
 
 mod connection;
 mod dismissal;
+mod http1;
 mod place;
 mod porter;
 

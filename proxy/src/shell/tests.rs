@@ -21,6 +21,7 @@ use super::context::Context;
 use super::downstream;
 use super::run;
 use crate::engine::config::{Config, KEYS};
+use crate::engine::http::key::Scheme;
 use crate::engine::steps::receive::Seen;
 
 /// No wait in these tests takes longer unless something is wrong.
@@ -97,9 +98,13 @@ impl Got {
     }
 }
 
-const VISIT: downstream::Visit = downstream::Visit {
+const ENTRY: downstream::Entry = downstream::Entry {
+    scheme: Scheme::Http,
     local_port: 8080,
     client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+};
+
+const VISIT: downstream::Visit = downstream::Visit {
     last: false,
     refused: None,
 };
@@ -118,7 +123,7 @@ async fn ask(ctx: &Arc<Context>, origin: &Origin, method: &str, fields: &[(&str,
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let mut seen = Seen::default();
-    let serving = downstream::serve(Arc::clone(ctx), VISIT, request, &mut seen, &Arc::default());
+    let serving = downstream::serve(ctx, &ENTRY, VISIT, request, &mut seen, &Arc::default());
     let (response, _) = timeout(DEADLINE, serving).await.unwrap();
     let (head, body) = response.into_parts();
     let body = timeout(DEADLINE, body.collect()).await.unwrap();

@@ -5,18 +5,27 @@
 //! one is already right. Whatever cannot be expressed as a coralised name stays as it is: the
 //! visitor then goes there directly.
 
-use common::name::{Host, NameError, Zone};
-use http::header::{CONTENT_LOCATION, HeaderMap, HeaderValue, LOCATION};
+use common::name::{Host, Name, NameError, Zone};
+use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 
 use super::key::{Scheme, is_no_serve};
 
-/// How clients see this proxy.
+/// Where a client sees this proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Front {
+    /// How it came.
+    pub scheme: Scheme,
+    /// The port that it connected to, as it names it.
+    pub port: u16,
+}
+
+/// How a client sees this proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The zone under which sites appear.
     pub zone: &'a Zone,
-    /// The port that clients connect to over http.
-    pub port: u16,
+    /// Where.
+    pub front: Front,
 }
 
 /// Why a reference is left as it is.
@@ -51,9 +60,12 @@ impl KeepReason {
     }
 }
 
+/// The fields that are rewritten.
+pub const FIELDS: [HeaderName; 2] = [LOCATION, CONTENT_LOCATION];
+
 /// Rewrites Location and Content-Location of a response that came from an origin over `scheme`.
 pub fn rewrite(headers: &mut HeaderMap, scheme: Scheme, view: View<'_>) {
-    for name in [LOCATION, CONTENT_LOCATION] {
+    for name in FIELDS {
         if let Some(value) = headers.get_mut(name)
             && let Ok(new) = coralised(value, scheme, view)
         {
@@ -93,15 +105,19 @@ pub fn coralised(
         return Err(KeepReason::UserInfo);
     }
     let (host, port) = split_port(authority)?;
-    let port = named_port(scheme, port)?;
+    let Front {
+        scheme: ours,
+        port: our_port,
+    } = view.front;
+    let port = match ours {
+        Scheme::Http => port_over_http(scheme, port)?,
+        Scheme::Https => port_over_https(scheme, port)?,
+    };
     let host = Host::parse(host).map_err(|_| KeepReason::Host)?;
-    let name = view.zone.dotted(&host, port).map_err(|error| match error {
-        NameError::InsideZone => KeepReason::InsideZone,
-        _ => KeepReason::Host,
-    })?;
-    let mut out = format!("http://{name}").into_bytes();
-    if view.port != Scheme::Http.default_port() {
-        out.extend_from_slice(format!(":{}", view.port).as_bytes());
+    let name = view.name(&host, port)?;
+    let mut out = format!("{ours}://{name}").into_bytes();
+    if our_port != ours.default_port() {
+        out.extend_from_slice(format!(":{our_port}").as_bytes());
     }
     out.extend_from_slice(target);
     HeaderValue::from_bytes(&out).map_err(|_| KeepReason::Host)
@@ -136,9 +152,39 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), KeepReason> {
     }
 }
 
-/// The port to write into the name. Clients come over http, where the port 443 means https and the
-/// port 80, or none, http; an https site on another port cannot be named.
-const fn named_port(scheme: Scheme, port: Option<u16>) -> Result<Option<u16>, KeepReason> {
+impl View<'_> {
+    /// The name under which a client finds a site: over https the one that a wildcard certificate
+    /// covers, unless it is hashed, for nobody could find the way back from that.
+    fn name(&self, host: &Host, port: Option<u16>) -> Result<String, KeepReason> {
+        let name = match self.front.scheme {
+            Scheme::Http => self.zone.dotted(host, port),
+            Scheme::Https => self.zone.label(host, port),
+        };
+        let name = name.map_err(|error| match error {
+            NameError::InsideZone => KeepReason::InsideZone,
+            _ => KeepReason::Host,
+        })?;
+        match self.zone.classify(&name) {
+            Ok(Name::Site(_)) => Ok(name),
+            _ => Err(KeepReason::Host),
+        }
+    }
+}
+
+/// The port to write into the name for a client that comes over https, where the port 80 means http
+/// and the port 443, or none, https; an http site on another port cannot be named.
+const fn port_over_https(scheme: Scheme, port: Option<u16>) -> Result<Option<u16>, KeepReason> {
+    match (scheme, port) {
+        (Scheme::Https, None | Some(443)) => Ok(None),
+        (Scheme::Http, None | Some(80)) => Ok(Some(80)),
+        (Scheme::Https, Some(80)) | (Scheme::Http, Some(_)) => Err(KeepReason::Port),
+        (Scheme::Https, Some(port)) => Ok(Some(port)),
+    }
+}
+
+/// The port to write into the name for a client that comes over http, where the port 443 means https
+/// and the port 80, or none, http; an https site on another port cannot be named.
+const fn port_over_http(scheme: Scheme, port: Option<u16>) -> Result<Option<u16>, KeepReason> {
     match (scheme, port) {
         (Scheme::Http, None | Some(80)) => Ok(None),
         (Scheme::Https, None | Some(443)) => Ok(Some(443)),
@@ -158,16 +204,21 @@ mod tests {
         Zone::parse("nyud.net").unwrap()
     }
 
+    const PLAIN: Front = Front {
+        scheme: Scheme::Http,
+        port: 80,
+    };
+
     fn location(value: &str, port: u16) -> Result<String, KeepReason> {
+        let scheme = Scheme::Http;
+        location_at(value, Front { scheme, port })
+    }
+
+    fn location_at(value: &str, front: Front) -> Result<String, KeepReason> {
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-        let new = coralised(
-            &value,
-            Scheme::Http,
-            View {
-                zone: &zone(),
-                port,
-            },
-        )?;
+        let zone = zone();
+        let view = View { zone: &zone, front };
+        let new = coralised(&value, front.scheme, view)?;
         Ok(String::from_utf8(new.as_bytes().to_vec()).unwrap())
     }
 
@@ -236,6 +287,32 @@ mod tests {
     }
 
     #[test]
+    fn over_https_the_names_are_those_of_the_wildcard_certificate() {
+        let over = |value, port| {
+            let scheme = Scheme::Https;
+            location_at(value, Front { scheme, port })
+        };
+        let long = format!("https://{}.com/", "a".repeat(62));
+        #[rustfmt::skip]
+        let rows: &[(&str, u16, Result<&str, KeepReason>)] = &[
+            ("https://www.example.com/a?b", 443, Ok("https://www-example-com.nyud.net/a?b")),
+            ("https://www.my-site.com/", 8443, Ok("https://www-my--site-com.nyud.net:8443/")),
+            ("//www.example.com/", 443, Ok("https://www-example-com.nyud.net/")),
+            ("http://www.example.com/", 443, Ok("https://www-example-com-80.nyud.net/")),
+            ("https://www.example.com:8443/", 443, Ok("https://www-example-com-8443.nyud.net/")),
+            ("http://www.example.com:8000/", 443, Err(KeepReason::Port)),
+            ("https://www.example.com:80/", 443, Err(KeepReason::Port)),
+            (&long, 443, Err(KeepReason::Host)),
+            ("https://192.0.2.1/", 443, Err(KeepReason::Host)),
+            ("https://www-example-com.nyud.net/", 443, Err(KeepReason::InsideZone)),
+        ];
+        for (value, port, expected) in rows {
+            let got = over(value, *port);
+            assert_eq!(got.as_deref(), expected.as_deref(), "{value}");
+        }
+    }
+
+    #[test]
     fn both_fields_of_a_response_are_rewritten() {
         let mut map = headers(&[
             ("location", "http://www.example.com/"),
@@ -247,7 +324,7 @@ mod tests {
             Scheme::Http,
             View {
                 zone: &zone(),
-                port: 80,
+                front: PLAIN,
             },
         );
         assert_eq!(
@@ -265,9 +342,14 @@ mod tests {
         #[test]
         fn any_reference_is_handled(value in any_value()) {
             let zone = zone();
-            let view = View { zone: &zone, port: 8080 };
-            if let Ok(new) = coralised(&value, Scheme::Https, view) {
-                prop_assert_eq!(coralised(&new, Scheme::Https, view), Err(KeepReason::InsideZone));
+            for scheme in [Scheme::Http, Scheme::Https] {
+                let view = View { zone: &zone, front: Front { scheme, port: 8080 } };
+                if let Ok(new) = coralised(&value, Scheme::Https, view) {
+                    prop_assert_eq!(
+                        coralised(&new, Scheme::Https, view),
+                        Err(KeepReason::InsideZone)
+                    );
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::engine::http::fresh::Heat;
 use crate::engine::http::hop::{self, Identity};
 use crate::engine::http::multipart::{self, Multipart};
 use crate::engine::http::range::{self, Ranges};
-use crate::engine::http::rewrite::{self, View};
+use crate::engine::http::rewrite::{self, Front, View};
 use crate::engine::store::object::{Object, Ready};
 
 /// Everything an answer is made of beside the object.
@@ -48,8 +48,8 @@ pub struct Delivery<'a> {
     pub identity: &'a Identity,
     /// Our zone.
     pub zone: &'a Zone,
-    /// The port the client sees us at.
-    pub port: u16,
+    /// Where the client sees us.
+    pub front: Front,
 }
 
 /// Which bytes follow the head.
@@ -119,7 +119,7 @@ impl Delivery<'_> {
         let length = self.length.filter(|_| is_usual)?;
         let ready = object
             .ready(|| self.ready(object, length))
-            .filter(|ready| ready.length == length && ready.port == self.port)?;
+            .filter(|ready| ready.length == length && ready.is_for(self.front))?;
         let mut headers = ready.headers.clone();
         headers.insert(AGE, object.age(self.now).as_secs().into());
         headers.insert(CACHE_STATUS, self.own(object).value());
@@ -141,11 +141,14 @@ impl Delivery<'_> {
             headers: &object.headers,
         };
         let mut headers = self.selected(selected, object.key.as_str()).headers;
+        let leads_on = rewrite::FIELDS
+            .iter()
+            .any(|name| headers.contains_key(name));
         self.mark(&mut headers, object);
         let members = headers.get_all(CACHE_STATUS).iter().count();
         (members == 1).then_some(Ready {
             length,
-            port: self.port,
+            front: leads_on.then_some(self.front),
             headers,
         })
     }
@@ -232,7 +235,7 @@ impl Delivery<'_> {
             object.key.scheme(),
             View {
                 zone: self.zone,
-                port: self.port,
+                front: self.front,
             },
         );
         hop::to_client(headers, Version::HTTP_11, self.identity);
@@ -258,6 +261,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::http::key::Scheme;
     use crate::engine::store::object::tests::{headers, object};
 
     fn deliver(request: &[(&str, &str)], method: &Method, response: &[(&str, &str)]) -> Answer {
@@ -276,7 +280,10 @@ mod tests {
             before: &[],
             identity: &identity,
             zone: &zone,
-            port: 8080,
+            front: Front {
+                scheme: Scheme::Http,
+                port: 8080,
+            },
         };
         delivery.answer(&object("/p", response, &[], 0))
     }
@@ -307,7 +314,7 @@ mod tests {
     fn the_usual_answer_is_the_same_however_often_it_is_given() {
         let (zone, request) = (Zone::parse("nyud.net").unwrap(), HeaderMap::new());
         let identity = Identity::new("nyud.net", "n1", "0.1.0").unwrap();
-        let delivery = |seconds, port, detail| Delivery {
+        let delivery = |seconds, (scheme, port), detail| Delivery {
             now: Moment::ZERO + Duration::from_secs(seconds),
             heat: Heat::Quiet,
             method: &Method::GET,
@@ -320,20 +327,25 @@ mod tests {
             before: &[],
             identity: &identity,
             zone: &zone,
-            port,
+            front: Front { scheme, port },
         };
-        let kept = object("/p", &STORED, &[], 0);
-        for (seconds, port, detail) in [
-            (7, 8080, None),
-            (8, 8080, None),
-            (90, 8080, Some("while_revalidate")),
-            (91, 80, None),
-        ] {
-            let delivery = delivery(seconds, port, detail);
-            let again = delivery.answer(&kept);
-            let first = delivery.answer(&object("/p", &STORED, &[], 0));
-            assert_eq!(again.headers, first.headers);
-            assert_eq!((again.status, again.content), (first.status, first.content));
+        let plain = (Scheme::Http, 8080);
+        // With a link and without.
+        for stored in [&STORED[..], &STORED[..3]] {
+            let kept = object("/p", stored, &[], 0);
+            for (seconds, front, detail) in [
+                (7, plain, None),
+                (8, plain, None),
+                (90, plain, Some("while_revalidate")),
+                (91, (Scheme::Http, 80), None),
+                (91, (Scheme::Https, 443), None),
+            ] {
+                let delivery = delivery(seconds, front, detail);
+                let again = delivery.answer(&kept);
+                let first = delivery.answer(&object("/p", stored, &[], 0));
+                assert_eq!(again.headers, first.headers);
+                assert_eq!((again.status, again.content), (first.status, first.content));
+            }
         }
     }
 

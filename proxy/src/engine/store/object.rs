@@ -12,6 +12,7 @@ use crate::engine::http::control::Directives;
 use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::PROXY_STATUS;
+use crate::engine::http::rewrite::Front;
 use crate::engine::http::vary::{Vary, VaryKey};
 use crate::engine::http::verdict::Standing;
 
@@ -64,10 +65,18 @@ pub struct Object<B> {
 pub struct Ready {
     /// Length of the body that they are for.
     pub length: u64,
-    /// The port at which the client sees us.
-    pub port: u16,
+    /// Where the client sees us for whom they are; `None` if they are the same for all.
+    pub front: Option<Front>,
     /// The fields, Age and Cache-Status among them.
     pub headers: HeaderMap,
+}
+
+impl Ready {
+    /// Whether they are for a client that sees us at `front`.
+    #[must_use]
+    pub fn is_for(&self, front: Front) -> bool {
+        self.front.is_none_or(|mine| mine == front)
+    }
 }
 
 impl<B> Object<B> {

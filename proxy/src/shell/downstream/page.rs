@@ -14,6 +14,7 @@ use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::fresh::Heat;
 use crate::engine::http::hop;
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::http::rewrite::Front;
 use crate::engine::http::server_timing::SERVER_TIMING;
 use crate::engine::http::verdict::RevalidateReason;
 use crate::engine::reason::{FailReason, RefuseReason};
@@ -84,17 +85,17 @@ impl Waiting {
 }
 
 impl Client {
-    pub(super) fn page(self, key: PrimaryKey, port: u16, link: &Arc<Link>) -> Serving {
+    pub(super) fn page(self, key: PrimaryKey, front: Front, link: &Arc<Link>) -> Serving {
         if hop::check_loop(&self.headers, &self.ctx.identity).is_err() {
             let response = self.refuse(RefuseReason::Loop, Some(&key));
             return Serving::Now(Some(self.done(response)));
         }
-        match self.look_up(&key, port, self.began, false) {
+        match self.look_up(&key, front, self.began, false) {
             Looked::Answered(response) => Serving::Now(Some(self.done(response))),
             Looked::Waiting(waiting) => {
                 let link = Arc::clone(link);
                 Serving::Later(Box::pin(async move {
-                    let response = self.await_fetch(key, port, waiting, &link).await;
+                    let response = self.await_fetch(key, front, waiting, &link).await;
                     self.done(response)
                 }))
             }
@@ -104,7 +105,7 @@ impl Client {
     async fn await_fetch(
         &self,
         key: PrimaryKey,
-        port: u16,
+        front: Front,
         first: Waiting,
         link: &Link,
     ) -> Response<Outgoing> {
@@ -112,7 +113,7 @@ impl Client {
         for round in 1..=ROUNDS_MAX + 1 {
             match waiting.answer(link).await {
                 Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
-                    return self.fetched(headed, waiting, port);
+                    return self.fetched(headed, waiting, front);
                 }
                 // Not for us: look again, it may have been stored or proved unshareable.
                 Ok(_) => {}
@@ -122,7 +123,7 @@ impl Client {
             if round > ROUNDS_MAX {
                 break;
             }
-            waiting = match self.look_up(&key, port, self.ctx.now(), round == ROUNDS_MAX) {
+            waiting = match self.look_up(&key, front, self.ctx.now(), round == ROUNDS_MAX) {
                 Looked::Answered(response) => return response,
                 Looked::Waiting(waiting) => waiting,
             };
@@ -131,7 +132,7 @@ impl Client {
     }
 
     /// One look at what is kept and what is under way. Starts what has to be started.
-    fn look_up(&self, key: &PrimaryKey, port: u16, now: Moment, alone: bool) -> Looked {
+    fn look_up(&self, key: &PrimaryKey, front: Front, now: Moment, alone: bool) -> Looked {
         let ask = Ask {
             key,
             method: &self.method,
@@ -164,7 +165,7 @@ impl Client {
                     self.start(fill, plan, (key, Method::GET, None), Some(seat));
                 }
                 let detail = stale.map(|reason| reason.as_str());
-                Looked::Answered(self.hit(&object, port, (now, heat), detail))
+                Looked::Answered(self.hit(&object, front, (now, heat), detail))
             }
             Lookup::OnlyIfCached => {
                 Looked::Answered(self.refuse(RefuseReason::OnlyIfCached, Some(key)))
@@ -236,7 +237,7 @@ impl Client {
     fn hit(
         &self,
         object: &Arc<Object>,
-        port: u16,
+        front: Front,
         (now, heat): (Moment, Heat),
         detail: Option<&'static str>,
     ) -> Response<Outgoing> {
@@ -255,10 +256,10 @@ impl Client {
             now,
             heat,
         };
-        self.deliver(object, port, &told, None)
+        self.deliver(object, front, &told, None)
     }
 
-    fn fetched(&self, headed: Headed, waiting: Waiting, port: u16) -> Response<Outgoing> {
+    fn fetched(&self, headed: Headed, waiting: Waiting, front: Front) -> Response<Outgoing> {
         let Waiting {
             miss,
             collapsed,
@@ -305,7 +306,7 @@ impl Client {
             now,
             heat: self.ctx.flow().heat(now, &headed.object.key),
         };
-        let mut response = self.deliver(&headed.object, port, &told, seat);
+        let mut response = self.deliver(&headed.object, front, &told, seat);
         // Who joined came later, and waited less.
         if let Some(timing) = headed.timing.field().filter(|_| !collapsed) {
             response.headers_mut().append(SERVER_TIMING, timing);
@@ -316,7 +317,7 @@ impl Client {
     fn deliver(
         &self,
         object: &Arc<Object>,
-        port: u16,
+        front: Front,
         told: &Told<'_>,
         seat: Option<Seat>,
     ) -> Response<Outgoing> {
@@ -335,7 +336,7 @@ impl Client {
             before: told.before,
             identity: &ctx.identity,
             zone: &ctx.zone,
-            port,
+            front,
         };
         let answer = delivery.answer(object);
         let body = match (answer.content, stand.bytes) {

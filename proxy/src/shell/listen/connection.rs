@@ -1,37 +1,17 @@
-//! One connection: a socket with its deadlines, hyper, and the answers that go through it.
+//! One connection: the socket as a [`Line`], and what speaks over it.
 
-use std::convert::Infallible;
-use std::error::Error as _;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{self, Poll, ready};
+use std::sync::Arc;
 
-use common::clock::SystemClock;
 use common::shell::signals::Shutdown;
-use http::{Request, Response, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::http1::{self, Spoken};
 use super::{Bounds, Door};
-use crate::engine::head::HEAD_MAX;
-use crate::engine::steps::receive::Seen;
+use crate::engine::http::key::Scheme;
 use crate::shell::context::Context;
-use crate::shell::downstream::{self, Serving, Visit};
-use crate::shell::guard::{Deadlines, Guard, Link};
+use crate::shell::downstream::Entry;
 use crate::shell::line::Line;
-use crate::shell::metered::{Duties, Metered};
-use crate::shell::metrics::InFlight;
-use crate::shell::peer;
-
-/// What hyper reads, or takes of an answer beyond what has gone out, at most: a head that
-/// [`guard`](crate::shell::guard) let through fits, and what a slow reader makes wait is little more.
-const BUFFER_MAX: usize = HEAD_MAX + (8 << 10);
 
 /// A client as it came: its connection, its address, and what was read of its request already.
 pub(super) struct Came {
@@ -46,117 +26,25 @@ pub(super) async fn serve(
     came: Came,
     door: Door,
     bounds: Arc<Bounds>,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) {
-    let client = came.client;
-    let local_port = came.stream.local_addr().map_or(80, |addr| addr.port());
-    let line = Line::new(came.stream, ctx.clock, bounds.send);
-    let (parting, ends_with_body) = (line.parting(), Arc::new(AtomicBool::new(false)));
-    let deadlines = Deadlines {
-        idle: bounds.idle,
-        head: bounds.header,
+    let entry = Entry {
+        scheme: Scheme::Http,
+        local_port: came.stream.local_addr().map_or(80, |addr| addr.port()),
+        client: came.client.to_canonical(),
     };
-    let link = Arc::new(Link::default());
-    let guarded = Guard::new(line, came.read, Arc::clone(&link), ctx.clock, deadlines);
-    let clock = ctx.clock;
-    let (open_ended, shared) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
-    let seen = Mutex::new(Seen::default());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let word = link.next();
-        let visit = Visit {
-            local_port,
-            client: client.to_canonical(),
-            last: word.last,
-            refused: word.refused,
-        };
-        let way = Way {
-            link: Arc::clone(&link),
-            clock,
-            old: request.version() < Version::HTTP_11,
-            open_ended: Arc::clone(&open_ended),
-            in_flight: (door == Door::Client).then(|| ctx.metrics.in_flight()),
-        };
-        let serving = match door {
-            Door::Client => {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                downstream::serve(Arc::clone(&ctx), visit, request, &mut seen, &way.link)
-            }
-            Door::Peer => {
-                let serving = peer::serve(Arc::clone(&ctx), request);
-                Serving::Later(Box::pin(async { (serving.await, Duties::default()) }))
-            }
-        };
-        Exchange {
-            serving,
-            way: Some(way),
-        }
-    });
-    // Most fields are as many as hyper takes by itself: to name them costs it two tables a request.
-    let server = http1::Builder::new()
-        .max_buf_size(BUFFER_MAX)
-        .serve_connection(TokioIo::new(guarded), service);
-    let talk = async {
-        let mut server = std::pin::pin!(server);
-        let ended = tokio::select! {
-            ended = &mut server => ended,
-            () = shutdown.draining() => {
-                server.as_mut().graceful_shutdown();
-                server.await
-            }
-        };
-        if let Err(error) = ended {
-            // Where the connection's end is the body's, only a reset tells that it is not whole.
-            parting.reset(ends_with_body.load(Ordering::Relaxed));
-            if was_too_slow(&error) {
-                shared.metrics.connection_cut();
-            }
-            tracing::debug!(%error, ?door, "a connection ended early");
-        }
+    let line = Line::new(came.stream, ctx.clock, bounds.send);
+    let parting = line.parting();
+    let spoken = Spoken {
+        stream: line,
+        read: came.read,
+        parting: parting.clone(),
+        entry: Arc::new(entry),
+        door,
     };
     // With it the connection itself is gone, and what is known of it is written down.
-    talk.await;
+    http1::serve(Arc::clone(&ctx), spoken, &bounds, shutdown).await;
     if door == Door::Client {
-        shared.measured(client, parting.round_trip());
-    }
-}
-
-/// Whether a client was cut off because it took its answer too slowly.
-fn was_too_slow(error: &hyper::Error) -> bool {
-    let cause = error.source();
-    let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
-}
-
-/// What an answer meets on its way to hyper.
-struct Way {
-    link: Arc<Link>,
-    clock: SystemClock,
-    /// The client speaks a version in which a body without length ends with the connection.
-    old: bool,
-    open_ended: Arc<AtomicBool>,
-    in_flight: Option<InFlight>,
-}
-
-/// A request being answered.
-struct Exchange {
-    serving: Serving,
-    /// `None` once it has been answered.
-    way: Option<Way>,
-}
-
-impl Future for Exchange {
-    type Output = Result<Response<Metered>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let (response, mut duties) = ready!(Pin::new(&mut self.serving).poll(cx));
-        let Some(way) = self.way.take() else {
-            return Poll::Pending;
-        };
-        way.link.answered();
-        let no_length = response.body().size_hint().exact().is_none();
-        way.open_ended
-            .store(way.old && no_length, Ordering::Relaxed);
-        duties.in_flight = way.in_flight;
-        Poll::Ready(Ok(Metered::wrap(response, duties, way.link, way.clock)))
+        ctx.measured(came.client, parting.round_trip());
     }
 }
