@@ -222,6 +222,27 @@ impl<B, F: Clone> Flow<B, F> {
         self.miss(now, ask, stale, miss, fill)
     }
 
+    /// A fresh copy of the resource at `url`, of the site `host`, for a request without a word of its
+    /// own about freshness; its `fields` are asked for only if they matter. Counts for nothing where
+    /// there is none: then the request is to be looked up in full.
+    pub fn hit(
+        &mut self,
+        now: Moment,
+        url: &str,
+        host: &str,
+        fields: impl FnOnce() -> HeaderMap,
+    ) -> Option<(Arc<Object<B>>, Heat)> {
+        let (store, none) = (&mut self.store, RequestDirectives::default());
+        self.heat.count_if(now, host, |heat| {
+            let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
+            let answers = |object: &Object<B>| {
+                verdict::judge(&object.standing(now, heat), &none) == Verdict::Fresh
+            };
+            let object = store.find_at(url, fields, is_fresh, answers)?;
+            Some((object, heat))
+        })
+    }
+
     fn stale_hit(
         &mut self,
         ask: Ask<'_>,

@@ -78,19 +78,36 @@ impl Count {
 impl HeatMap {
     /// Counts a request for `site` and says how hot it is with it.
     pub fn count(&mut self, now: Moment, site: &str) -> Heat {
+        self.count_if(now, site, Some).unwrap_or_default()
+    }
+
+    /// Asks `decide` what a request for `site` gets, as hot as it is with it; counts it if it gets
+    /// anything.
+    pub fn count_if<T>(
+        &mut self,
+        now: Moment,
+        site: &str,
+        decide: impl FnOnce(Heat) -> Option<T>,
+    ) -> Option<T> {
         let window = window_of(now);
         if let Some(count) = self.sites.get_mut(site) {
             *count = count.advanced(window);
-            count.current = count.current.saturating_add(1);
-            return count.heat();
+            let counted = Count {
+                current: count.current.saturating_add(1),
+                ..*count
+            };
+            let decided = decide(counted.heat())?;
+            *count = counted;
+            return Some(decided);
         }
         let count = Count {
             window,
             current: 1,
             previous: 0,
         };
+        let decided = decide(count.heat())?;
         self.sites.put(site.to_owned(), count);
-        count.heat()
+        Some(decided)
     }
 
     /// How hot `site` is, without counting.

@@ -3,7 +3,7 @@
 //! A request is a list of steps: [`receive`](steps::receive) judges what was asked,
 //! [`flow`] looks it up and joins or starts a fill, [`pursuit`] decides where a fill gets its bytes
 //! from and in which order, [`deliver`](steps::deliver) makes the answer's head, [`page`] the error
-//! page. [`http`] holds the rules of RFC 9110 and 9111 that they apply, [`lenient`] reads what origins
+//! page. What needs none of these steps is answered from bytes made before ([`hit`]). [`http`] holds the rules of RFC 9110 and 9111 that they apply, [`lenient`] reads what origins
 //! send.
 
 pub mod access;
@@ -17,6 +17,7 @@ pub mod drawing;
 pub mod flow;
 pub mod head;
 pub mod heat;
+pub mod hit;
 pub mod http;
 pub mod idle;
 pub mod lenient;

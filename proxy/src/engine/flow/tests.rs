@@ -237,3 +237,43 @@ fn a_dead_origin_is_remembered_and_a_stale_copy_may_stand_in() {
     );
     assert!(!flow.may_stand_in(at(20), &strict, &none));
 }
+
+fn hit(flow: &mut TestFlow, now: Moment, path: &str, fields: &[(&str, &str)]) -> Option<u32> {
+    let (url, fields) = (format!("http://example.com{path}"), headers(fields));
+    let hit = flow.hit(now, &url, "example.com", || fields);
+    hit.map(|(object, _)| object.body)
+}
+
+#[test]
+fn a_plain_hit_is_a_fresh_copy_and_anything_else_counts_for_nothing() {
+    let mut flow = flow();
+    let fresh = [("cache-control", "max-age=60, stale-while-revalidate=60")];
+    flow.keep(at(0), object("/a", &fresh, &[], 1), Weight::default());
+    assert_eq!(hit(&mut flow, at(1), "/a", &[]), Some(1));
+    for _ in 0..HOT_AT {
+        assert_eq!(hit(&mut flow, at(61), "/a", &[]), None, "stale");
+        assert_eq!(hit(&mut flow, at(61), "/b", &[]), None, "unknown");
+    }
+    assert_eq!(flow.heat(at(61), &key("/a")), Heat::Quiet);
+    let found = flow.store.hottest(at(61), 1)[0].found;
+    assert_eq!(found, 1);
+    for _ in 0..HOT_AT {
+        assert_eq!(hit(&mut flow, at(2), "/a", &[]), Some(1));
+    }
+    assert_eq!(flow.heat(at(2), &key("/a")), Heat::Hot);
+}
+
+#[test]
+fn a_plain_hit_is_of_the_variant_that_was_asked_for() {
+    let mut flow = flow();
+    let varies = [("cache-control", "max-age=60"), ("vary", "accept-encoding")];
+    let gzip = [("accept-encoding", "gzip")];
+    flow.keep(at(0), object("/v", &varies, &gzip, 1), Weight::default());
+    flow.keep(at(0), object("/v", &varies, &[], 2), Weight::default());
+    assert_eq!(hit(&mut flow, at(1), "/v", &gzip), Some(1));
+    assert_eq!(hit(&mut flow, at(1), "/v", &[]), Some(2));
+    assert_eq!(
+        hit(&mut flow, at(1), "/v", &[("accept-encoding", "br")]),
+        None
+    );
+}

@@ -5,6 +5,7 @@
 //! encodings, empty segments, dot segments and the order of parameters are left alone, because an
 //! origin may tell them apart. The secondary key is [`vary`](super::vary)'s business.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -117,6 +118,13 @@ impl PrimaryKey {
         }
     }
 
+    /// Writes the canonical URL of that resource, in place of what `text` held.
+    pub fn write_sibling(&self, path_and_query: &str, text: &mut String) {
+        text.clear();
+        text.push_str(self.origin());
+        push_target(text, path_and_query);
+    }
+
     /// The canonical URL: `http://host[:port]/path?query`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -209,7 +217,7 @@ fn push_target(text: &mut String, path_and_query: &str) {
 }
 
 /// Whether a URL without fragment ends in the `coral-no-serve` parameter.
-pub(super) fn is_no_serve(url: &[u8]) -> bool {
+pub(in crate::engine) fn is_no_serve(url: &[u8]) -> bool {
     url.strip_suffix(NO_SERVE.as_bytes())
         .is_some_and(|before| before.ends_with(b"?") || before.ends_with(b"&"))
 }
@@ -237,6 +245,13 @@ impl Ord for PrimaryKey {
 impl Hash for PrimaryKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
+    }
+}
+
+impl Borrow<str> for PrimaryKey {
+    /// A key is found by its canonical URL.
+    fn borrow(&self) -> &str {
+        &self.text
     }
 }
 

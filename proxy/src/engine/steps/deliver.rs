@@ -3,13 +3,13 @@
 //! Order of RFC 9110 §13.2.2: preconditions first, ranges after. Several ranges at once are sent
 //! from whole bodies only; from one that still grows the whole is sent, as RFC 9110 §14.2 allows.
 
+mod usual;
+
 use std::ops::Range;
 
 use common::clock::Moment;
 use common::name::Zone;
-use http::header::{
-    AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
-};
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
 
 use crate::engine::http::cache_status::{self, CACHE_STATUS, CacheStatus, Handling};
@@ -19,7 +19,7 @@ use crate::engine::http::hop::{self, Identity};
 use crate::engine::http::multipart::{self, Multipart};
 use crate::engine::http::range::{self, Ranges};
 use crate::engine::http::rewrite::{self, Front, View};
-use crate::engine::store::object::{Object, Ready};
+use crate::engine::store::object::Object;
 
 /// Everything an answer is made of beside the object.
 #[derive(Clone, Debug)]
@@ -106,51 +106,6 @@ impl Delivery<'_> {
             answer.content = Content::Empty;
         }
         answer
-    }
-
-    /// The answer to nearly every request: all of a copy. It is made once, and after that only what
-    /// changes with time is written anew.
-    fn usual<B>(&self, object: &Object<B>) -> Option<Answer> {
-        let is_usual = self.whole
-            && self.handling == Handling::Hit
-            && !self.validated
-            && self.before.is_empty()
-            && !self.request.contains_key(RANGE);
-        let length = self.length.filter(|_| is_usual)?;
-        let ready = object
-            .ready(|| self.ready(object, length))
-            .filter(|ready| ready.length == length && ready.is_for(self.front))?;
-        let mut headers = ready.headers.clone();
-        headers.insert(AGE, object.age(self.now).as_secs().into());
-        headers.insert(CACHE_STATUS, self.own(object).value());
-        Some(Answer {
-            status: object.status,
-            headers,
-            content: match *self.method {
-                Method::HEAD => Content::Empty,
-                _ => Content::Whole,
-            },
-        })
-    }
-
-    /// What that answer is made from: itself, as it is made otherwise. `None` if something else is
-    /// said in the fields that are to be written anew.
-    fn ready<B>(&self, object: &Object<B>, length: u64) -> Option<Ready> {
-        let selected = Selected {
-            status: object.status,
-            headers: &object.headers,
-        };
-        let mut headers = self.selected(selected, object.key.as_str()).headers;
-        let leads_on = rewrite::FIELDS
-            .iter()
-            .any(|name| headers.contains_key(name));
-        self.mark(&mut headers, object);
-        let members = headers.get_all(CACHE_STATUS).iter().count();
-        (members == 1).then_some(Ready {
-            length,
-            front: leads_on.then_some(self.front),
-            headers,
-        })
     }
 
     fn selected(&self, selected: Selected<'_>, key: &str) -> Answer {

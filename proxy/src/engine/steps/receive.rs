@@ -7,7 +7,7 @@ use common::name::{Host, Name, NameError, Zone};
 use http::header::{HOST, HeaderMap};
 use http::{Method, Uri};
 
-use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::http::key::{PrimaryKey, Scheme, is_no_serve};
 use crate::engine::policy::Policy;
 use crate::engine::reason::RefuseReason;
 
@@ -112,6 +112,35 @@ pub fn judge(
         }
         Named::Service(name) => Ok(Asked::Service(name)),
     }
+}
+
+/// Where the page at `target` of the site that `authority` names is kept: its URL goes to `url`. `None`
+/// if a request for it is answered in any other way than with the page.
+pub fn locate<'a>(
+    entrance: &Entrance<'_>,
+    authority: &str,
+    target: &str,
+    seen: &'a mut Seen,
+    url: &mut String,
+) -> Option<Located<'a>> {
+    let Ok(Named::Site(place)) = entrance.named(authority, seen) else {
+        return None;
+    };
+    place.page.write_sibling(target, url);
+    // Whoever came back has the mark twice.
+    (!is_no_serve(url.as_bytes())).then_some(Located {
+        host: place.page.host(),
+        port: place.port,
+    })
+}
+
+/// What of a page's place its URL does not tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Located<'a> {
+    /// The site's host.
+    pub host: &'a str,
+    /// The port the client sees us at.
+    pub port: u16,
 }
 
 impl Entrance<'_> {

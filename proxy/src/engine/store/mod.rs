@@ -52,6 +52,24 @@ struct Entry<B> {
     found: u64,
 }
 
+impl<B> Entry<B> {
+    fn choose(
+        &self,
+        request: &HeaderMap,
+        is_fresh: impl Fn(&Object<B>) -> bool,
+    ) -> Option<&Arc<Object<B>>> {
+        let newest_first = self.variants.iter().rev().map(|(object, _)| object);
+        let mut fitting = newest_first.filter(|object| object.answers(request));
+        let newest = fitting.next()?;
+        let chosen = if newest.vary == Vary::None {
+            fitting.find(|object| object.vary != Vary::None && is_fresh(object))
+        } else {
+            None
+        };
+        Some(chosen.unwrap_or(newest))
+    }
+}
+
 /// The responses kept.
 pub struct Store<B> {
     entries: LruCache<PrimaryKey, Entry<B>>,
@@ -93,15 +111,29 @@ impl<B> Store<B> {
     ) -> Option<Arc<Object<B>>> {
         let entry = self.entries.get_mut(key)?;
         entry.found = entry.found.saturating_add(1);
-        let newest_first = entry.variants.iter().rev().map(|(object, _)| object);
-        let mut fitting = newest_first.filter(|object| object.answers(request));
-        let newest = fitting.next()?;
-        let chosen = if newest.vary == Vary::None {
-            fitting.find(|object| object.vary != Vary::None && is_fresh(object))
-        } else {
-            None
+        entry.choose(request, is_fresh).map(Arc::clone)
+    }
+
+    /// The same for the resource at `url`, where the request's fields are asked for only if they
+    /// matter. It counts as found only if `wanted` says so.
+    pub fn find_at(
+        &mut self,
+        url: &str,
+        request: impl FnOnce() -> HeaderMap,
+        is_fresh: impl Fn(&Object<B>) -> bool,
+        wanted: impl FnOnce(&Object<B>) -> bool,
+    ) -> Option<Arc<Object<B>>> {
+        let entry = self.entries.get_mut(url)?;
+        let object = match &*entry.variants {
+            [(only, _)] if only.vary == Vary::None => only,
+            _ => entry.choose(&request(), is_fresh)?,
         };
-        Some(Arc::clone(chosen.unwrap_or(newest)))
+        if !wanted(object) {
+            return None;
+        }
+        let object = Arc::clone(object);
+        entry.found = entry.found.saturating_add(1);
+        Some(object)
     }
 
     /// Whether any variant of `key` is kept. Does not count as use.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::clock::{Moment, WallTime};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::engine::hit::prepared::Prepared;
 use crate::engine::http::cache_status::{CACHE_STATUS, RECEIVED_MAX};
 use crate::engine::http::control::Directives;
 use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
@@ -56,6 +57,7 @@ pub struct Object<B> {
     quiet: Lifetime,
     hot: Lifetime,
     ready: OnceLock<Option<Ready>>,
+    prepared: OnceLock<Option<Box<Prepared>>>,
     /// The body.
     pub body: B,
 }
@@ -110,6 +112,7 @@ impl<B> Object<B> {
             quiet,
             hot,
             ready: OnceLock::new(),
+            prepared: OnceLock::new(),
             headers,
             directives,
             body,
@@ -158,6 +161,16 @@ impl<B> Object<B> {
     /// answer is made anew.
     pub(in crate::engine) fn ready(&self, make: impl FnOnce() -> Option<Ready>) -> Option<&Ready> {
         self.ready.get_or_init(make).as_ref()
+    }
+
+    /// The same as bytes.
+    pub(in crate::engine) fn prepared(
+        &self,
+        make: impl FnOnce() -> Option<Prepared>,
+    ) -> Option<&Prepared> {
+        self.prepared
+            .get_or_init(|| make().map(Box::new))
+            .as_deref()
     }
 
     /// Bytes of its header fields, and of those of the usual answer, which share the values.
@@ -226,6 +239,7 @@ impl<B: Clone> Object<B> {
             quiet: lifetime(Heat::Quiet),
             hot: lifetime(Heat::Hot),
             ready: OnceLock::new(),
+            prepared: OnceLock::new(),
             directives,
             body,
             headers,
@@ -254,6 +268,7 @@ impl<B: Clone> Object<B> {
             quiet: over,
             hot: over,
             ready: OnceLock::new(),
+            prepared: OnceLock::new(),
             body: self.body.clone(),
         })
     }
