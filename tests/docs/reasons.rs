@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 21] = [
+const TABLES: [Table; 22] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -92,6 +92,12 @@ const TABLES: [Table; 21] = [
         "proxy/src/engine/share/connections.rs",
         "Connections turned away",
         "`reason` of the metric `atoll_proxy_connections_refused`; the client sees a reset.",
+    ),
+    table(
+        "HandReason",
+        "proxy/src/engine/hit/mod.rs",
+        "Requests without a prepared answer",
+        "`reason` of the metric `atoll_proxy_careful`; such a request is answered like any other.",
     ),
     table(
         "StaleReason",
