@@ -3,7 +3,7 @@
 //! An [`Ask`] is one request on a connection of its own, to an address of the test's choosing. A
 //! body that broke off is never taken for a whole one: [`Answer::broken`] says how it ended.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::pattern;
 use crate::wait::{self, EVENTUALLY, SOON, now};
@@ -43,6 +43,7 @@ impl Page {
 #[derive(Clone, Debug)]
 pub struct Ask {
     to: SocketAddr,
+    from: Option<IpAddr>,
     method: Method,
     page: Page,
     headers: HeaderMap,
@@ -85,10 +86,18 @@ impl Ask {
     pub fn of(to: SocketAddr, page: &Page) -> Self {
         Self {
             to,
+            from: None,
             method: Method::GET,
             page: page.clone(),
             headers: HeaderMap::new(),
         }
+    }
+
+    /// Sent from this address.
+    #[must_use]
+    pub const fn from(mut self, from: IpAddr) -> Self {
+        self.from = Some(from);
+        self
     }
 
     /// With another method.
@@ -113,7 +122,7 @@ impl Ask {
     /// No connection, or none that answers with HTTP.
     pub async fn try_open(&self) -> Result<Download, String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.to);
-        let stream = TcpStream::connect(self.to).await.map_err(|e| failed(&e))?;
+        let stream = self.connect().await.map_err(|e| failed(&e))?;
         let handshake = hyper::client::conn::http1::Builder::new()
             .max_buf_size(1 << 20)
             .max_headers(2_000)
@@ -137,6 +146,18 @@ impl Ask {
             received: 0,
             incoming,
         })
+    }
+
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else {
+            return TcpStream::connect(self.to).await;
+        };
+        let socket = match from {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.bind((from, 0).into())?;
+        socket.connect(self.to).await
     }
 
     /// Sends it and waits for the answer's head, which has to come.

@@ -5,14 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use harness::binaries::Program;
-use harness::cluster::{Cluster, set};
+use harness::cluster::{Cluster, NameServer, set};
 use harness::exec;
+use harness::origin::{Origin, Reply};
 use harness::place::Place;
 use harness::resolver::{addresses, question};
 use harness::wait::{self, EVENTUALLY, SOON};
 use hickory_proto::op::{Edns, Message};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
+use serde_json::Value;
 use tokio::net::UdpSocket;
 
 const NAME: &str = "www.example.com.nyud.test.";
@@ -103,13 +105,7 @@ async fn clients_of_two_networks_are_each_sent_to_the_proxy_that_measured_them()
     }
     assert!(all.len() >= 3, "{all:?}");
 
-    let (client, admin) = (here.to_string(), server.admin.to_string());
-    let args = [
-        "dns", "explain", NAME, "--json", "--client", &client, "--server", &admin,
-    ];
-    let ran = exec::run_ours(Program::Atoll, &args).await;
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let said: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let said = explained(server, here).await;
     assert_eq!(
         (said["source"].as_str(), said["reason"].as_str()),
         (Some("hint"), Some("hinted_l2"))
@@ -117,4 +113,62 @@ async fn clients_of_two_networks_are_each_sent_to_the_proxy_that_measured_them()
     let first = &said["candidates"][0];
     assert_eq!(first["proxy"].as_str(), Some(proxy(0).to_string().as_str()));
     assert_eq!(first["verdict"].as_str(), Some("chosen"));
+}
+
+/// What the name server would tell `client`, and why.
+async fn explained(server: &NameServer, client: IpAddr) -> Value {
+    let (client, admin) = (client.to_string(), server.admin.to_string());
+    let args = [
+        "dns", "explain", NAME, "--json", "--client", &client, "--server", &admin,
+    ];
+    let ran = exec::run_ours(Program::Atoll, &args).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_proxy_measured_of_its_visitors_reaches_the_answers_of_their_networks() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    origin.serves("/visit", |_| Reply::page(vec![b'x'; 100 << 10]).fresh_for(600));
+    let page = origin.page("/visit");
+    let cluster = Cluster::of(3)
+        .name_servers(1)
+        .servers_with(set("answer.count", 1))
+        // Whoever was not visited counts as half a cluster's width farther than who was.
+        .servers_with(set("near.inner", "5ms"))
+        .start(&place)
+        .await;
+    let server = &cluster.servers[0];
+    let visited = &cluster.proxies[2];
+    let visitor = IpAddr::from([127, 250, 4, 9]);
+    let before = explained(server, visitor).await;
+    assert_eq!(before["source"].as_str(), Some("own"), "{before}");
+
+    // It asks, as visitors do, before anybody has ever seen it; then it goes to one of the proxies,
+    // and asks no more until what it was told there has expired.
+    ask(server.dns, visitor, None).await;
+    let asked = wait::now();
+    for _ in 0..3 {
+        let answer = visited.ask(&page).from(visitor).fetch().await;
+        assert_eq!((answer.status, answer.body.len()), (200, 100 << 10));
+    }
+    wait::until("the proxy tells what it measured", SOON, async || {
+        visited.metric("atoll_proxy_hints_total{outcome=\"told\"}").await == 1
+    })
+    .await;
+    let told = Duration::from_secs(30);
+    wait::until("what it was told expires", EVENTUALLY, async || {
+        wait::now().since(asked) >= told
+    })
+    .await;
+    for _ in 0..20 {
+        let answer = ask(server.dns, visitor, None).await;
+        assert_eq!(addresses(&answer), [visited.http.ip()]);
+        assert!(answer.answers.iter().all(|record| record.ttl == 60));
+    }
+    let why = explained(server, visitor).await;
+    assert_eq!(why["source"].as_str(), Some("hint"), "{why}");
+    let nearest = &why["candidates"][0];
+    assert_eq!(nearest["proxy"].as_str(), Some(visited.http.ip().to_string().as_str()));
 }

@@ -2,7 +2,8 @@
 //!
 //! Callers use it as the checker: `handle_*` when something happened, then `poll_output` until it says
 //! `Wake`. It asks one network after the other at a bounded pace: those that are new first, then
-//! those whose knowledge has become old and that are still asked for. What nobody asks for any more
+//! those whose knowledge has become old and that are still asked for; after a first look in vain once
+//! more unasked, since whoever was just sent somewhere is being measured. What nobody asks for any more
 //! is forgotten when its time is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -243,7 +244,7 @@ impl Learner {
             };
             if now.since(memory.seen) >= self.config.forget {
                 self.table.forget(network);
-            } else if memory.seen > memory.looked {
+            } else if memory.seen > memory.looked || is_just_sent(memory) {
                 return Some(network);
             } else {
                 // Nobody asked for it since: it stays until somebody does, or its time is over.
@@ -316,6 +317,12 @@ impl Learner {
     pub const fn stats(&self) -> Stats {
         self.stats
     }
+}
+
+/// Whether clients of a network were just sent to a proxy for the first time: it measures them while
+/// their resolver still has the answer, which is to be a better one when it asks again.
+const fn is_just_sent(memory: Memory) -> bool {
+    memory.learnt.is_none() && memory.in_vain == 1
 }
 
 #[cfg(test)]

@@ -125,6 +125,19 @@ fn it_is_looked_up_again_only_if_it_is_still_asked_for() {
 }
 
 #[test]
+fn whoever_asked_once_is_looked_up_once_more_before_asking_again() {
+    let mut world = World::new(NearConfig::default());
+    world.see(network(1));
+    world.run(secs(1), |_| Found::Nothing);
+    // A resolver keeps its answer for thirty seconds; a proxy has measured its clients meanwhile.
+    world.run(secs(28), |_| near(&[(1, 9)]));
+    assert_eq!(world.place(network(1)).unwrap()[0].0, proxy(1));
+    world.see(network(2));
+    world.run(secs(300), |_| Found::Nothing);
+    assert_eq!(world.asked.len(), 4, "once more, and never again unasked");
+}
+
+#[test]
 fn lookups_in_vain_come_ever_more_rarely() {
     let mut world = World::new(NearConfig::default());
     for _ in 0..2_000 {
