@@ -17,6 +17,7 @@ pub mod expiring;
 pub mod ids;
 pub mod limits;
 pub mod name;
+pub mod nearness;
 pub mod netaddr;
 pub mod rng;
 #[cfg(feature = "shell")]

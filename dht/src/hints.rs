@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::ids::Key;
+use common::nearness::hint_life;
 use common::netaddr::Prefix;
 
-/// How long a hint holds unless its publisher says otherwise. Clients stay where they are; nodes
-/// and routes change within hours.
+/// How long a hint of no distance holds unless its publisher says otherwise; others hold a part of it
+/// ([`hint_life`]). Clients stay where they are; nodes and routes change within hours.
 pub const TTL: Duration = Duration::from_secs(3_600);
 
 /// Round trips beyond this say that the publisher is nowhere near: not worth a hint.
@@ -56,9 +57,9 @@ impl Hint {
     /// end.
     #[must_use]
     pub fn distance(&self, left: Duration) -> Duration {
-        let age = TTL.saturating_sub(left);
-        let share = age.as_secs().min(TTL.as_secs());
-        self.rtt + self.rtt * u32::try_from(share).unwrap_or(u32::MAX) / 3_600
+        let life = hint_life(self.rtt, TTL);
+        let over = life.saturating_sub(left);
+        self.rtt + self.rtt.mul_f64(over.as_secs_f64() / life.as_secs_f64())
     }
 }
 
@@ -89,6 +90,9 @@ mod tests {
         assert_eq!(hint(10).distance(TTL), Duration::from_millis(10));
         assert_eq!(hint(10).distance(Duration::ZERO), Duration::from_millis(20));
         assert!(hint(10).distance(TTL / 10) > hint(15).distance(TTL));
+        // One of far away lasts less long, and is as fresh at its beginning.
+        let life = hint_life(Duration::from_millis(90), TTL);
+        assert_eq!(hint(90).distance(life), Duration::from_millis(90));
     }
 
     #[test]

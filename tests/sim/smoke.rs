@@ -34,9 +34,13 @@ mod tests {
     const SINS: &str = "--loss 2 --jitter 30 --duplicate 2 --reorder 2 --corrupt 1 --one-way 1 \
                         --non-transitive 2 --drift 3 --stopped 3 --starved 10";
 
-    fn run(words: &str) -> Report {
+    fn options(words: &str) -> Options {
         let words = std::iter::once("sim").chain(words.split_whitespace());
-        let options = Options::try_parse_from(words).unwrap();
+        Options::try_parse_from(words).unwrap()
+    }
+
+    fn run(words: &str) -> Report {
+        let options = options(words);
         let mut report = scenarios::run(&options, Box::new(|_, _| ())).unwrap();
         report.cost = Cost::default();
         assert_eq!(report.violated, 0, "{}", report.table());
@@ -47,6 +51,23 @@ mod tests {
     fn figure(report: &Report, name: &str) -> f64 {
         let found = report.figures.iter().find(|figure| figure.name == name);
         found.map_or(f64::NAN, |figure| figure.value)
+    }
+
+    #[test]
+    fn nearness_makes_the_same_of_one_seed_and_is_better_than_chance() {
+        let json = |seed| {
+            let report = crate::nearness::run(&options(&format!(
+                "nearness --nodes 20 --seconds 120 --matrix wonderproxy --seed {seed}"
+            )));
+            let report = report.unwrap();
+            let median = |name: &str| figure(&report, &format!("{name}: extra, median"));
+            assert!(median("hints of proxies") < median("own cluster only"));
+            assert!(median("own cluster only") < median("random"));
+            serde_json::to_string(&report).unwrap()
+        };
+        let (first, again, other) = (json(5), json(5), json(6));
+        assert_eq!(first, again);
+        assert_ne!(first, other);
     }
 
     #[test]

@@ -180,6 +180,16 @@ impl Side {
             .unwrap_or_default()
     }
 
+    /// All rows.
+    #[must_use]
+    pub const fn all(&self) -> Band {
+        Band {
+            from: 0,
+            to: self.rows.len(),
+            several_sites: true,
+        }
+    }
+
     /// All weights of `band`.
     #[must_use]
     pub fn weight(&self, band: Band) -> u32 {

@@ -5,7 +5,8 @@
 //!
 //! The estimate of a prefix is its lowest round trip, forgotten slowly: queues and slow links only
 //! ever add. A prefix is told when it is first measured, again when its estimate has moved by a
-//! quarter, and again in the middle of a hint's life if clients still come. At most so many a second
+//! quarter, and again in the middle of a hint's life if clients still come; the farther, the shorter
+//! that is, so that the index keeps those of near proxies. At most so many a second
 //! are told, in the order in which they became due. Both tables are bounded.
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use common::clock::Moment;
+use common::nearness::hint_life;
 use common::netaddr::{Prefix, SpecialUse, special_use};
 use lru::LruCache;
 
@@ -44,6 +46,8 @@ pub struct Hint {
     pub client: IpAddr,
     /// How far its clients are.
     pub rtt: Duration,
+    /// How long the index is to keep it.
+    pub ttl: Duration,
 }
 
 /// Why a measurement is not kept.
@@ -84,7 +88,7 @@ struct Known {
 pub struct Distances {
     known: LruCache<Prefix, Known>,
     waiting: VecDeque<Prefix>,
-    /// How long the index keeps a hint.
+    /// How long the index keeps a hint of no distance.
     ttl: Duration,
     /// Between two hints of any prefix.
     pace: Duration,
@@ -93,7 +97,7 @@ pub struct Distances {
 }
 
 impl Distances {
-    /// A table that tells hints of life `ttl`, one per `pace`.
+    /// A table that tells hints which last `ttl` if their clients are no distance away, one per `pace`.
     #[must_use]
     pub fn new(ttl: Duration, pace: Duration) -> Self {
         Self {
@@ -160,6 +164,7 @@ impl Distances {
             return Some(Hint {
                 client: prefix.network(),
                 rtt: known.rtt,
+                ttl: hint_life(known.rtt, self.ttl),
             });
         }
     }
@@ -209,7 +214,7 @@ impl Known {
         };
         let age = now.since(at);
         let moved = self.rtt.abs_diff(rtt) > rtt / MOVED_DIVISOR;
-        age >= ttl / 2 || (moved && age >= AGAIN_AFTER)
+        age >= hint_life(rtt, ttl) / 2 || (moved && age >= AGAIN_AFTER)
     }
 }
 
@@ -249,6 +254,7 @@ mod tests {
         let hint = Hint {
             client: ip("81.2.3.0"),
             rtt: ms(18),
+            ttl: Duration::from_secs(2_250),
         };
         assert_eq!(distances.due(at(1)), Some(hint));
         assert_eq!(distances.due(at(9)), None);
@@ -281,13 +287,13 @@ mod tests {
         distances.measured(at(0), ip("81.2.3.4"), ms(20)).unwrap();
         distances.due(at(0)).unwrap();
         distances
-            .measured(at(1_799), ip("81.2.3.4"), ms(20))
+            .measured(at(1_079), ip("81.2.3.4"), ms(20))
             .unwrap();
-        assert_eq!(distances.due(at(1_799)), None);
+        assert_eq!(distances.due(at(1_079)), None);
         distances
-            .measured(at(1_800), ip("81.2.3.4"), ms(20))
+            .measured(at(1_080), ip("81.2.3.4"), ms(20))
             .unwrap();
-        assert!(distances.due(at(1_800)).is_some());
+        assert!(distances.due(at(1_080)).is_some());
     }
 
     #[test]

@@ -23,7 +23,6 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Hints {
     distances: Mutex<Distances>,
-    ttl: Duration,
     tick: Duration,
     told: AtomicU64,
     failed: AtomicU64,
@@ -35,7 +34,6 @@ impl Hints {
     pub(crate) fn new(config: config::Hints) -> Self {
         Self {
             distances: Mutex::new(Distances::new(config.ttl, config.pace)),
-            ttl: config.ttl,
             tick: TICK.min(config.pace),
             told: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -106,7 +104,7 @@ pub(crate) async fn keep_telling(ctx: Arc<Context>) {
             let Some(hint) = due else { break };
             let told = link
                 .client
-                .hint(hint.client, hint.rtt, hints.ttl, DEADLINE)
+                .hint(hint.client, hint.rtt, hint.ttl, DEADLINE)
                 .await;
             let counter = match told {
                 Ok(_) => &hints.told,

@@ -130,7 +130,9 @@ async fn explained(server: &NameServer, client: IpAddr) -> Value {
 async fn what_a_proxy_measured_of_its_visitors_reaches_the_answers_of_their_networks() {
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;
-    origin.serves("/visit", |_| Reply::page(vec![b'x'; 100 << 10]).fresh_for(600));
+    origin.serves("/visit", |_| {
+        Reply::page(vec![b'x'; 100 << 10]).fresh_for(600)
+    });
     let page = origin.page("/visit");
     let cluster = Cluster::of(3)
         .name_servers(1)
@@ -154,7 +156,10 @@ async fn what_a_proxy_measured_of_its_visitors_reaches_the_answers_of_their_netw
         assert_eq!((answer.status, answer.body.len()), (200, 100 << 10));
     }
     wait::until("the proxy tells what it measured", SOON, async || {
-        visited.metric("atoll_proxy_hints_total{outcome=\"told\"}").await == 1
+        visited
+            .metric("atoll_proxy_hints_total{outcome=\"told\"}")
+            .await
+            == 1
     })
     .await;
     let told = Duration::from_secs(30);
@@ -170,5 +175,8 @@ async fn what_a_proxy_measured_of_its_visitors_reaches_the_answers_of_their_netw
     let why = explained(server, visitor).await;
     assert_eq!(why["source"].as_str(), Some("hint"), "{why}");
     let nearest = &why["candidates"][0];
-    assert_eq!(nearest["proxy"].as_str(), Some(visited.http.ip().to_string().as_str()));
+    assert_eq!(
+        nearest["proxy"].as_str(),
+        Some(visited.http.ip().to_string().as_str())
+    );
 }

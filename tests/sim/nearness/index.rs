@@ -1,5 +1,6 @@
 //! What the index would say: the hints of each network, and who is near by them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::netaddr::Prefix;
 use common::rng::Generator;
-use dht::hints::{Hint, RTT_MAX, TTL};
+use dht::hints::{Hint, RTT_MAX};
+use proxy::engine::distances::Hint as Measured;
 
 /// Values of one key that a lookup brings home: the nodes of a key are full at four, and a lookup
 /// asks for eight.
@@ -22,7 +24,7 @@ const SPREAD: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// Proxies pinged for one search: who does not fit is not named.
 const PINGED: usize = 24;
 
-/// One hint: who measured, what, and when.
+/// One hint: who measured, what, and until when it lasts.
 type Told = (usize, Duration, Moment);
 
 fn shuffle<T>(items: &mut [T], rng: &mut Generator) {
@@ -38,15 +40,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Proxy `proxy` tells how far the clients of `client`'s network are.
-    pub(super) fn tell(&mut self, now: Moment, client: IpAddr, proxy: usize, rtt: Duration) {
-        let key = Prefix::of(client).network();
+    /// Proxy `proxy` tells how far the clients of a network are.
+    pub(super) fn tell(&mut self, now: Moment, proxy: usize, hint: Measured) {
+        let key = Prefix::of(hint.client).network();
         let told = self.hints.entry(key).or_default();
-        told.retain(|(by, _, at)| *by != proxy && now.since(*at) < TTL);
-        told.push((proxy, rtt, now));
+        told.retain(|(by, _, until)| *by != proxy && *until > now);
+        told.push((proxy, hint.rtt, now + hint.ttl));
         // Those that last longest stay.
-        let over = told.len().saturating_sub(HINTS);
-        told.drain(..over);
+        told.sort_by_key(|(by, _, until)| (Reverse(*until), *by));
+        told.truncate(HINTS);
     }
 
     /// Proxies near `client`, the nearest first; `cluster` says who else is in a proxy's innermost
@@ -60,16 +62,15 @@ impl Index {
         rng: &mut Generator,
     ) -> Vec<(usize, Duration)> {
         let told = self.hints.get(&Prefix::of(client).network());
-        let left = |at: Moment| TTL.saturating_sub(now.since(at));
         let live = told
             .into_iter()
             .flatten()
-            .filter(|(_, _, at)| !left(*at).is_zero());
+            .filter(|(_, _, until)| *until > now);
         let mut hints: Vec<_> = live
-            .map(|(proxy, rtt, at)| {
+            .map(|(proxy, rtt, until)| {
                 let addr = ([192, 0, 2, 1], 7_400).into();
                 let rtt = (*rtt).min(RTT_MAX);
-                (Hint { addr, rtt }.distance(left(*at)), *proxy)
+                (Hint { addr, rtt }.distance(until.since(now)), *proxy)
             })
             .collect();
         hints.sort_unstable();

@@ -178,7 +178,7 @@ impl World {
         }
         for proxy in 0..self.proxies.len() {
             while let Some(hint) = self.measured[proxy].due(self.now) {
-                self.index.tell(self.now, hint.client, proxy, hint.rtt);
+                self.index.tell(self.now, proxy, hint);
                 self.hints += 1;
             }
         }

@@ -4,22 +4,25 @@
 //! asker's place names, then all by their distance from this server. A level is drawn from at random,
 //! by weight. The first level that gives two addresses of two sites ends the search: farther ones
 //! would only slow somebody down. A level that comes after others that lacked but a second site
-//! gives one address of another site and no more.
+//! gives one address of another site and no more. [`nearby`] weighs those of the asker's place.
 //!
 //! Allocates nothing.
 
+mod nearby;
+
 use std::net::IpAddr;
-use std::time::Duration;
 
 use common::rng::Generator;
 
+use self::nearby::Nearby;
+pub use self::nearby::weight;
 use super::View;
 use super::addresses::Addresses;
 use crate::engine::config::ADDRESSES_MAX;
 use crate::engine::inquiry::{Asker, Subnet};
 use crate::engine::live::{Band, Family, LEVELS, RowNumber, Side, Site};
 use crate::engine::near::Network;
-use crate::engine::near::places::{NEAR_MAX, Place};
+use crate::engine::near::places::Place;
 use crate::engine::reason::Reason;
 
 /// Addresses and sites that are enough: a client whose first address does not answer has another
@@ -32,14 +35,6 @@ const ATTEMPTS: usize = 12;
 
 /// Bands up to this many rows are drawn from exactly, by adding up their weights.
 const SMALL: usize = 24;
-
-/// By level of the nearest known: one answer in so many has an address of a proxy that counts as
-/// farther. In the world nothing is lost by it; in the outer cluster it costs a client in sixteen a
-/// longer way, until one of the inner is found.
-const EXPLORE_ONE_IN: [usize; 2] = [1, 4];
-
-/// Added to both round trips when proxies of one level are compared: differences below it are noise.
-const BLUR: Duration = Duration::from_millis(5);
 
 /// Where the asker is, as far as it is known.
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +225,7 @@ pub fn draw(
                 near.one(drawn, level, avoided, rng)
             });
             if drawn.is_enough() {
-                near.explore(&mut drawn, rng);
+                near.explore(&mut drawn, side, rng);
                 break;
             }
         }
@@ -246,94 +241,6 @@ pub fn draw(
     }
     drawn.shuffle(rng);
     drawn
-}
-
-/// A proxy of the asker's place that can be named.
-#[derive(Clone, Copy)]
-struct Candidate {
-    number: RowNumber,
-    site: Site,
-    level: u8,
-    weight: u32,
-}
-
-/// Those of the asker's place that can be named.
-struct Nearby([Option<Candidate>; NEAR_MAX]);
-
-impl Nearby {
-    fn of(view: &View<'_>, (family, side): (Family, &Side), place: &Place) -> Self {
-        let mut candidates = [None; NEAR_MAX];
-        let mut nearest = None;
-        for (slot, near) in candidates.iter_mut().zip(place.near()) {
-            let number = view.rows.number(family, near.proxy);
-            let Some((number, row)) = number.and_then(|n| Some((n, side.row(n)?))) else {
-                continue;
-            };
-            let rtt = near.rtt();
-            let nearest = *nearest.get_or_insert(rtt);
-            *slot = Some(Candidate {
-                number,
-                site: row.site,
-                level: view.config.levels.of(rtt),
-                weight: weight(row.member.weight, rtt, nearest),
-            });
-        }
-        Self(candidates)
-    }
-
-    /// Where the nearest known are not very near, some answers have an address of a proxy that may be
-    /// nearer or not: whoever goes there measures it.
-    fn explore(&self, drawn: &mut Drawn, rng: &mut Generator) {
-        let level = drawn.first.map_or(0, |(_, level)| level);
-        let Some(one_in) = EXPLORE_ONE_IN.get(usize::from(level)) else {
-            return;
-        };
-        if drawn.wanted <= ENOUGH || rng.below(*one_in) > 0 {
-            return;
-        }
-        let others = || {
-            let all = self.0.iter().flatten();
-            all.filter(|other| other.level < level.max(1) && other.weight > 0)
-        };
-        let count = others().filter(|other| !drawn.has(other.number)).count();
-        let at = rng.below(count.max(1));
-        let found = others().filter(|other| !drawn.has(other.number)).nth(at);
-        if let Some((number, site)) = found.map(|found| (found.number, found.site)) {
-            drawn.count = drawn.count.min(drawn.wanted - 1);
-            drawn.push(number, site, (Source::Hint, 0));
-        }
-    }
-
-    fn one(
-        &self,
-        drawn: &Drawn,
-        level: u8,
-        avoided: Option<Site>,
-        rng: &mut Generator,
-    ) -> Option<(RowNumber, Site)> {
-        let fitting = || {
-            self.0.iter().flatten().filter(|candidate| {
-                candidate.level == level
-                    && avoided != Some(candidate.site)
-                    && !drawn.has(candidate.number)
-            })
-        };
-        let rows = || fitting().map(|c| (c.number, c.site, c.weight));
-        by_weight(rows, rng)
-    }
-}
-
-/// How often a proxy at `rtt` is drawn beside the nearest: by its spare capacity, and by the square of
-/// how much nearer the nearest is.
-#[must_use]
-pub fn weight(spare: u8, rtt: Duration, nearest: Duration) -> u32 {
-    const WHOLE: u128 = 10_000;
-    let (least, rtt) = (
-        (nearest + BLUR).as_micros(),
-        (rtt.max(nearest) + BLUR).as_micros(),
-    );
-    let share = WHOLE * least * least / (rtt * rtt);
-    u32::from(spare) * u32::try_from(share.max(1)).unwrap_or(1)
 }
 
 /// One of `band` by weight, not drawn yet and not of the site `avoided`.
@@ -398,4 +305,4 @@ fn by_weight<I: Iterator<Item = (RowNumber, Site, u32)>>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

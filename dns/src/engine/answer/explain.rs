@@ -193,3 +193,113 @@ fn verdict(drawn: &Drawn, number: RowNumber, weight: u8, level: u8, least: u8) -
         Verdict::NotDrawn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::clock::Moment;
+
+    use super::*;
+    use crate::engine::answer::draw::tests::{CLIENT, asker, ip, member, proxy, snapshot};
+    use crate::engine::snapshot::Snapshot;
+
+    fn of(
+        snapshot: &Snapshot,
+        family: Family,
+        from: &str,
+        subnet: Option<(&str, u8)>,
+    ) -> Explanation {
+        let view = View::new(snapshot, Moment::ZERO);
+        explain(
+            &view,
+            &mut Generator::from_seed(3),
+            family,
+            &asker(from, subnet),
+        )
+    }
+
+    fn verdicts(explanation: &Explanation) -> Vec<(IpAddr, Verdict)> {
+        let lines = explanation.lines.iter();
+        lines.map(|line| (line.proxy, line.verdict)).collect()
+    }
+
+    #[test]
+    fn every_proxy_of_the_place_has_a_verdict_and_the_nearest_come_first() {
+        let live = [
+            member(proxy(1, 1), 0, 10),
+            member(proxy(2, 1), 0, 10),
+            member(proxy(3, 1), 0, 10),
+            member(proxy(4, 1), 0, 0),
+            member(proxy(5, 1), 2, 10),
+        ];
+        let near = [
+            (proxy(4, 1), 1),
+            (proxy(1, 1), 4),
+            (proxy(9, 9), 5),
+            (ip("2001:db8::1"), 6),
+            (proxy(2, 1), 7),
+            (proxy(3, 1), 35),
+        ];
+        let snapshot = snapshot(&live, &near);
+        let why = of(&snapshot, Family::V4, CLIENT, None);
+        assert_eq!(
+            verdicts(&why),
+            [
+                (proxy(4, 1), Verdict::Full),
+                (proxy(1, 1), Verdict::Chosen),
+                (proxy(9, 9), Verdict::NotAlive),
+                (ip("2001:db8::1"), Verdict::OtherFamily),
+                (proxy(2, 1), Verdict::Chosen),
+                (proxy(3, 1), Verdict::Farther),
+                // Known to be alive, and near this server, but not near the client.
+                (proxy(5, 1), Verdict::Farther),
+            ]
+        );
+        assert_eq!((why.source, why.reason), (Source::Hint, Reason::Hinted2));
+        assert_eq!((why.ttl, why.scope), (60, None));
+        assert_eq!(why.network, Some(ip("81.2.3.0")));
+        let rtts: Vec<_> = why.lines.iter().map(|line| line.rtt).collect();
+        assert_eq!(rtts[1], Some(Duration::from_millis(4)));
+        assert_eq!((rtts[6], why.lines[6].source), (None, Source::Own));
+    }
+
+    #[test]
+    fn where_the_asker_is_unknown_the_servers_own_levels_explain_it() {
+        let live = [
+            member(proxy(1, 1), 2, 10),
+            member(proxy(2, 1), 2, 10),
+            member(proxy(3, 1), 1, 10),
+            member(proxy(4, 1), 2, 0),
+        ];
+        let snapshot = snapshot(&live, &[]);
+        let why = of(&snapshot, Family::V4, "9.9.9.9", Some(("81.0.0.0", 8)));
+        assert_eq!((why.source, why.reason), (Source::Own, Reason::Own2));
+        assert_eq!((why.network, why.ttl), (None, 30));
+        let mut verdicts = verdicts(&why);
+        verdicts.sort_unstable();
+        assert_eq!(
+            verdicts,
+            [
+                (proxy(1, 1), Verdict::Chosen),
+                (proxy(2, 1), Verdict::Chosen),
+                (proxy(3, 1), Verdict::Farther),
+                (proxy(4, 1), Verdict::Full),
+            ]
+        );
+    }
+
+    #[test]
+    fn of_many_only_so_many_are_shown() {
+        let live: Vec<_> = (0..=255).map(|n| member(proxy(n, 1), 0, 10)).collect();
+        let why = of(&snapshot(&live, &[]), Family::V4, CLIENT, None);
+        assert_eq!(why.lines.len(), SHOWN_MAX);
+        assert_eq!(why.reason, Reason::Live);
+    }
+
+    #[test]
+    fn each_verdict_has_a_word_of_its_own() {
+        use Verdict::{Chosen, Farther, Full, NotAlive, NotDrawn, OtherFamily};
+        let all = [Chosen, NotDrawn, Farther, Full, NotAlive, OtherFamily];
+        let words: std::collections::BTreeSet<_> = all.map(Verdict::as_str).into();
+        assert_eq!(words.len(), all.len());
+    }
+}

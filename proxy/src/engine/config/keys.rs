@@ -268,7 +268,7 @@ pub static KEYS: &[KeySpec] = &[
         "near.hint_ttl",
         "1h",
         "duration",
-        "How long such a hint holds. It is told again after half of it, if clients of that network still come.",
+        "How long a hint about the nearest clients holds; those about farther ones hold less, half of it at 30 ms. It is told again after half of that, if clients of that network still come.",
     ),
     key(
         "near.hints_per_minute",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::Moment;
 use common::name::Zone;
@@ -18,19 +19,19 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::zone::{ZoneData, Zones};
 use hickory_proto::rr::RecordType;
 
-const CLIENT: &str = "81.2.3.4";
+pub(in crate::engine::answer) const CLIENT: &str = "81.2.3.4";
 const RESOLVER: &str = "9.9.9.9";
 
-fn ip(text: &str) -> IpAddr {
+pub(in crate::engine::answer) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
 /// Proxy `n` of site `s`.
-fn proxy(s: u8, n: u8) -> IpAddr {
+pub(in crate::engine::answer) fn proxy(s: u8, n: u8) -> IpAddr {
     IpAddr::from([192, 0, s, n])
 }
 
-fn member(address: IpAddr, level: u8, weight: u8) -> Member {
+pub(in crate::engine::answer) fn member(address: IpAddr, level: u8, weight: u8) -> Member {
     Member {
         address,
         level,
@@ -39,7 +40,7 @@ fn member(address: IpAddr, level: u8, weight: u8) -> Member {
 }
 
 /// What answers are made from: who is alive, and how far proxies are from [`CLIENT`] in milliseconds.
-fn snapshot(live: &[Member], near: &[(IpAddr, u64)]) -> Snapshot {
+pub(in crate::engine::answer) fn snapshot(live: &[Member], near: &[(IpAddr, u64)]) -> Snapshot {
     let mut table = Table::new(10, 10);
     if !near.is_empty() {
         let near = near
@@ -72,7 +73,7 @@ fn zones() -> Zones {
     Zones::new(vec![ZoneData::new(&config).unwrap()]).unwrap()
 }
 
-fn asker(from: &str, subnet: Option<(&str, u8)>) -> Asker {
+pub(in crate::engine::answer) fn asker(from: &str, subnet: Option<(&str, u8)>) -> Asker {
     Asker {
         room: 16,
         from: ip(from),
@@ -155,12 +156,95 @@ fn the_order_of_an_answer_tells_nothing_and_the_nearer_are_named_more_often() {
         counts.windows(2).all(|pair| pair[0] + 60 > pair[1]),
         "{counts:?}"
     );
-    assert!(counts[0] > 2 * counts[7], "{counts:?}");
+    assert!(counts[0] > 4 * counts[7], "{counts:?}");
     let firsts = picks(&hinted(&near[..2]), &asker(CLIENT, None), RecordType::A);
     let first = firsts
         .iter()
         .filter(|pick| pick.addresses[0] == proxy(1, 1));
     assert!((900..1_100).contains(&first.count()));
+}
+
+#[test]
+fn beside_two_that_are_enough_only_the_hardly_farther_are_named() {
+    let near = [
+        (proxy(1, 1), 2),
+        (proxy(2, 1), 4),
+        (proxy(3, 1), 15),
+        (proxy(4, 1), 16),
+    ];
+    let answers = picks(&hinted(&near), &asker(CLIENT, None), RecordType::A);
+    assert!(answers.iter().all(|pick| pick.addresses.len() <= 3));
+    for pick in &answers {
+        // Two of two sites, by weight; then whoever of the close is not yet among them.
+        let has = |proxy| pick.addresses.contains(&proxy);
+        assert!(has(proxy(1, 1)) && has(proxy(2, 1)), "{pick:?}");
+    }
+    // Four at about the same distance are all named, which spreads their load.
+    let near = [8, 9, 10, 11].map(|rtt| (proxy(u8::try_from(rtt).unwrap() - 7, 1), rtt));
+    let answers = picks(&hinted(&near), &asker(CLIENT, None), RecordType::A);
+    assert!(answers.iter().all(|pick| pick.addresses.len() == 4));
+}
+
+#[test]
+fn the_full_are_no_measure_of_who_is_close() {
+    let live = [
+        member(proxy(1, 1), 0, 0),
+        member(proxy(2, 1), 0, 10),
+        member(proxy(3, 1), 0, 10),
+        member(proxy(4, 1), 0, 10),
+    ];
+    let near = [
+        (proxy(1, 1), 1),
+        (proxy(2, 1), 12),
+        (proxy(3, 1), 13),
+        (proxy(4, 1), 14),
+    ];
+    let snapshot = snapshot(&live, &near);
+    for pick in picks(&snapshot, &asker(CLIENT, None), RecordType::A) {
+        assert_eq!(pick.addresses.len(), 3);
+        assert!(!pick.addresses.contains(&proxy(1, 1)));
+    }
+}
+
+/// Of how many of 2,000 answers, in percent, `proxy` is part.
+fn percent(snapshot: &Snapshot, proxies: &[IpAddr]) -> usize {
+    let answers = picks(snapshot, &asker(CLIENT, None), RecordType::A);
+    let has = |pick: &&Pick| pick.addresses.iter().any(|a| proxies.contains(a));
+    answers.iter().filter(has).count() / 20
+}
+
+#[test]
+fn whoever_is_near_enough_is_sent_nowhere_to_try_it() {
+    let near = [(proxy(1, 1), 4), (proxy(2, 1), 9), (proxy(3, 1), 35)];
+    assert_eq!(percent(&hinted(&near), &[proxy(3, 1)]), 0);
+}
+
+#[test]
+fn whoever_is_near_some_tries_another_of_those_known_in_an_answer_of_four() {
+    let near = [(proxy(1, 1), 30), (proxy(2, 1), 31), (proxy(3, 1), 90)];
+    let snapshot = hinted(&near);
+    assert!((21..29).contains(&percent(&snapshot, &[proxy(3, 1)])));
+    let others: Vec<_> = (4..=9).map(|site| proxy(site, 1)).collect();
+    assert_eq!(percent(&snapshot, &others), 0, "nobody spoke of them");
+}
+
+#[test]
+fn whoever_is_near_nobody_tries_any_proxy_in_every_other_answer() {
+    let near = [(proxy(1, 1), 90), (proxy(2, 1), 95), (proxy(3, 1), 240)];
+    let snapshot = hinted(&near);
+    let unheard: Vec<_> = (4..=9)
+        .flat_map(|site| (1..=3).map(move |n| proxy(site, n)))
+        .collect();
+    // Of the 27 there are, 18 are of these sites, and two are never tried: they are named already.
+    let tried = percent(&snapshot, &unheard);
+    assert!((30..43).contains(&tried), "{tried}");
+    // An answer of two addresses has none to spare.
+    let mut two = snapshot;
+    two.config = Arc::new(AnswerConfig {
+        count: 2,
+        ..AnswerConfig::default()
+    });
+    assert_eq!(percent(&two, &unheard), 0);
 }
 
 #[test]
