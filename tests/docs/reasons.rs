@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 22] = [
+const TABLES: [Table; 24] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -98,6 +98,19 @@ const TABLES: [Table; 22] = [
         "proxy/src/engine/hit/mod.rs",
         "Requests without a prepared answer",
         "`reason` of the metric `atoll_proxy_careful`; such a request is answered like any other.",
+    ),
+    table(
+        "HandshakeEnd",
+        "proxy/src/engine/handshake.rs",
+        "How TLS handshakes ended",
+        "`outcome` of the metric `atoll_proxy_handshakes`.",
+    ),
+    table(
+        "Flood",
+        "proxy/src/engine/http2/purse.rs",
+        "HTTP/2 connections told to calm down",
+        "`reason` of the metric `atoll_proxy_http2_floods`; the client sees GOAWAY with \
+         ENHANCE_YOUR_CALM.",
     ),
     table(
         "StaleReason",

@@ -11,3 +11,4 @@ mod dht;
 mod dns;
 mod http;
 mod programs;
+mod tls;

@@ -24,6 +24,7 @@
     reason = "a harness fails the test it runs in by panicking, everywhere"
 )]
 
+pub mod authority;
 pub mod binaries;
 pub mod check_page;
 pub mod client;

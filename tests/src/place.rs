@@ -39,6 +39,8 @@ pub enum Port {
     Resolver,
     /// A real web server.
     Web,
+    /// A proxy, towards clients over TLS.
+    Https,
 }
 
 impl Port {
@@ -53,6 +55,7 @@ impl Port {
             Self::DnsAdmin => 6,
             Self::Resolver => 7,
             Self::Web => 8,
+            Self::Https => 9,
         }
     }
 }

@@ -11,6 +11,8 @@ use common::name::Zone;
 
 pub use self::keys::KEYS;
 use super::access::{self, Form};
+use super::certificates::Source;
+use super::handshake::Terms;
 use super::http::fresh::FreshPolicy;
 use super::http::hop::Identity;
 use super::http::interim::Forwarding;
@@ -59,6 +61,8 @@ pub struct Access {
 pub struct Listen {
     /// Clients.
     pub http: SocketAddr,
+    /// Clients over TLS.
+    pub https: Option<Https>,
     /// Client connections at once.
     pub connections_max: usize,
     /// Connections of one client at once.
@@ -79,6 +83,17 @@ pub struct Listen {
     pub exempt: Vec<Net>,
     /// The admin pages.
     pub admin: Option<SocketAddr>,
+}
+
+/// Clients over TLS.
+#[derive(Clone, Debug)]
+pub struct Https {
+    /// Where.
+    pub listen: SocketAddr,
+    /// What they are shown.
+    pub certificates: Vec<Source>,
+    /// How they are received.
+    pub terms: Terms,
 }
 
 /// Cooperation.
@@ -150,6 +165,7 @@ impl Config {
             });
         let listen = Listen {
             http: settings.value("http.listen"),
+            https: https(settings),
             connections_max: settings.value("http.connections_max"),
             connections_per_client: settings.value("http.connections_per_client"),
             header_timeout: settings.value::<Span>("http.header_timeout").0,
@@ -165,6 +181,7 @@ impl Config {
         let index = index(settings, &listen);
         let mut own = vec![listen.http];
         own.extend(listen.admin);
+        own.extend(listen.https.as_ref().map(|https| https.listen));
         // The addresses that others are told are ours too, whatever translates them.
         let ours = |index: &Index| [index.peer_listen, index.peer_advertise, index.advertise];
         own.extend(index.iter().flat_map(ours));
@@ -189,6 +206,30 @@ impl Config {
             access: access(settings),
         }
     }
+}
+
+fn https(settings: &mut Settings) -> Option<Https> {
+    let listen: Option<SocketAddr> = settings.optional("https.listen");
+    let certificates: Vec<Source> = settings.optional("https.certificates").unwrap_or_default();
+    let terms = Terms {
+        within: settings.value::<Span>("https.handshake_timeout").0,
+        most: settings.value("https.handshakes_max"),
+        minimum: settings.value("https.minimum"),
+        http2: false,
+    };
+    let listen = listen?;
+    if certificates.is_empty() {
+        settings.reject(
+            "https.certificates",
+            "must be set when https.listen is: a directory, or CHAIN:KEY",
+        );
+        return None;
+    }
+    Some(Https {
+        listen,
+        certificates,
+        terms,
+    })
 }
 
 fn access(settings: &mut Settings) -> Option<Access> {
@@ -357,6 +398,20 @@ mod tests {
     }
 
     #[test]
+    fn https_needs_certificates() {
+        let error = build(&["zone=nyud.test", "https.listen=127.0.0.1:1"]).unwrap_err();
+        assert!(error.contains("https.certificates"), "{error}");
+        let all = [
+            "zone=nyud.test",
+            "https.listen=127.0.0.1:1",
+            "https.certificates=/c.pem:/k.pem,/etc/tls",
+        ];
+        let (config, _) = build(&all).unwrap();
+        assert_eq!(config.listen.https.unwrap().certificates.len(), 2);
+        assert!(config.policy.own.contains(&"127.0.0.1:1".parse().unwrap()));
+    }
+
+    #[test]
     fn hints_can_be_slow_or_none() {
         let all = [
             "zone=nyud.test",
@@ -386,6 +441,7 @@ mod tests {
             let set = format!("{}={}", spec.path, spec.example);
             let needed = [
                 "zone=nyud.test",
+                "https.certificates=/c",
                 "peer.listen=127.0.0.1:1",
                 "network.secret_file=/s",
             ];

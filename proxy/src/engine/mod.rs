@@ -10,15 +10,18 @@ pub mod access;
 pub mod announce;
 pub mod beginnings;
 pub mod block;
+pub mod certificates;
 
 pub mod config;
 pub mod distances;
 pub mod drawing;
 pub mod flow;
+pub mod handshake;
 pub mod head;
 pub mod heat;
 pub mod hit;
 pub mod http;
+pub mod http2;
 pub mod idle;
 pub mod lenient;
 pub mod net;

@@ -24,6 +24,9 @@ pub enum RefuseReason {
     BadHost,
     /// The host does not lie under our zone.
     NotOurs,
+    /// The host is neither the one that was asked for when the connection began nor one of the
+    /// certificate shown on it (RFC 9110 §7.4).
+    Misdirected,
     /// The host lies under our zone and is no coralised name.
     BadName(NameError),
     /// A hashed label: only its site knows what it stands for.
@@ -58,13 +61,14 @@ pub enum RefuseReason {
 
 impl RefuseReason {
     /// All of them, for documents and tests; of those that hold another reason, one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Method,
         Self::Tunnel,
         Self::NoHost,
         Self::ManyHosts,
         Self::BadHost,
         Self::NotOurs,
+        Self::Misdirected,
         Self::BadName(NameError::EmptyLabel),
         Self::HashedName,
         Self::NoService,
@@ -93,7 +97,7 @@ impl RefuseReason {
             }
             Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotOurs => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotOurs | Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HashedName | Self::NoService => StatusCode::NOT_FOUND,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
             Self::FieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -115,6 +119,7 @@ impl RefuseReason {
             Self::ManyHosts => "many_hosts",
             Self::BadHost => "bad_host",
             Self::NotOurs => "not_ours",
+            Self::Misdirected => "misdirected",
             Self::BadName(_) => "bad_name",
             Self::HashedName => "hashed_name",
             Self::NoService => "no_service",
@@ -146,7 +151,7 @@ impl RefuseReason {
             | Self::Head(_)
             | Self::HeadTimeout
             | Self::BodyTooLarge => ProxyError::HttpRequestError,
-            Self::Method | Self::Tunnel | Self::NotOurs | Self::Port => {
+            Self::Method | Self::Tunnel | Self::NotOurs | Self::Misdirected | Self::Port => {
                 ProxyError::HttpRequestDenied
             }
             Self::HashedName | Self::NoService => ProxyError::DestinationNotFound,
@@ -174,6 +179,9 @@ impl RefuseReason {
                 "Only names under {zone} are served: for http://example.com/ ask for \
                  http://example.com.{zone}/."
             ),
+            Self::Misdirected => {
+                "This connection was made for another name: connect anew for this one.".into()
+            }
             Self::BadName(error) => {
                 format!("This is no name of a site under {zone}: {error}.")
             }

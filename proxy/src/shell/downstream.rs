@@ -21,6 +21,7 @@ use super::metrics::Outcome;
 use super::outgoing::Outgoing;
 use super::share::Account;
 use crate::engine::access;
+use crate::engine::certificates::Shown;
 use crate::engine::http::key::Scheme;
 use crate::engine::http::rewrite::Front;
 use crate::engine::reason::RefuseReason;
@@ -36,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) local_port: u16,
     /// Its address.
     pub(crate) client: IpAddr,
+    /// What it was shown; `None` over plain HTTP.
+    pub(crate) shown: Option<Shown>,
 }
 
 /// One request's way here.
@@ -82,6 +85,7 @@ pub(crate) fn serve<B>(
     let entrance = Entrance {
         scheme: entry.scheme,
         local_port: entry.local_port,
+        shown: entry.shown.as_ref(),
         zone: &ctx.zone,
         policy: &ctx.policy,
     };

@@ -14,8 +14,10 @@ use common::shell::signals::Shutdown;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+pub(crate) use self::place::Crowd;
 use self::porter::Porter;
 use super::context::Context;
+use super::tls::Secure;
 use crate::engine::net::Net;
 
 /// Connections waiting to be accepted: a crowd arrives at once.
@@ -45,6 +47,8 @@ pub(crate) struct Bounds {
     pub(crate) send: Duration,
     /// Time for answers under way when the process ends.
     pub(crate) drain: Duration,
+    /// How TLS is spoken here; `None` where it is not.
+    pub(crate) secure: Option<Arc<Secure>>,
 }
 
 /// Binds a listener.
@@ -57,17 +61,20 @@ pub(crate) fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `listener` until the process drains, then finishes what is under way. To be spawned: its
+/// A door and who may be inside; several doors may lead to one crowd.
+#[derive(Debug)]
+pub(crate) struct Doorway {
+    pub(crate) listener: TcpListener,
+    pub(crate) door: Door,
+    pub(crate) crowd: Crowd,
+    pub(crate) bounds: Bounds,
+}
+
+/// Serves an doorway until the process drains, then finishes what is under way. To be spawned: its
 /// turns are meant to alternate with those of the connections.
-pub(crate) async fn serve(
-    ctx: Arc<Context>,
-    listener: TcpListener,
-    door: Door,
-    bounds: Bounds,
-    mut shutdown: Shutdown,
-) {
-    let drain = bounds.drain;
-    let mut porter = Porter::new(ctx, listener, door, bounds, shutdown.clone());
+pub(crate) async fn serve(ctx: Arc<Context>, doorway: Doorway, mut shutdown: Shutdown) {
+    let drain = doorway.bounds.drain;
+    let mut porter = Porter::new(ctx, doorway, shutdown.clone());
     loop {
         tokio::select! {
             () = porter.turn() => {}

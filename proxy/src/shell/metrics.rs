@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::engine::handshake::HandshakeEnd;
 use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::share::connections::TurnedAway;
 
@@ -138,6 +139,7 @@ pub(crate) struct Metrics {
     connections: Gauge,
     connections_refused: Family<Label, Counter>,
     connections_cut: Counter,
+    handshakes: Family<Label, Counter>,
     first_byte: Option<Histogram>,
     access_dropped: Counter,
     registered: AtomicBool,
@@ -251,6 +253,11 @@ impl Metrics {
             "Connections cut because the client took its answer too slowly",
             m.connections_cut.clone(),
         );
+        registry.register(
+            "atoll_proxy_handshakes",
+            "TLS handshakes with clients, by how they ended",
+            m.handshakes.clone(),
+        );
     }
 
     /// Counts lines of the access log that were lost.
@@ -348,6 +355,12 @@ impl Metrics {
 
     pub(crate) fn connection_cut(&self) {
         self.connections_cut.inc();
+    }
+
+    pub(crate) fn handshake(&self, end: HandshakeEnd) {
+        self.handshakes
+            .get_or_create(&[("outcome", end.as_str())])
+            .inc();
     }
 
     pub(crate) fn first_byte(&self, after: std::time::Duration) {

@@ -45,6 +45,7 @@ pub mod run;
 mod share;
 mod spill;
 mod task;
+mod tls;
 mod transfer;
 mod upstream;
 

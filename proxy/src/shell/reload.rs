@@ -1,5 +1,6 @@
-//! What changes while the proxy runs: the block list, when its file does; on SIGHUP the settings that
-//! can be taken over without losing a request, and the file of the access log.
+//! What changes while the proxy runs: the block list and the certificates, when their files do; on
+//! SIGHUP the settings that can be taken over without losing a request, and the file of the access
+//! log.
 //!
 //! Whatever cannot be read or understood changes nothing, and is said loudly: the last good state
 //! goes on.
@@ -13,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::context::Context;
+use super::tls::Held;
 use crate::engine::block::{BlockList, FILE_MAX};
 use crate::engine::config::Config;
 
@@ -55,8 +57,21 @@ impl Blocked {
     }
 }
 
-/// Watches the block list's file and waits for SIGHUP, for ever.
-pub(crate) async fn watch(ctx: Arc<Context>, file: Option<PathBuf>, again: Again) {
+/// Files that are read anew when they change.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// The block list.
+    pub(crate) block: Option<PathBuf>,
+    /// The certificates that clients are shown.
+    pub(crate) certificates: Option<Arc<Held>>,
+}
+
+/// Watches files and waits for SIGHUP, for ever.
+pub(crate) async fn watch(ctx: Arc<Context>, watched: Watched, again: Again) {
+    let Watched {
+        block: file,
+        certificates,
+    } = watched;
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => Some(hangup),
         Err(error) => {
@@ -83,7 +98,22 @@ pub(crate) async fn watch(ctx: Arc<Context>, file: Option<PathBuf>, again: Again
             seen = now;
             take_over(&ctx, file);
         }
+        if let Some(held) = &certificates {
+            renew(&ctx, Arc::clone(held), told).await;
+        }
     }
+}
+
+/// Looks after the certificates, where the disk may take its time.
+async fn renew(ctx: &Context, held: Arc<Held>, told: bool) {
+    let looked = tokio::task::spawn_blocking(move || held.look(told)).await;
+    let Ok(Some(renewed)) = looked else { return };
+    for error in &renewed.mistakes {
+        ctx.metrics.reload_failed("certificates");
+        tracing::warn!(%error, "a certificate is bad: the last good one stays in force");
+    }
+    let (held, bad) = (renewed.held, renewed.mistakes.len());
+    tracing::info!(held, bad, "the certificates were read anew");
 }
 
 async fn next(hangup: &mut Option<Signal>) {

@@ -18,6 +18,7 @@ use common::telemetry::MetricTable;
 use common::wire::GENERATION;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::access::AccessLog;
 use super::body::SpillRule;
@@ -26,16 +27,17 @@ use super::context::{Context, Parts};
 use super::hints::{self, Hints};
 use super::index::{self, IndexLink};
 use super::inspect::{Window, gauges};
-use super::listen::{self, Bounds, Door};
+use super::listen::{self, Bounds, Crowd, Door, Doorway};
 use super::metrics::Metrics;
-use super::reload::{self, Again, Blocked};
+use super::reload::{self, Again, Blocked, Watched};
 use super::resolve::Resolver;
 use super::room::Room;
 use super::share::Shares;
 use super::spill::SpillSpace;
+use super::tls::Secure;
 use super::upstream::{Client, Patience};
 use crate::engine::beginnings;
-use crate::engine::config::{Access, Config, Index};
+use crate::engine::config::{Access, Config, Https, Index};
 use crate::engine::flow::Flow;
 
 /// Peer connections at once.
@@ -91,9 +93,14 @@ fn after_grace(mut first: Shutdown, ctx: Arc<Context>, grace: Duration) -> Shutd
     later
 }
 
-struct Listeners {
+struct Doors {
     http: TcpListener,
+    https: Option<(TcpListener, Arc<Secure>)>,
     peer: Option<TcpListener>,
+}
+
+struct Listeners {
+    doors: Doors,
     admin: Option<TcpListener>,
 }
 
@@ -110,6 +117,7 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         send: config.listen.send_timeout,
         idle: config.listen.idle_timeout,
         drain: DRAIN,
+        secure: None,
     };
     let block_file = config.listen.block_file.clone();
     let grace = config.listen.drain_grace;
@@ -126,7 +134,12 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         let rules = rules.map_err(|error| StartError::Runtime(format!("block.file {error}")))?;
         tracing::info!(rules, "the block list was read");
     }
-    tokio::spawn(reload::watch(Arc::clone(&ctx), block_file, again));
+    let held = listeners.doors.https.as_ref();
+    let watched = Watched {
+        block: block_file,
+        certificates: held.map(|(_, secure)| Arc::clone(secure.held())),
+    };
+    tokio::spawn(reload::watch(Arc::clone(&ctx), watched, again));
     if ctx.index.is_some() {
         tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
         tokio::spawn(hints::keep_telling(Arc::clone(&ctx)));
@@ -136,31 +149,16 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
             shutdown.clone(),
         ));
     }
-    let mut peers = None;
-    if let Some(listener) = listeners.peer {
-        let bounds = Bounds {
-            connections: PEER_CONNECTIONS_MAX,
-            per_client: PEER_CONNECTIONS_MAX,
-            ..bounds.clone()
-        };
-        let serving = listen::serve(
-            Arc::clone(&ctx),
-            listener,
-            Door::Peer,
-            bounds,
-            shutdown.clone(),
-        );
-        peers = Some(tokio::spawn(serving));
-    }
-    let http = listeners.http;
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
     let access = ctx.access.clone();
-    // Spawned like the connections, with which it takes turns.
-    drop(tokio::spawn(listen::serve(ctx, http, Door::Client, bounds, shutdown)).await);
-    if let Some(peers) = peers {
-        // Others may be in the middle of a page of ours; the listener has a deadline of its own.
-        drop(peers.await);
+    // Spawned like the connections, with which they take turns.
+    let mut serving = JoinSet::new();
+    for doorway in doorways(listeners.doors, bounds) {
+        serving.spawn(listen::serve(Arc::clone(&ctx), doorway, shutdown.clone()));
     }
+    drop(ctx);
+    // Others may be in the middle of a page of ours; each listener has a deadline of its own.
+    while serving.join_next().await.is_some() {}
     if let Some(access) = access {
         access.close();
     }
@@ -168,9 +166,47 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The doors. Who comes to one for clients counts at all of them.
+fn doorways(doors: Doors, bounds: Bounds) -> Vec<Doorway> {
+    let crowd = Crowd::new(&bounds);
+    let mut doorways = Vec::new();
+    if let Some(listener) = doors.peer {
+        let bounds = Bounds {
+            connections: PEER_CONNECTIONS_MAX,
+            per_client: PEER_CONNECTIONS_MAX,
+            ..bounds.clone()
+        };
+        doorways.push(Doorway {
+            listener,
+            door: Door::Peer,
+            crowd: Crowd::new(&bounds),
+            bounds,
+        });
+    }
+    if let Some((listener, secure)) = doors.https {
+        doorways.push(Doorway {
+            listener,
+            door: Door::Client,
+            crowd: crowd.clone(),
+            bounds: Bounds {
+                secure: Some(secure),
+                ..bounds.clone()
+            },
+        });
+    }
+    doorways.push(Doorway {
+        listener: doors.http,
+        door: Door::Client,
+        crowd,
+        bounds,
+    });
+    doorways
+}
+
 async fn bind(config: &Config) -> Result<Listeners, StartError> {
     let addr = config.listen.http;
     let http = listen::bind(addr).map_err(|error| bind_error("http.listen", addr, &error))?;
+    let https = config.listen.https.as_ref().map(secure).transpose()?;
     let peer = match &config.index {
         Some(index) => {
             let addr = index.peer_listen;
@@ -186,7 +222,17 @@ async fn bind(config: &Config) -> Result<Listeners, StartError> {
         }
         None => None,
     };
-    Ok(Listeners { http, peer, admin })
+    let doors = Doors { http, https, peer };
+    Ok(Listeners { doors, admin })
+}
+
+fn secure(https: &Https) -> Result<(TcpListener, Arc<Secure>), StartError> {
+    let secure = Secure::new(https.certificates.clone(), https.terms);
+    let secure =
+        secure.map_err(|error| StartError::Runtime(format!("https.certificates: {error}")))?;
+    let addr = https.listen;
+    let bound = listen::bind(addr).map_err(|error| bind_error("https.listen", addr, &error))?;
+    Ok((bound, Arc::new(secure)))
 }
 
 pub(super) fn context(

@@ -102,6 +102,7 @@ const ENTRY: downstream::Entry = downstream::Entry {
     scheme: Scheme::Http,
     local_port: 8080,
     client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    shown: None,
 };
 
 const VISIT: downstream::Visit = downstream::Visit {

@@ -1,8 +1,8 @@
 //! Origins over HTTPS: verified against the system's roots and those the operator adds.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use harness::authority::Authority;
 use harness::client::Page;
 use harness::cluster::{Proxy, set};
 use harness::origin::{Origin, Reply};
@@ -10,35 +10,8 @@ use harness::pattern;
 use harness::place::{Place, host};
 use harness::resolver::Hosts;
 use harness::skip;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::TlsAcceptor;
 
 const SITE: &str = "www.secure-site.com";
-
-/// A root's certificate as PEM, and a server with a certificate of that root for `name`.
-fn authority(name: &str) -> (String, TlsAcceptor) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root_key = KeyPair::generate().unwrap();
-    let root = params.self_signed(&root_key).unwrap();
-    let issuer = Issuer::new(params, root_key);
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &issuer).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    (root.pem(), TlsAcceptor::from(Arc::new(config)))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_https_origin_is_fetched_by_its_name_and_only_with_a_trusted_certificate() {
@@ -47,8 +20,8 @@ async fn an_https_origin_is_fetched_by_its_name_and_only_with_a_trusted_certific
     if std::net::TcpListener::bind(addr).is_err() {
         return skip::loudly("an HTTPS origin has to be on port 443, which takes privileges");
     }
-    let (root, tls) = authority(SITE);
-    let origin = Origin::start_at(addr, Some(tls)).await;
+    let authority = Authority::new();
+    let origin = Origin::start_at(addr, Some(authority.server(SITE))).await;
     origin.serves("/", |_| Reply::pattern(100_000).fresh_for(60));
     origin.serves("/cut", |_| {
         Reply::pattern(100_000).until_close().cut_after(50_000)
@@ -56,7 +29,7 @@ async fn an_https_origin_is_fetched_by_its_name_and_only_with_a_trusted_certific
     let ip = place.ip(host::ORIGIN);
     let hosts = Hosts::start(&place, &[(SITE, ip), ("www.wrong-name.com", ip)]).await;
     let file = place.file("roots.pem");
-    std::fs::write(&file, root).unwrap();
+    std::fs::write(&file, authority.root()).unwrap();
     let resolvers = set("origin.resolvers", hosts.addr);
     let trusting = [resolvers.clone(), set("origin.ca_file", file.display())];
     let mut proxy = Proxy::alone(&place, &trusting).await;

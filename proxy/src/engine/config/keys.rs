@@ -74,6 +74,38 @@ pub static KEYS: &[KeySpec] = &[
         "duration",
         "A client that takes less than 64 bytes per second over this time loses its connection. Too short and bad radio links lose pages; too long and slow readers hold memory.",
     ),
+    KeySpec {
+        path: "https.listen",
+        default: Some(""),
+        example: "127.0.0.1:8443",
+        what: "address and port",
+        why: "Where clients connect over TLS; empty for nowhere.",
+    },
+    KeySpec {
+        path: "https.certificates",
+        default: Some(""),
+        example: "/etc/atoll/tls",
+        what: "list of paths",
+        why: "What they are shown, by the name they ask for; the first one if none fits. Each item is CHAIN:KEY, a file with both, or a directory: NAME.crt or NAME.pem beside NAME.key, or NAME/fullchain.pem and NAME/privkey.pem. Keys have mode 0600. Read anew when they change; a bad one keeps the last good one in force.",
+    },
+    key(
+        "https.minimum",
+        "1.2",
+        "1.2 or 1.3",
+        "The oldest version of TLS that is spoken. With 1.3, browsers from before 2018 are left out.",
+    ),
+    key(
+        "https.handshake_timeout",
+        "10s",
+        "duration",
+        "From the connection to the end of its handshake; then it is closed.",
+    ),
+    key(
+        "https.handshakes_max",
+        "1024",
+        "number",
+        "Handshakes under way at once; more connections are closed at once. Each costs 0.3 ms of CPU and about 20 KB for as long as its client takes.",
+    ),
     key(
         "client.exempt",
         "127.0.0.0/8,::1",

@@ -100,6 +100,7 @@ mod tests {
         let entrance = Entrance {
             scheme: Scheme::Http,
             local_port: 8080,
+            shown: None,
             zone: &zone,
             policy: &policy,
         };

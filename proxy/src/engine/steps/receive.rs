@@ -7,6 +7,7 @@ use common::name::{Host, Name, NameError, Zone};
 use http::header::{HOST, HeaderMap};
 use http::{Method, Uri};
 
+use crate::engine::certificates::Shown;
 use crate::engine::http::key::{PrimaryKey, Scheme, is_no_serve};
 use crate::engine::policy::Policy;
 use crate::engine::reason::RefuseReason;
@@ -43,6 +44,8 @@ pub struct Entrance<'a> {
     pub scheme: Scheme,
     /// Where.
     pub local_port: u16,
+    /// What it was shown; `None` over plain HTTP.
+    pub shown: Option<&'a Shown>,
     /// Our zone.
     pub zone: &'a Zone,
     /// Which origins may be asked.
@@ -150,7 +153,11 @@ impl Entrance<'_> {
             return Ok(Named::Site(seen.0.insert(place)));
         }
         let (host, port) = split_authority(authority, self.local_port)?;
-        match self.zone.classify(host) {
+        let name = self.zone.classify(host);
+        if name.is_ok() && self.shown.is_some_and(|shown| !shown.admits(host)) {
+            return Err(RefuseReason::Misdirected);
+        }
+        match name {
             Ok(Name::Site(site)) => {
                 let (scheme, site_port) = effective(self.scheme, site.port);
                 if self.policy.check_port(site_port).is_err() {
@@ -239,6 +246,7 @@ mod tests {
         let entrance = Entrance {
             scheme: Scheme::Http,
             local_port: 8080,
+            shown: None,
             zone: &zone,
             policy: &policy,
         };

@@ -17,6 +17,7 @@ use crate::engine::trail::Trail;
 use crate::shell::access::Due;
 use crate::shell::context::Context;
 use crate::shell::metrics::Outcome;
+use crate::shell::tls::ALERT;
 
 const REASON: RefuseReason = RefuseReason::Crowded;
 
@@ -61,6 +62,14 @@ impl Dismissal {
         let body_at = answer.len();
         answer.extend_from_slice(body.as_bytes());
         Self { answer, body_at }
+    }
+
+    /// Sends a `visitor` away who came to speak TLS: an answer would take the handshake that there is
+    /// no time for.
+    pub(super) fn break_off(&self, ctx: &Context, visitor: &Visitor) {
+        ctx.metrics.refused(REASON);
+        // It may have left.
+        drop(last_words(&visitor.stream, ALERT));
     }
 
     /// Sends `visitor` away.

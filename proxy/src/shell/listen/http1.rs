@@ -38,7 +38,7 @@ pub(super) struct Spoken<S> {
     /// What was read of it already.
     pub(super) read: Vec<u8>,
     pub(super) parting: Parting,
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Entry,
     pub(super) door: Door,
 }
 

@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Bounds;
 use crate::engine::share::connections::{Connections, TurnedAway};
 
-/// Connections that are open, of all and of each client.
-#[derive(Debug)]
-pub(super) struct Crowd {
+/// Connections that are open, of all and of each client. Clones are the same crowd.
+#[derive(Clone, Debug)]
+pub(crate) struct Crowd {
     permits: Arc<Semaphore>,
     clients: Arc<Mutex<Connections>>,
 }
@@ -25,7 +25,8 @@ pub(super) struct Place {
 }
 
 impl Crowd {
-    pub(super) fn new(bounds: &Bounds) -> Self {
+    /// Nobody yet, within `bounds`.
+    pub(crate) fn new(bounds: &Bounds) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(bounds.connections)),
             clients: Arc::default(),

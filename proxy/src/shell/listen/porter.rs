@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::name::{Host, Name};
 use common::shell::signals::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
@@ -17,7 +18,7 @@ use tokio::time::sleep;
 use super::connection::{self, Came};
 use super::dismissal::Dismissal;
 use super::place::{Crowd, Place};
-use super::{Bounds, Door};
+use super::{Bounds, Door, Doorway};
 use crate::engine::http::key::Scheme;
 use crate::engine::share::courtesy::Courtesy;
 use crate::engine::share::lobby::Lobby;
@@ -25,6 +26,7 @@ use crate::engine::share::site;
 use crate::engine::steps::glance;
 use crate::engine::steps::receive::{Entrance, Seen};
 use crate::shell::context::Context;
+use crate::shell::tls;
 
 /// Visitors let in between two turns of everything else.
 const LET_IN_MAX: usize = 16;
@@ -62,19 +64,19 @@ pub(super) struct Porter {
 }
 
 impl Porter {
-    pub(super) fn new(
-        ctx: Arc<Context>,
-        listener: TcpListener,
-        door: Door,
-        bounds: Bounds,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(super) fn new(ctx: Arc<Context>, doorway: Doorway, shutdown: Shutdown) -> Self {
+        let Doorway {
+            listener,
+            door,
+            crowd,
+            bounds,
+        } = doorway;
         let local = listener.local_addr();
         Self {
             local_port: local.map_or(80, |addr| addr.port()),
             listener,
             door,
-            crowd: Crowd::new(&bounds),
+            crowd,
             bounds: Arc::new(bounds),
             shutdown,
             lobby: Lobby::new(),
@@ -108,7 +110,7 @@ impl Porter {
             }
         };
         for visitor in self.lobby.late(self.ctx.now()) {
-            self.dismissal.send(&self.ctx, visitor);
+            self.dismiss(visitor);
         }
         for _ in 0..LET_IN_MAX {
             match self.lobby.call() {
@@ -210,18 +212,46 @@ impl Porter {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => return,
         }
+        let (site, kept) = self.wish(&visitor.read);
+        if let Some(out) = self.lobby.came(self.ctx.now(), &site, kept, visitor) {
+            self.dismiss(out);
+        }
+    }
+
+    /// The site that is wanted by who sent `read`, and whether the page is here. What is no page of a
+    /// site, or cannot be told yet, has its turn like a site.
+    fn wish(&mut self, read: &[u8]) -> (String, bool) {
+        if self.bounds.secure.is_some() {
+            // The page itself is not said before there are keys.
+            let name = tls::asked_name(read);
+            let name = name.and_then(|name| self.ctx.zone.classify(&name).ok());
+            let site = match &name {
+                Some(Name::Site(wanted)) => match &wanted.host {
+                    Host::Domain(host) => site::of(host),
+                    Host::Ipv4(_) => "",
+                },
+                _ => "",
+            };
+            return (site.to_owned(), true);
+        }
         let entrance = Entrance {
             scheme: Scheme::Http,
             local_port: self.local_port,
+            shown: None,
             zone: &self.ctx.zone,
             policy: &self.ctx.policy,
         };
-        let page = glance::page(&entrance, &visitor.read, &mut self.seen);
+        let page = glance::page(&entrance, read, &mut self.seen);
         let kept = page.as_ref().is_none_or(|key| self.ctx.flow().knows(key));
-        // What is no page of a site, or cannot be told yet, has its turn like a site.
         let site = page.as_ref().map_or("", |key| site::of(key.host()));
-        if let Some(out) = self.lobby.came(self.ctx.now(), site, kept, visitor) {
-            self.dismissal.send(&self.ctx, out);
+        (site.to_owned(), kept)
+    }
+
+    fn dismiss(&self, visitor: Visitor) {
+        if self.bounds.secure.is_some() {
+            self.dismissal.break_off(&self.ctx, &visitor);
+        } else {
+            self.dismissal.send(&self.ctx, visitor);
         }
     }
 

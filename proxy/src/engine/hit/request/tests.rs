@@ -177,7 +177,8 @@ proptest! {
         let zone = Zone::parse("nyud.net").unwrap();
         let policy = Policy::default();
         let (scheme, local_port) = (Scheme::Http, 80);
-        let entrance = Entrance { scheme, local_port, zone: &zone, policy: &policy };
+        let shown = None;
+        let entrance = Entrance { scheme, local_port, shown, zone: &zone, policy: &policy };
         let mut url = String::new();
         let mut seen = Seen::default();
         let located = receive::locate(&entrance, plain.host, plain.target, &mut seen, &mut url);
