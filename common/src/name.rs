@@ -14,7 +14,7 @@ mod label;
 mod zone;
 
 pub use host::{Host, NameError};
-pub use zone::{Form, Name, Site, Zone};
+pub use zone::{Form, Name, NameKind, Site, Zone};
 
 #[cfg(test)]
 mod tests;

@@ -126,6 +126,7 @@ pub struct Prefix(IpAddr);
 impl Prefix {
     /// The neighbourhood of `ip`.
     #[must_use]
+    #[inline]
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(v4) => {

@@ -52,12 +52,14 @@ impl Generator {
 
     /// 64 random bits.
     #[must_use]
+    #[inline]
     pub fn u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number in `0..bound`; 0 when `bound` is 0. The bias is below `bound / 2^64`.
     #[must_use]
+    #[inline]
     pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 {
             return 0;

@@ -69,18 +69,14 @@ pub enum Host {
     Ipv4(Ipv4Addr),
 }
 
-/// Last labels that no public site has: RFC 6761, 6762, 7686, 8375, 9476 and the `internal` zone.
-const SPECIAL_ENDS: [&str; 9] = [
-    "localhost",
-    "local",
-    "test",
-    "example",
-    "invalid",
-    "onion",
-    "internal",
-    "alt",
-    "home.arpa",
-];
+/// What a host is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HostKind {
+    /// A domain name.
+    Domain,
+    /// An address.
+    Ipv4(Ipv4Addr),
+}
 
 impl Host {
     /// Reads a host as users write it: any case, a final dot allowed.
@@ -92,22 +88,16 @@ impl Host {
         if text.len() > HOST_MAX {
             return Err(NameError::TooLong);
         }
-        if let Some(ip) = strict_ipv4(text) {
-            return Ok(Self::Ipv4(ip));
-        }
         let lower = text.to_ascii_lowercase();
-        check_labels(&lower)?;
-        let last = lower.rsplit('.').next().unwrap_or_default();
-        if !lower.contains('.') {
-            return Err(NameError::SingleLabel);
+        Ok(Self::new(judge(&lower)?, &lower))
+    }
+
+    /// The host of `text`, which was judged to be of `kind`.
+    pub(super) fn new(kind: HostKind, text: &str) -> Self {
+        match kind {
+            HostKind::Domain => Self::Domain(text.into()),
+            HostKind::Ipv4(ip) => Self::Ipv4(ip),
         }
-        if numeric_like(last) {
-            return Err(NameError::NumericEnd);
-        }
-        if is_or_under_any(&lower, &SPECIAL_ENDS) {
-            return Err(NameError::SpecialUse);
-        }
-        Ok(Self::Domain(lower.into()))
     }
 }
 
@@ -117,6 +107,38 @@ impl fmt::Display for Host {
             Self::Domain(name) => f.write_str(name),
             Self::Ipv4(ip) => ip.fmt(f),
         }
+    }
+}
+
+/// What host `lower` is: lower case, at most 253 bytes, without the final dot. Allocates nothing.
+pub(super) fn judge(lower: &str) -> Result<HostKind, NameError> {
+    if let Ok(ip) = lower.parse() {
+        // Numbers with leading zeros are refused there: `010.0.0.1` is read differently by
+        // different resolvers, as `0x7f.1` is.
+        return Ok(HostKind::Ipv4(ip));
+    }
+    check_labels(lower)?;
+    let Some((before, last)) = lower.rsplit_once('.') else {
+        return Err(NameError::SingleLabel);
+    };
+    if numeric_like(last) {
+        return Err(NameError::NumericEnd);
+    }
+    if is_special(before, last) {
+        return Err(NameError::SpecialUse);
+    }
+    Ok(HostKind::Domain)
+}
+
+/// Whether a name with this last label is no public site's: RFC 6761, 6762, 7686, 8375, 9476 and the
+/// `internal` zone.
+fn is_special(before: &str, last: &str) -> bool {
+    match last {
+        "localhost" | "local" | "test" | "example" | "invalid" | "onion" | "internal" | "alt" => {
+            true
+        }
+        "arpa" => is_or_under(before, "home"),
+        _ => false,
     }
 }
 
@@ -146,22 +168,10 @@ pub(super) fn parse_port(text: &str) -> Result<u16, NameError> {
     }
 }
 
-/// Whether `name` is one of `ends` or lies under one.
-fn is_or_under_any(name: &str, ends: &[&str]) -> bool {
-    ends.iter().any(|end| is_or_under(name, end))
-}
-
 /// Whether `name` is `end` or lies under it.
 pub(super) fn is_or_under(name: &str, end: &str) -> bool {
     name.strip_suffix(end)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// Four decimal numbers without leading zeros: the one spelling of an address that every program
-/// reads alike (`010.0.0.1` and `0x7f.1` are read differently by different resolvers).
-fn strict_ipv4(text: &str) -> Option<Ipv4Addr> {
-    let ip: Ipv4Addr = text.parse().ok()?;
-    (ip.to_string() == text).then_some(ip)
 }
 
 /// A label that some parser takes for a number, decimal or hexadecimal (WHATWG URL "ends in a

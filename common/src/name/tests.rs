@@ -27,8 +27,10 @@ fn encode(input: &str) -> Result<String, NameError> {
 fn decode(label: &str) -> Result<String, NameError> {
     match label::decode(label)? {
         label::Decoded::Hashed => Ok("HASH".to_owned()),
-        label::Decoded::Site(host, Some(port)) => Ok(format!("{host}:{port}")),
-        label::Decoded::Site(host, None) => Ok(host.to_string()),
+        label::Decoded::Site(site) => Ok(match site.port {
+            Some(port) => format!("{}:{port}", site.host()),
+            None => site.host().to_owned(),
+        }),
     }
 }
 
@@ -94,6 +96,8 @@ fn refuses_names_that_are_not_coralised() {
         ("example.com.65536.nyud.net", NameError::BadPort),
         ("1.2.3.nyud.net", NameError::NumericEnd),
         ("1.2.3.0x10.nyud.net", NameError::NumericEnd),
+        ("010.0.0.1.nyud.net", NameError::NumericEnd),
+        ("router.home.arpa.nyud.net", NameError::SpecialUse),
         ("printer.local.nyud.net", NameError::SpecialUse),
         ("www.example.com.nyud.net.nyud.net", NameError::InsideZone),
         ("nyud-net.nyud.net", NameError::InsideZone),
@@ -148,9 +152,20 @@ proptest! {
 
     #[test]
     fn one_site_has_one_label(label in "[a-z0-9_-]{1,63}") {
-        if let Ok(label::Decoded::Site(host, port)) = label::decode(&label) {
-            prop_assert_eq!(label::encode(&host, port), Ok(label));
+        if let Ok(label::Decoded::Site(site)) = label::decode(&label) {
+            let host = Host::parse(site.host()).unwrap();
+            prop_assert_eq!(label::encode(&host, site.port), Ok(label));
         }
+    }
+
+    #[test]
+    fn the_kind_of_a_name_is_that_of_the_name(below in "([a-z0-9_-]{1,9}\\.){0,3}[a-z0-9-]{1,20}(\\.[0-9]{1,5})?") {
+        let kind = zone().classify_below(&below).map(|name| match name {
+            Name::Site(_) => NameKind::Site,
+            Name::Hashed(_) => NameKind::Hashed,
+            Name::Service(_) | Name::Apex => NameKind::Service,
+        });
+        prop_assert_eq!(zone().kind_below(&below), kind);
     }
 
     #[test]

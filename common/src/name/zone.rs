@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::host::{Host, NameError, check_labels, is_or_under, parse_port};
-use super::label::{self, Decoded};
+use super::host::{Host, HostKind, NameError, check_labels, is_or_under, judge, parse_port};
+use super::label::{self, Decoded, Spelt};
 use crate::limits::HOST_MAX;
 
 /// The zone a network serves, lower case, without the final dot.
@@ -42,6 +42,25 @@ pub enum Name {
     Site(Site),
     /// The hashed label of a site whose name does not fit; only the index knows which.
     Hashed(String),
+}
+
+/// What a host name under the zone is, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameKind {
+    /// [`Name::Service`].
+    Service,
+    /// [`Name::Site`].
+    Site,
+    /// [`Name::Hashed`].
+    Hashed,
+}
+
+/// A name below the zone, in parts of its text.
+enum Below<'a> {
+    Service,
+    Hashed,
+    Dotted(HostKind, &'a str, Option<u16>),
+    Label(Spelt),
 }
 
 impl Zone {
@@ -97,60 +116,85 @@ impl Zone {
     /// # Errors
     /// The rule that the name breaks.
     pub fn classify_below(&self, below: &str) -> Result<Name, NameError> {
+        Ok(match self.read(below)? {
+            Below::Service => Name::Service(below.to_owned()),
+            Below::Hashed => Name::Hashed(below.to_owned()),
+            Below::Dotted(kind, host, port) => Name::Site(Site {
+                host: Host::new(kind, host),
+                port,
+                form: Form::Dotted,
+            }),
+            Below::Label(site) => Name::Site(Site {
+                host: Host::new(HostKind::Domain, site.host()),
+                port: site.port,
+                form: Form::Label,
+            }),
+        })
+    }
+
+    /// Of which kind the name `below` under this zone is: [`classify_below`](Self::classify_below)
+    /// without the parts of the name, and without an allocation.
+    ///
+    /// # Errors
+    /// The rule that the name breaks.
+    pub fn kind_below(&self, below: &str) -> Result<NameKind, NameError> {
+        Ok(match self.read(below)? {
+            Below::Service => NameKind::Service,
+            Below::Hashed => NameKind::Hashed,
+            Below::Dotted(..) | Below::Label(_) => NameKind::Site,
+        })
+    }
+
+    fn read<'a>(&self, below: &'a str) -> Result<Below<'a>, NameError> {
         if below.len() + 1 + self.0.len() > HOST_MAX {
             return Err(NameError::TooLong);
         }
-        check_labels(below)?;
         if below.contains('.') {
-            self.dotted_name(below)
-        } else {
-            self.single_label(below)
+            return self.dotted_name(below);
         }
-    }
-
-    fn single_label(&self, label: &str) -> Result<Name, NameError> {
-        match label::decode(label) {
-            Ok(Decoded::Hashed) => Ok(Name::Hashed(label.to_owned())),
-            Ok(Decoded::Site(host, port)) => {
-                self.outside(&host)?;
-                Ok(Name::Site(Site {
-                    host,
-                    port,
-                    form: Form::Label,
-                }))
+        check_labels(below)?;
+        match label::decode(below) {
+            Ok(Decoded::Hashed) => Ok(Below::Hashed),
+            Ok(Decoded::Site(site)) => {
+                self.outside(site.host())?;
+                Ok(Below::Label(site))
             }
-            Err(_) if !label.contains('-') => Ok(Name::Service(label.to_owned())),
+            Err(_) if !below.contains('-') => Ok(Below::Service),
             Err(error) => Err(error),
         }
     }
 
-    fn dotted_name(&self, below: &str) -> Result<Name, NameError> {
-        let (host, port) = match Host::parse(below) {
-            Ok(host) => (host, None),
+    fn dotted_name<'a>(&self, below: &'a str) -> Result<Below<'a>, NameError> {
+        let (kind, host, port) = match judge(below) {
+            Ok(kind) => (kind, below, None),
             // A number at the end is a port if a host remains before it.
             Err(NameError::NumericEnd) => {
                 let (before, last) = below.rsplit_once('.').ok_or(NameError::NumericEnd)?;
-                let host = Host::parse(before).map_err(|error| match error {
+                let kind = judge(before).map_err(|error| match error {
                     NameError::SingleLabel => NameError::NumericEnd,
                     other => other,
                 })?;
-                (host, Some(parse_port(last)?))
+                (kind, before, Some(parse_port(last)?))
             }
             Err(error) => return Err(error),
         };
-        self.outside(&host)?;
-        Ok(Name::Site(Site {
-            host,
-            port,
-            form: Form::Dotted,
-        }))
+        self.outside(host)?;
+        Ok(Below::Dotted(kind, host, port))
     }
 
     /// A site inside the zone would be fetched from ourselves, for ever.
-    fn outside(&self, host: &Host) -> Result<(), NameError> {
+    fn outside(&self, host: &str) -> Result<(), NameError> {
+        if is_or_under(host, &self.0) {
+            Err(NameError::InsideZone)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn outside_host(&self, host: &Host) -> Result<(), NameError> {
         match host {
-            Host::Domain(name) if is_or_under(name, &self.0) => Err(NameError::InsideZone),
-            Host::Domain(_) | Host::Ipv4(_) => Ok(()),
+            Host::Domain(name) => self.outside(name),
+            Host::Ipv4(_) => Ok(()),
         }
     }
 
@@ -159,7 +203,7 @@ impl Zone {
     /// # Errors
     /// The result would be too long for a host name, or `host` lies inside the zone.
     pub fn dotted(&self, host: &Host, port: Option<u16>) -> Result<String, NameError> {
-        self.outside(host)?;
+        self.outside_host(host)?;
         let name = match port {
             Some(port) => format!("{host}.{port}.{self}"),
             None => format!("{host}.{self}"),
@@ -176,7 +220,7 @@ impl Zone {
     /// # Errors
     /// An IPv4 address has none; a host inside the zone has none.
     pub fn label(&self, host: &Host, port: Option<u16>) -> Result<String, NameError> {
-        self.outside(host)?;
+        self.outside_host(host)?;
         Ok(format!("{}.{self}", label::encode(host, port)?))
     }
 }

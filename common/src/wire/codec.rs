@@ -38,6 +38,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `bytes` from the start.
     #[must_use]
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, offset: 0 }
     }
@@ -54,12 +55,14 @@ impl<'a> Reader<'a> {
 
     /// Bytes not yet read.
     #[must_use]
+    #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Whether everything has been read.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -68,6 +71,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Fewer are left.
+    #[inline]
     pub fn take(&mut self, len: usize, expected: &'static str) -> Result<&'a [u8], DecodeError> {
         let (head, rest) = self
             .bytes
@@ -82,6 +86,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Fewer are left.
+    #[inline]
     pub fn array<const N: usize>(
         &mut self,
         expected: &'static str,
@@ -94,6 +99,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// None is left.
+    #[inline]
     pub fn u8(&mut self, expected: &'static str) -> Result<u8, DecodeError> {
         self.array::<1>(expected).map(|[byte]| byte)
     }
@@ -102,6 +108,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Fewer than two bytes are left.
+    #[inline]
     pub fn u16(&mut self, expected: &'static str) -> Result<u16, DecodeError> {
         self.array(expected).map(u16::from_be_bytes)
     }
@@ -126,6 +133,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The length exceeds `max` or what is left.
+    #[inline]
     pub fn bytes16(&mut self, max: usize, expected: &'static str) -> Result<&'a [u8], DecodeError> {
         let len = usize::from(self.u16(expected)?);
         if len > max {

@@ -7,7 +7,7 @@
 //! for names that no coralised name can end in. Static records come first, and what they need above
 //! them exists too.
 
-use common::name::{Name as Grammar, NameError};
+use common::name::{NameError, NameKind};
 use hickory_proto::op::ResponseCode;
 
 use super::ExtendedError;
@@ -106,10 +106,10 @@ fn node<'a>(zone: &ZoneData, below: &'a str, statics: Option<&StaticNode>) -> No
     if statics.is_some_and(StaticNode::replaces_proxies) {
         return Node::Static;
     }
-    let error = match zone.grammar().classify_below(below) {
-        Ok(Grammar::Site(_) | Grammar::Hashed(_)) => return Node::Proxied,
-        Ok(Grammar::Service(label)) if zone.is_service(&label) => return Node::Proxied,
-        Ok(Grammar::Service(_) | Grammar::Apex) => NameError::SingleLabel,
+    let error = match zone.grammar().kind_below(below) {
+        Ok(NameKind::Site | NameKind::Hashed) => return Node::Proxied,
+        Ok(NameKind::Service) if zone.is_service(below) => return Node::Proxied,
+        Ok(NameKind::Service) => NameError::SingleLabel,
         Err(error) => error,
     };
     if statics.is_some() {
@@ -145,7 +145,9 @@ const fn depends_on_its_start(error: NameError) -> bool {
 /// and those are the ones tried.
 fn may_be_completed(zone: &ZoneData, below: &str) -> bool {
     COMPLETIONS.iter().any(|prefix| {
-        let longer = format!("{prefix}.{below}");
-        matches!(zone.grammar().classify_below(&longer), Ok(Grammar::Site(_)))
+        let labels = prefix.split('.').chain(below.split('.'));
+        let longer = AskedName::from_labels(labels.map(str::as_bytes));
+        let kind = longer.map(|longer| zone.grammar().kind_below(longer.as_str()));
+        matches!(kind, Some(Ok(NameKind::Site)))
     })
 }
