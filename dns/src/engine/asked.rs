@@ -41,7 +41,7 @@ impl AskedName {
         let end = self.length.checked_add(label.len())?;
         let room = self.text.get_mut(self.length..end)?;
         for (to, from) in room.iter_mut().zip(label) {
-            *to = lower(*from);
+            *to = LOWER.get(usize::from(*from)).copied().unwrap_or(ODD);
         }
         self.length = end;
         Some(())
@@ -62,12 +62,18 @@ impl fmt::Debug for AskedName {
     }
 }
 
-const fn lower(byte: u8) -> u8 {
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => byte.to_ascii_lowercase(),
-        _ => ODD,
+/// What each byte is written as.
+static LOWER: [u8; 256] = {
+    let mut table = [ODD; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            table[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
     }
-}
+    table
+};
 
 /// Whether `text` has a byte that host names do not have.
 #[must_use]

@@ -30,10 +30,12 @@ use crate::engine::reason::Reason;
 const ENOUGH: usize = 2;
 
 /// Attempts to draw a row that fits from a large band, before the neighbours of the last are looked
-/// through.
+/// through; and from a small one, before it is looked through as a whole.
 const ATTEMPTS: usize = 12;
+const ATTEMPTS_SMALL: usize = 4;
 
-/// Bands up to this many rows are drawn from exactly, by adding up their weights.
+/// Bands up to this many rows are small: by adding up the weights of those that fit one is drawn
+/// exactly.
 const SMALL: usize = 24;
 
 /// Where the asker is, as far as it is known.
@@ -260,19 +262,17 @@ fn one_of(
         let number = |at| RowNumber::try_from(at).ok();
         (from..to.min(band.to)).filter_map(number)
     };
-    if band.to - band.from <= SMALL {
-        return by_weight(|| numbers(band.from, band.to).filter_map(fits), rng);
-    }
     let first = side.row(RowNumber::try_from(band.from).ok()?)?;
     if !band.several_sites && avoided == Some(first.site) {
         return None;
     }
     let all = usize::try_from(side.weight(band)).ok()?;
+    if all == 0 {
+        return None;
+    }
+    let small = band.to - band.from <= SMALL;
     let mut last = band.from;
-    for _ in 0..ATTEMPTS {
-        if all == 0 {
-            return None;
-        }
+    for _ in 0..if small { ATTEMPTS_SMALL } else { ATTEMPTS } {
         let below = u32::try_from(rng.below(all)).ok()?;
         let number = side.at_weight(band, below)?;
         if let Some((number, site, _)) = fits(number) {
@@ -281,6 +281,9 @@ fn one_of(
         last = usize::from(number);
     }
     // Nearly all weight is on what does not fit.
+    if small {
+        return by_weight(|| numbers(band.from, band.to).filter_map(fits), rng);
+    }
     let mut rest = numbers(last, last + SMALL).chain(numbers(band.from, band.from + SMALL));
     rest.find_map(fits).map(|(number, site, _)| (number, site))
 }

@@ -65,13 +65,11 @@ impl Opt<'_> {
 
     /// Appends the record to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.push(0);
-        out.extend_from_slice(&OPT.to_be_bytes());
-        out.extend_from_slice(&UDP_PAYLOAD_MAX.to_be_bytes());
+        let ([t0, t1], [p0, p1]) = (OPT.to_be_bytes(), UDP_PAYLOAD_MAX.to_be_bytes());
         let flag = |set: bool, flag| if set { flag } else { 0 };
         let flags = flag(self.dnssec_ok, DNSSEC_OK) | flag(self.compact, COMPACT_OK);
-        out.extend_from_slice(&[self.code_high, 0, flags, 0]);
-        length(out, self.len() - EMPTY);
+        let [l0, l1] = length(self.len() - EMPTY);
+        out.extend_from_slice(&[0, t0, t1, p0, p1, self.code_high, 0, flags, 0, l0, l1]);
         if let Some((bytes, scope)) = self.subnet {
             option(out, CLIENT_SUBNET, bytes);
             let at = out.len() - bytes.len() + SCOPE;
@@ -92,13 +90,12 @@ impl Opt<'_> {
 }
 
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
-    out.extend_from_slice(&code.to_be_bytes());
-    length(out, value.len());
+    let ([c0, c1], [l0, l1]) = (code.to_be_bytes(), length(value.len()));
+    out.extend_from_slice(&[c0, c1, l0, l1]);
     out.extend_from_slice(value);
 }
 
 /// A length in two bytes. Nothing here is longer than the message it came in, or a setting.
-fn length(out: &mut Vec<u8>, bytes: usize) {
-    let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
-    out.extend_from_slice(&bytes.to_be_bytes());
+fn length(bytes: usize) -> [u8; 2] {
+    u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
 }

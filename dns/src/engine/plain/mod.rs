@@ -122,7 +122,7 @@ fn write(exchange: &Exchange<'_>, outline: &Outline<'_>, out: &mut Vec<u8>) -> T
     let mut writer = Writer::new(out, asked, opt.as_ref(), exchange.limit);
     match outline {
         Outline::Refusal(_) => {}
-        Outline::Negative(zone, ..) => writer.negative(zone.negative_soa()),
+        Outline::Negative(zone, ..) => writer.negative(asked, zone.negative_soa()),
         Outline::Addresses(pick) => writer.addresses(pick),
     }
     writer.finish(

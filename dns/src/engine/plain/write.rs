@@ -27,8 +27,6 @@ const INTERNET: u16 = 1;
 pub(super) struct Writer<'o> {
     out: &'o mut Vec<u8>,
     room: usize,
-    targets: [u16; TARGETS_MAX],
-    known: usize,
     truncated: bool,
     counts: [u16; 4],
 }
@@ -42,40 +40,27 @@ impl<'o> Writer<'o> {
         limit: usize,
     ) -> Self {
         out.clear();
-        out.resize(HEADER, 0);
-        let mut writer = Self {
+        out.extend_from_slice(&[0; HEADER]);
+        let mut counts = [0; 4];
+        if let Some(asked) = asked {
+            out.extend_from_slice(asked.bytes);
+            counts[0] = 1;
+        }
+        Self {
             out,
             room: limit.saturating_sub(opt.map_or(0, Opt::len)),
-            targets: [0; TARGETS_MAX],
-            known: 0,
             truncated: false,
-            counts: [0; 4],
-        };
-        if let Some(asked) = asked {
-            for label in asked.labels() {
-                writer.remember();
-                writer.label(label);
-            }
-            let rest = asked.bytes.len() - asked.name.len();
-            writer.out.push(0);
-            let from = asked.name.len();
-            let type_and_class = asked.bytes.get(from..from + rest).unwrap_or_default();
-            writer.out.extend_from_slice(type_and_class);
-            writer.counts[0] = 1;
+            counts,
         }
-        writer
     }
 
     /// Address records of the name asked for.
     pub(super) fn addresses(&mut self, pick: &Pick) {
         for address in pick.addresses.iter() {
-            let fits = self.record(|writer| {
-                writer.number(POINTER | 12);
-                match address {
-                    IpAddr::V4(ip) => writer.data(RecordType::A, pick.ttl, &ip.octets()),
-                    IpAddr::V6(ip) => writer.data(RecordType::AAAA, pick.ttl, &ip.octets()),
-                }
-            });
+            let fits = match address {
+                IpAddr::V4(ip) => self.address(RecordType::A, pick.ttl, ip.octets()),
+                IpAddr::V6(ip) => self.address(RecordType::AAAA, pick.ttl, ip.octets()),
+            };
             if !fits {
                 return;
             }
@@ -83,18 +68,29 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// The SOA of a negative answer.
-    pub(super) fn negative(&mut self, record: &Record) {
+    fn address<const N: usize>(&mut self, rtype: RecordType, ttl: u32, octets: [u8; N]) -> bool {
+        self.record(|out| {
+            // Where the name asked for stands.
+            number(out, POINTER | 12);
+            fixed(out, rtype, ttl);
+            number(out, u16::try_from(N).unwrap_or(0));
+            out.extend_from_slice(&octets);
+        })
+    }
+
+    /// The SOA of a negative answer to `asked`.
+    pub(super) fn negative(&mut self, asked: Option<&Asked<'_>>, record: &Record) {
         let RData::SOA(soa) = &record.data else {
             return;
         };
-        let fits = self.record(|writer| {
-            writer.name(&record.name);
-            writer.fixed(RecordType::SOA, record.ttl);
-            let start = writer.out.len();
-            writer.number(0);
-            writer.name(&soa.mname);
-            writer.name(&soa.rname);
+        let mut names = Names::of(asked);
+        let fits = self.record(|out| {
+            names.write(out, &record.name);
+            fixed(out, RecordType::SOA, record.ttl);
+            let start = out.len();
+            number(out, 0);
+            names.write(out, &soa.mname);
+            names.write(out, &soa.rname);
             for number in [
                 soa.serial.to_be_bytes(),
                 soa.refresh.to_be_bytes(),
@@ -102,10 +98,10 @@ impl<'o> Writer<'o> {
                 soa.expire.to_be_bytes(),
                 soa.minimum.to_be_bytes(),
             ] {
-                writer.out.extend_from_slice(&number);
+                out.extend_from_slice(&number);
             }
-            let length = u16::try_from(writer.out.len() - start - 2).unwrap_or(u16::MAX);
-            if let Some(place) = writer.out.get_mut(start..start + 2) {
+            let length = u16::try_from(out.len() - start - 2).unwrap_or(u16::MAX);
+            if let Some(place) = out.get_mut(start..start + 2) {
                 place.copy_from_slice(&length.to_be_bytes());
             }
         });
@@ -143,9 +139,9 @@ impl<'o> Writer<'o> {
     }
 
     /// Writes a record, or takes it back and says TC if it does not fit.
-    fn record(&mut self, write: impl FnOnce(&mut Self)) -> bool {
+    fn record(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = self.out.len();
-        write(self);
+        write(self.out);
         let fits = self.out.len() <= self.room;
         if !fits {
             self.out.truncate(start);
@@ -153,73 +149,87 @@ impl<'o> Writer<'o> {
         }
         fits
     }
+}
 
-    fn number(&mut self, number: u16) {
-        self.out.extend_from_slice(&number.to_be_bytes());
+fn number(out: &mut Vec<u8>, number: u16) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+fn fixed(out: &mut Vec<u8>, rtype: RecordType, ttl: u32) {
+    number(out, rtype.into());
+    number(out, INTERNET);
+    out.extend_from_slice(&ttl.to_be_bytes());
+}
+
+/// The ends of names that stand in a message, in the order in which they came.
+struct Names {
+    targets: [u16; TARGETS_MAX],
+    known: usize,
+}
+
+impl Names {
+    /// Those of the question.
+    fn of(asked: Option<&Asked<'_>>) -> Self {
+        let mut names = Self {
+            targets: [0; TARGETS_MAX],
+            known: 0,
+        };
+        let mut at = HEADER;
+        for label in asked.iter().flat_map(|asked| asked.labels()) {
+            names.remember(at);
+            at += 1 + label.len();
+        }
+        names
     }
 
-    fn label(&mut self, label: &[u8]) {
-        // A label has 63 bytes at most.
-        self.out.push(u8::try_from(label.len()).unwrap_or(0));
-        self.out.extend_from_slice(label);
-    }
-
-    fn fixed(&mut self, rtype: RecordType, ttl: u32) {
-        self.number(rtype.into());
-        self.number(INTERNET);
-        self.out.extend_from_slice(&ttl.to_be_bytes());
-    }
-
-    fn data(&mut self, rtype: RecordType, ttl: u32, data: &[u8]) {
-        self.fixed(rtype, ttl);
-        self.number(u16::try_from(data.len()).unwrap_or(0));
-        self.out.extend_from_slice(data);
-    }
-
-    fn remember(&mut self) {
-        let here = u16::try_from(self.out.len()).ok();
-        if let Some((place, here)) = self.targets.get_mut(self.known).zip(here) {
-            *place = here;
+    fn remember(&mut self, at: usize) {
+        let at = u16::try_from(at).ok();
+        if let Some((place, at)) = self.targets.get_mut(self.known).zip(at) {
+            *place = at;
             self.known += 1;
         }
     }
 
-    fn name(&mut self, name: &Name) {
+    fn write(&mut self, out: &mut Vec<u8>, name: &Name) {
         for (skipped, label) in name.iter().enumerate() {
             let known = self.targets.get(..self.known).unwrap_or_default();
-            let target = known.iter().find(|at| self.stands(**at, name, skipped));
+            let target = known.iter().find(|at| stands(out, **at, name, skipped));
             if let Some(at) = target.copied() {
-                self.number(POINTER | at);
+                number(out, POINTER | at);
                 return;
             }
-            self.remember();
-            self.label(label);
+            self.remember(out.len());
+            // A label has 63 bytes at most.
+            out.push(u8::try_from(label.len()).unwrap_or(0));
+            out.extend_from_slice(label);
         }
-        self.out.push(0);
+        out.push(0);
     }
+}
 
-    /// Whether `name` without its first `skipped` labels stands at `at`.
-    fn stands(&self, at: u16, name: &Name, skipped: usize) -> bool {
-        let mut rest = self.out.get(usize::from(at)..).unwrap_or_default();
-        for wanted in name.iter().skip(skipped) {
-            while let [high @ 0xc0..=0xff, low, ..] = rest {
-                let target = u16::from_be_bytes([*high, *low]) & !POINTER;
-                rest = self.out.get(usize::from(target)..).unwrap_or_default();
-            }
-            let Some((label, after)) = next_label(rest).filter(|(label, _)| *label == wanted)
-            else {
-                return false;
-            };
-            debug_assert!(!label.is_empty());
-            rest = after;
-        }
-        while let [high @ 0xc0..=0xff, low, ..] = rest {
-            let target = u16::from_be_bytes([*high, *low]) & !POINTER;
-            rest = self.out.get(usize::from(target)..).unwrap_or_default();
-        }
-        // What is being written has no root yet, and never the length of what is looked for.
-        rest.first() == Some(&0)
+/// Whether `name` without its first `skipped` labels stands at `at` in `out`.
+fn stands(out: &[u8], at: u16, name: &Name, skipped: usize) -> bool {
+    let mut rest = out.get(usize::from(at)..).unwrap_or_default();
+    for wanted in name.iter().skip(skipped) {
+        rest = followed(out, rest);
+        let Some((label, after)) = next_label(rest).filter(|(label, _)| *label == wanted) else {
+            return false;
+        };
+        debug_assert!(!label.is_empty());
+        rest = after;
     }
+    // What is being written has no root yet, and never the length of what is looked for.
+    followed(out, rest).first() == Some(&0)
+}
+
+/// Where the pointers at the beginning of `rest` lead, if there are some. Each leads to what stood
+/// before it, so none leads in a circle.
+fn followed<'a>(out: &'a [u8], mut rest: &'a [u8]) -> &'a [u8] {
+    while let [high @ 0xc0..=0xff, low, ..] = rest {
+        let target = u16::from_be_bytes([*high, *low]) & !POINTER;
+        rest = out.get(usize::from(target)..).unwrap_or_default();
+    }
+    rest
 }
 
 fn next_label(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
