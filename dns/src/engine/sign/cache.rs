@@ -2,6 +2,9 @@
 //! recently used first out. And the bound on new ones, so that questions for random names cannot take
 //! the whole processor.
 //!
+//! What was asked for once has a quarter of the table, and what was asked for again the rest: questions
+//! for random names, each asked once, push out only each other.
+//!
 //! An entry is found by the digest of what was signed, so it can never be stale in content; only its
 //! times end its use.
 
@@ -31,6 +34,9 @@ pub struct Signed {
     pub expiration: WallTime,
 }
 
+/// One part in so many of the table is for what was asked for once.
+const ONCE_PART: usize = 4;
+
 /// Bounds of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CacheConfig {
@@ -38,6 +44,18 @@ pub struct CacheConfig {
     pub entries: NonZeroUsize,
     /// New signatures in a second. One costs about 20 microseconds.
     pub fresh_per_second: u32,
+}
+
+impl CacheConfig {
+    /// Room for what was asked for once.
+    const fn once(self) -> usize {
+        self.entries.get().div_ceil(ONCE_PART)
+    }
+
+    /// Room for what was asked for again.
+    const fn again(self) -> usize {
+        self.entries.get() - self.once()
+    }
 }
 
 impl Default for CacheConfig {
@@ -71,7 +89,8 @@ impl SignStats {
 
 /// The table.
 pub struct SignatureCache {
-    table: LruCache<Digest, Signed>,
+    once: LruCache<Digest, Signed>,
+    again: LruCache<Digest, Signed>,
     config: CacheConfig,
     window: Moment,
     made_in_window: u32,
@@ -84,7 +103,8 @@ impl SignatureCache {
     pub fn new(config: CacheConfig) -> Self {
         Self {
             // Grows with use: a zone that is not signed has none.
-            table: LruCache::unbounded(),
+            once: LruCache::unbounded(),
+            again: LruCache::unbounded(),
             config,
             window: Moment::ZERO,
             made_in_window: 0,
@@ -94,7 +114,14 @@ impl SignatureCache {
 
     /// The signature for `digest`, if one is there of whose `life` at least half is left.
     pub fn find(&mut self, digest: &Digest, life: Duration, wall: WallTime) -> Option<Signed> {
-        let signed = *self.table.get(digest)?;
+        let signed = match self.again.get(digest) {
+            Some(signed) => *signed,
+            None => {
+                let signed = self.once.pop(digest)?;
+                put(&mut self.again, self.config.again(), *digest, signed);
+                signed
+            }
+        };
         // A clock that was set back may lie before the signature's own beginning.
         let begun = signed.inception <= wall;
         let fresh = signed.expiration.since(wall) >= life / 2;
@@ -122,22 +149,22 @@ impl SignatureCache {
 
     /// Keeps `signed`.
     pub fn keep(&mut self, digest: Digest, signed: Signed) {
-        while self.table.len() >= self.config.entries.get() {
-            self.table.pop_lru();
+        match self.again.get_mut(&digest) {
+            Some(old) => *old = signed,
+            None => put(&mut self.once, self.config.once(), digest, signed),
         }
-        self.table.put(digest, signed);
     }
 
     /// How many are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.once.len() + self.again.len()
     }
 
     /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len() == 0
     }
 
     /// The counters.
@@ -145,6 +172,14 @@ impl SignatureCache {
     pub const fn stats(&self) -> SignStats {
         self.stats
     }
+}
+
+/// Puts `signed` into a table of at most `most`, or of one.
+fn put(table: &mut LruCache<Digest, Signed>, most: usize, digest: Digest, signed: Signed) {
+    while table.len() >= most.max(1) {
+        table.pop_lru();
+    }
+    table.put(digest, signed);
 }
 
 impl Clone for SignatureCache {
@@ -157,7 +192,7 @@ impl Clone for SignatureCache {
 impl fmt::Debug for SignatureCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignatureCache")
-            .field("len", &self.table.len())
+            .field("len", &self.len())
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
@@ -195,6 +230,22 @@ mod tests {
         }
         assert_eq!(cache.len(), 2);
         assert!(cache.find(&[5; 32], LIFE, wall).is_none());
+    }
+
+    #[test]
+    fn names_that_are_asked_for_once_push_out_none_that_were_asked_for_again() {
+        let mut cache = cache(8, 100);
+        let wall = WallTime::from_unix(1_000);
+        for n in 0..6 {
+            cache.keep([n; 32], signed(1_000));
+            assert!(cache.find(&[n; 32], LIFE, wall).is_some());
+        }
+        for n in 100..200 {
+            cache.keep([n; 32], signed(1_000));
+            assert!(cache.len() <= 8);
+        }
+        let known = |n: u8| cache.find(&[n; 32], LIFE, wall).is_some();
+        assert!((0..6).all(known));
     }
 
     #[test]
