@@ -13,8 +13,8 @@ use harness::place::Place;
 use super::cpu::{Cpu, pin, resident};
 use super::dns_load::{Load, Mix};
 use super::dns_rivals::{self, Choice, Rival};
-use super::dns_tcp;
 use super::http::median;
+use super::{dns_floor, dns_signed, dns_tcp};
 use super::{say, span};
 
 /// Cores of the servers and of the load.
@@ -36,6 +36,20 @@ pub(crate) struct DnsArgs {
     /// Leave the other servers out
     #[arg(long)]
     alone: bool,
+    /// Measure this part only
+    #[arg(long, value_enum)]
+    part: Option<Part>,
+}
+
+/// A part of the measurement, with servers of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Part {
+    /// Questions over UDP.
+    Udp,
+    /// Questions over TCP.
+    Tcp,
+    /// Questions that want signatures, of signed zones.
+    Signed,
 }
 
 /// Measures and prints the tables.
@@ -50,43 +64,76 @@ async fn measure(args: &DnsArgs) {
     let place = Place::alone().await;
     // Built, if need be, before anything is pinned.
     drop(Program::Dns.path());
-    // What is started inherits the core, and sizes itself for it.
-    pin(None, SERVER);
-    let mut rivals = vec![dns_rivals::ours(&place, "atoll-dns", 10).await];
-    if !args.alone {
-        rivals.extend(dns_rivals::others(&place).await);
+    for part in [Part::Udp, Part::Tcp, Part::Signed] {
+        if args.part.is_none_or(|wanted| wanted == part) {
+            match part {
+                Part::Udp => udp(args, &place).await,
+                Part::Tcp => tcp(args, &place).await,
+                Part::Signed => signed(args, &place).await,
+            }
+        }
     }
-    let many = dns_rivals::ours(&place, "atoll-dns, many proxies", args.many).await;
+}
+
+/// What was started from here on inherits the core, and sizes itself for it.
+fn on_the_servers_core() {
+    pin(None, SERVER);
+}
+
+/// Says who takes part, and leaves them their core.
+fn introduce(rivals: &[Rival]) {
     pin(None, LOAD);
-    for rival in &rivals {
+    for rival in rivals {
         say(&format!("{:<34} {}\n", rival.name, rival.version));
     }
+}
+
+async fn udp(args: &DnsArgs, place: &Place) {
+    on_the_servers_core();
+    let mut rivals = vec![dns_rivals::ours(place, "atoll-dns", 10).await];
+    if !args.alone {
+        rivals.extend(dns_rivals::others(place).await);
+    }
+    rivals.push(dns_rivals::ours(place, "atoll-dns, many proxies", args.many).await);
+    rivals.push(dns_floor::rival(place).await);
+    introduce(&rivals);
     let mixes = [
         ("UDP, fresh names and subnets", Mix::Sites),
         ("UDP, random subdomains that do not exist", Mix::Missing),
-        ("UDP, the same with a cookie", Mix::Cookies),
+        ("UDP, sites with a cookie", Mix::Cookies),
     ];
     for (title, mix) in mixes {
-        let ours_too = rivals
-            .iter()
-            .filter(|rival| mix == Mix::Sites || rival.choice == Choice::Near);
-        let all: Vec<&Rival> = ours_too.chain([&many]).collect();
-        let costs = rounds(args, &all, |rival| {
-            let mut load = Load::new(rival.addr, mix);
-            load.run(Duration::from_millis(100));
-            let before = rival.cpu();
-            let answered = load.run(args.time);
-            cost(rival.cpu(), before, answered)
-        });
-        table(title, &all, costs);
+        let takes_part = |rival: &&Rival| mix == Mix::Sites || rival.choice == Choice::Near;
+        let all: Vec<&Rival> = rivals.iter().filter(takes_part).collect();
+        table(title, &all, datagrams(args, &all, mix, Rival::cpu));
+        if mix == Mix::Sites {
+            let ours = all.iter().copied();
+            let ours: Vec<&Rival> = ours.filter(|one| one.choice == Choice::Near).collect();
+            let costs = datagrams(args, &ours, mix, Rival::whole_cpu);
+            table(
+                "the same, with the threads that check proxies",
+                &ours,
+                costs,
+            );
+        }
     }
+    remains(&rivals);
+}
+
+async fn tcp(args: &DnsArgs, place: &Place) {
+    on_the_servers_core();
+    let mut rivals = vec![dns_rivals::ours(place, "atoll-dns", 10).await];
+    if !args.alone {
+        rivals.extend(dns_rivals::others(place).await);
+    }
+    introduce(&rivals);
     type Talk = fn(std::net::SocketAddr, Duration) -> u64;
     let talks: [(&str, Talk); 2] = [
         ("TCP, pipelined", dns_tcp::pipelined),
         ("TCP, one question per connection", dns_tcp::one_each),
     ];
+    let all: Vec<&Rival> = rivals.iter().collect();
     for (title, talk) in talks {
-        let all: Vec<&Rival> = rivals.iter().filter(|rival| rival.tcp).collect();
         let costs = rounds(args, &all, |rival| {
             let before = rival.cpu();
             let answered = talk(rival.addr, args.time);
@@ -94,10 +141,50 @@ async fn measure(args: &DnsArgs) {
         });
         table(title, &all, costs);
     }
-    for rival in rivals.iter().chain([&many]) {
+    remains(&rivals);
+}
+
+async fn signed(args: &DnsArgs, place: &Place) {
+    on_the_servers_core();
+    let mut rivals = vec![dns_signed::ours(place).await];
+    if !args.alone {
+        rivals.extend(dns_signed::knot(place).await);
+    }
+    introduce(&rivals);
+    let all: Vec<&Rival> = rivals.iter().collect();
+    for (title, mix) in [
+        ("UDP with DO, fresh names", Mix::Signed),
+        (
+            "UDP with DO, a hundred names again and again",
+            Mix::SignedAgain,
+        ),
+        (
+            "UDP with DO, random subdomains that do not exist",
+            Mix::SignedMissing,
+        ),
+    ] {
+        table(title, &all, datagrams(args, &all, mix, Rival::cpu));
+    }
+    remains(&rivals);
+}
+
+fn datagrams(args: &DnsArgs, rivals: &[&Rival], mix: Mix, cpu: fn(&Rival) -> Cpu) -> Vec<Vec<f64>> {
+    rounds(args, rivals, |rival| {
+        let mut load = Load::new(rival.addr, mix);
+        load.run(Duration::from_millis(100));
+        let before = cpu(rival);
+        let answered = load.run(args.time);
+        cost(cpu(rival), before, answered)
+    })
+}
+
+fn remains(rivals: &[Rival]) {
+    say("\n");
+    for rival in rivals {
         let mib = resident(rival.daemon.pid()) >> 20;
         say(&format!("{:<34} {mib:>6} MiB resident\n", rival.name));
     }
+    say("\n");
 }
 
 /// Microseconds of CPU a question of each rival in each round.

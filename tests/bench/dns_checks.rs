@@ -35,6 +35,9 @@ const REST: usize = 1;
 /// Proxies that one answer of the index names.
 const NAMED: usize = 500;
 
+/// Proxies that it names as near a client network: as many as the name server remembers.
+const NEAR: usize = 8;
+
 /// Pings of one request to a real index.
 const TOGETHER: usize = 32;
 
@@ -117,7 +120,7 @@ async fn checks(args: &ChecksArgs) {
     ));
 }
 
-fn proxy(n: usize, port: u16) -> SocketAddr {
+pub(crate) fn proxy(n: usize, port: u16) -> SocketAddr {
     let low = u32::try_from(n).unwrap() + 1;
     SocketAddr::new(IpAddr::from((0x7f80_0000 + low).to_be_bytes()), port)
 }
@@ -129,7 +132,7 @@ fn start(place: &Place, socket: &Path, more: &[String]) -> NameServer {
 }
 
 /// An index at which everybody answers at once.
-async fn index(listener: UnixListener, proxies: Arc<Vec<SocketAddr>>) {
+pub(crate) async fn index(listener: UnixListener, proxies: Arc<Vec<SocketAddr>>) {
     let turn = Arc::new(AtomicUsize::new(0));
     while let Ok((stream, _)) = listener.accept().await {
         let (proxies, turn) = (Arc::clone(&proxies), Arc::clone(&turn));
@@ -160,7 +163,16 @@ fn answer(path: &str, asked: &Value, proxies: &[SocketAddr], turn: &AtomicUsize)
                 json!({"id": "ab".repeat(20), "addr": addr, "rtt_us": 90_000,
                     "services": [{"name": "http", "addr": addr}]})
             };
-            json!({ "nodes": some.map(node).collect::<Vec<_>>() })
+            if asked["near"].is_null() {
+                return json!({ "nodes": some.map(node).collect::<Vec<_>>() });
+            }
+            // Some were measured to be near whoever it is about.
+            let near = some.take(NEAR).zip(1..).map(|(addr, n)| {
+                let mut node = node(addr);
+                node["near_us"] = json!(n * 5_000);
+                node
+            });
+            json!({ "nodes": near.collect::<Vec<_>>() })
         }
         "/v1/pings" => {
             let all = asked["addrs"].as_array().unwrap();

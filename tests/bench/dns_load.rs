@@ -27,7 +27,16 @@ pub(crate) enum Mix {
     Missing,
     /// Names of sites, with a cookie.
     Cookies,
+    /// Names of sites, with DO.
+    Signed,
+    /// A few names of sites again and again, with DO.
+    SignedAgain,
+    /// Names that do not exist, with DO.
+    SignedMissing,
 }
+
+/// Names that are asked for again and again.
+const KNOWN: usize = 100;
 
 /// The load on one server.
 pub(crate) struct Load {
@@ -103,11 +112,17 @@ pub(crate) fn question(mix: Mix, rng: &mut Generator) -> Vec<u8> {
     let id: [u8; 2] = rng.bytes();
     bytes.extend_from_slice(&id);
     bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
-    let random: [u8; 10] = rng.bytes();
-    let fresh = random.map(|byte| b'a' + byte % 26);
+    let random: [u8; 10] = match mix {
+        Mix::SignedAgain => [u8::try_from(rng.below(KNOWN)).unwrap(); 10],
+        Mix::Sites | Mix::Missing | Mix::Cookies | Mix::Signed | Mix::SignedMissing => rng.bytes(),
+    };
+    // Each number below a hundred is another name.
+    let fresh: [u8; 10] = std::array::from_fn(|n| b'a' + (random[n] >> (n % 2 * 4)) % 16);
     let end: &[&[u8]] = match mix {
-        Mix::Sites | Mix::Cookies => &[b"example", b"com", b"nyud", b"test"],
-        Mix::Missing => &[b"invalid", b"nyud", b"test"],
+        Mix::Missing | Mix::SignedMissing => &[b"invalid", b"nyud", b"test"],
+        Mix::Sites | Mix::Cookies | Mix::Signed | Mix::SignedAgain => {
+            &[b"example", b"com", b"nyud", b"test"]
+        }
     };
     for label in [&fresh[..]].iter().chain(end) {
         bytes.push(u8::try_from(label.len()).unwrap());
@@ -120,7 +135,9 @@ pub(crate) fn question(mix: Mix, rng: &mut Generator) -> Vec<u8> {
         options.extend_from_slice(&[0, 10, 0, 8]);
         options.extend_from_slice(&rng.bytes::<8>());
     }
-    bytes.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0]);
+    let dnssec_ok = matches!(mix, Mix::Signed | Mix::SignedAgain | Mix::SignedMissing);
+    let flags = if dnssec_ok { 0x80 } else { 0 };
+    bytes.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, flags, 0, 0]);
     bytes.push(u8::try_from(options.len()).unwrap());
     bytes.extend_from_slice(&options);
     bytes

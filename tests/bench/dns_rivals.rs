@@ -36,7 +36,6 @@ pub(crate) struct Rival {
     pub(crate) version: String,
     pub(crate) addr: SocketAddr,
     pub(crate) choice: Choice,
-    pub(crate) tcp: bool,
     pub(crate) daemon: Daemon,
 }
 
@@ -45,16 +44,27 @@ impl Rival {
     pub(crate) fn cpu(&self) -> Cpu {
         match self.choice {
             Choice::Near => Cpu::exactly(self.daemon.pid(), Some("answer")),
-            Choice::Table | Choice::None => Cpu::exactly(self.daemon.pid(), None),
+            Choice::Table | Choice::None => self.whole_cpu(),
         }
+    }
+
+    /// CPU of all of it.
+    pub(crate) fn whole_cpu(&self) -> Cpu {
+        Cpu::exactly(self.daemon.pid(), None)
     }
 }
 
 /// Ours, with `count` proxies, all of them checked all the time.
 pub(crate) async fn ours(place: &Place, name: &str, count: usize) -> Rival {
+    ours_with(place, name, count, &[]).await
+}
+
+/// The same with more settings.
+pub(crate) async fn ours_with(place: &Place, name: &str, count: usize, more: &[String]) -> Rival {
     let port = proxies();
     let addr = free();
-    let config = place.file(&format!("ours-{count}.toml"));
+    let title = format!("ours-{}", addr.port());
+    let config = place.file(&format!("{title}.toml"));
     let all: Vec<String> = (0..count)
         .map(|n| {
             format!(
@@ -78,16 +88,15 @@ pub(crate) async fn ours(place: &Place, name: &str, count: usize) -> Rival {
         set("admin.listen", free()),
     ];
     let mut args = vec!["--config".to_owned(), config.to_str().unwrap().to_owned()];
-    for set in sets {
-        args.extend(["--set".to_owned(), set]);
+    for set in sets.iter().chain(more) {
+        args.extend(["--set".to_owned(), set.clone()]);
     }
-    let daemon = Daemon::start_with(&format!("ours-{count}"), Program::Dns, &args, place.dir());
+    let daemon = Daemon::start_with(&title, Program::Dns, &args, place.dir());
     let rival = Rival {
         name: name.to_owned(),
         version: format!("atoll-dns {}", env!("CARGO_PKG_VERSION")),
         addr,
         choice: Choice::Near,
-        tcp: true,
         daemon,
     };
     until_answers(&rival).await;
@@ -109,9 +118,10 @@ fn proxies() -> u16 {
     port
 }
 
-/// An address that is free for both transports.
-fn free() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+/// An address that is free for both transports: not the one from which connections are opened here,
+/// whose ports rest for a minute after each.
+pub(crate) fn free() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.2:0").unwrap();
     socket.local_addr().unwrap()
 }
 
@@ -126,7 +136,7 @@ pub(crate) async fn others(place: &Place) -> Vec<Rival> {
     here
 }
 
-async fn until_answers(rival: &Rival) {
+pub(crate) async fn until_answers(rival: &Rival) {
     let answers = async || {
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut rng = common::rng::Generator::from_seed(3);
@@ -143,7 +153,7 @@ async fn until_answers(rival: &Rival) {
     wait::until(&format!("{} answers", rival.name), patience, answers).await;
 }
 
-fn found(program: &str) -> Option<PathBuf> {
+pub(crate) fn found(program: &str) -> Option<PathBuf> {
     let found = exec::find(program);
     if found.is_none() {
         skip::loudly(&format!("no {program} to compare with"));
@@ -152,13 +162,13 @@ fn found(program: &str) -> Option<PathBuf> {
 }
 
 /// A directory of this rival's own.
-fn own(place: &Place, name: &str) -> String {
+pub(crate) fn own(place: &Place, name: &str) -> String {
     let dir = place.file(name);
     fs::create_dir_all(&dir).unwrap();
     dir.to_str().unwrap().to_owned()
 }
 
-fn start(
+pub(crate) fn start(
     place: &Place,
     (name, program): (&str, &Path),
     flag: &str,
@@ -170,7 +180,6 @@ fn start(
         version: version(program, flag),
         addr,
         choice,
-        tcp: true,
         daemon: Daemon::start_other(
             program.file_name().unwrap().to_str().unwrap(),
             program,
@@ -189,10 +198,10 @@ fn version(program: &Path, flag: &str) -> String {
     said.lines().next().unwrap_or_default().to_owned()
 }
 
-const SOA: &str = "@ 3600 SOA ns1.nyud.test. hostmaster.nyud.test. 1 7200 1800 259200 30\n\
+pub(crate) const SOA: &str = "@ 3600 SOA ns1.nyud.test. hostmaster.nyud.test. 1 7200 1800 259200 30\n\
     @ 3600 NS ns1.nyud.test.\nns1 3600 A 192.0.2.53\n";
 
-const THREE: &str = "* 30 A 192.0.2.1\n* 30 A 192.0.2.2\n* 30 A 192.0.2.3\n";
+pub(crate) const THREE: &str = "* 30 A 192.0.2.1\n* 30 A 192.0.2.2\n* 30 A 192.0.2.3\n";
 
 fn gdnsd(place: &Place) -> Option<Rival> {
     let program = found("gdnsd")?;

@@ -12,9 +12,12 @@
 mod cpu;
 mod dns;
 mod dns_checks;
+mod dns_floor;
 mod dns_live;
 mod dns_load;
+mod dns_memory;
 mod dns_rivals;
+mod dns_signed;
 mod dns_tcp;
 mod flood;
 mod gets;
@@ -57,6 +60,11 @@ enum What {
     DnsChurn(dns_live::ChurnArgs),
     /// The name server: what checking proxies costs
     DnsChecks(dns_checks::ChecksArgs),
+    /// The name server: memory with many proxies and many known client networks
+    DnsMemory(dns_memory::MemoryArgs),
+    /// Answers any question without reading it: what the system's part of an answer costs
+    #[command(hide = true)]
+    DnsFloor(dns_floor::FloorArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
     /// The proxy, and other caches, with more visitors than they can serve
@@ -83,5 +91,7 @@ fn main() {
         What::DnsKill(args) => dns_live::kill(&args),
         What::DnsChurn(args) => dns_live::churn(&args),
         What::DnsChecks(args) => dns_checks::run(&args),
+        What::DnsMemory(args) => dns_memory::run(&args),
+        What::DnsFloor(args) => dns_floor::run(&args),
     }
 }
