@@ -4,7 +4,7 @@
 //! asker's place names, then all by their distance from this server. A level is drawn from at random,
 //! by weight. The first level that gives two addresses of two sites ends the search: farther ones
 //! would only slow somebody down. A level that comes after others that lacked but a second site
-//! gives one address of another site and no more. [`nearby`] weighs those of the asker's place.
+//! gives one address of another site and no more. `nearby` weighs those of the asker's place.
 //!
 //! Allocates nothing.
 
