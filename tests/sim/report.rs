@@ -82,7 +82,7 @@ impl Bound {
 /// What a run cost.
 #[derive(Clone, Copy, Default, Debug, Serialize)]
 pub(crate) struct Cost {
-    /// Seconds it took.
+    /// Seconds of a processor it took; by the clock where the system does not say.
     pub(crate) seconds: f64,
     /// Virtual seconds that passed.
     pub(crate) virtual_seconds: f64,

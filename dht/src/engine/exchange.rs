@@ -126,9 +126,18 @@ impl Node {
 
     /// Pings `to` for upkeep, unless that is under way already.
     pub(super) fn probe(&mut self, now: Moment, to: Entry) {
-        if to.id == self.own.id || self.probes.len() >= PROBES_MAX || !self.probes.insert(to.id) {
+        if self.probes.len() < PROBES_MAX && !self.probes.contains(&to.id) {
+            self.tell(now, to);
+        }
+    }
+
+    /// Pings `to` so that it learns what is new here, however many pings are under way: those tell
+    /// what was true when they left.
+    pub(super) fn tell(&mut self, now: Moment, to: Entry) {
+        if to.id == self.own.id {
             return;
         }
+        self.probes.insert(to.id);
         let services = self.services.clone();
         let asked = self.ask(now, to, 0, Ask::Ping { services }, Purpose::Probe);
         if asked.is_err() {

@@ -187,6 +187,17 @@ impl Keep {
         }
     }
 
+    /// A node has left a cluster of this one, with the copies that were for those in it.
+    pub fn moved(&mut self, now: Moment, id: NodeId, rng: &mut Generator) {
+        while self.own.expire(now).is_some() {}
+        let stored = |own: &Own| own.places.iter().any(|place| place.id == id);
+        let there = self.own.iter(now).filter(|(_, own)| stored(own));
+        let keys: Vec<_> = there.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.lose(now, key, rng);
+        }
+    }
+
     /// The value is not, or no longer, at `id`: in doubt while it is elsewhere, lost if not.
     fn leave(&mut self, now: Moment, key: Key, id: NodeId, rng: &mut Generator) {
         let Some(own) = self.own.at_mut(&key, now) else {
@@ -378,6 +389,19 @@ mod tests {
         assert_eq!((keep.next_due(), keep.doubts.len()), (None, 0));
         keep.checked(due, key(3), node(1).id, Found::Missing, &mut rng);
         assert!(keep.next_due().is_some());
+    }
+
+    #[test]
+    fn puts_again_what_a_node_held_that_left_the_cluster() {
+        let (mut keep, mut rng) = keep_at(&[node(1), node(2)]);
+        keep.moved(at(10), node(7).id, &mut rng);
+        assert_eq!(keep.next_due(), None, "it held nothing");
+        keep.moved(at(10), node(2).id, &mut rng);
+        let due = keep.next_due().unwrap();
+        assert!(due <= at(10) + JITTER);
+        let again = keep.take_due(due);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].1.places.len(), 2, "it still holds what it held");
     }
 
     #[test]

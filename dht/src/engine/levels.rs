@@ -124,15 +124,17 @@ impl Node {
                 .is_some_and(|b| self.shared_before(level, b))
             {
                 self.untable_at(level, entry.id);
-                self.neighbour_moved(now, level);
+                self.neighbour_moved(now, level, entry.id);
             }
         }
         !lately && self.tabulate(0, entry)
     }
 
-    /// A neighbour has left for another cluster: it may know better.
-    fn neighbour_moved(&mut self, now: Moment, level: u8) {
+    /// A neighbour has left for another cluster: it may know better, and what it holds for this one
+    /// is to be held by another.
+    fn neighbour_moved(&mut self, now: Moment, level: u8, id: NodeId) {
         let mut rng = self.rng.child();
+        self.keep.moved(now, id, &mut rng);
         if let Some(membership) = self.membership(level) {
             membership.look_soon(now, &mut rng);
         }

@@ -26,7 +26,7 @@ const TRIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer's word about its clusters counts for so long after it was last heard.
 const WORD_COUNTS_FOR: Duration = Duration::from_secs(900);
 
-/// Nodes told of a switch at once: the first of the new cluster and of the old one.
+/// Members of the new cluster told of a switch at once; the others hear of it.
 const TOLD: usize = 16;
 
 /// What one peer says of its cluster at a level, and how far it is.
@@ -218,28 +218,18 @@ impl Node {
     }
 
     fn switch(&mut self, now: Moment, level: u8, to: (ClusterId, Duration), why: Moved) {
-        let mut told: Vec<_> = self
-            .table_at(level)
-            .map(|table| table.iter().take(TOLD).collect())
-            .unwrap_or_default();
-        for entry in &told {
-            if let Some(peer) = self.peers.at_mut(entry.id) {
-                peer.tabled &= !(1 << level);
-            }
-        }
-        let bit = 1 << level;
-        let mut members = Vec::new();
+        let (bit, from) = (1 << level, self.cluster_at(level));
+        let (mut members, mut left) = (Vec::new(), Vec::new());
         for (id, peer) in self.peers.iter() {
-            let member = peer.cluster(level) == Some(to.0) && !peer.has_failed();
-            if member && peer.heard.is_some() {
-                let addr = peer.addr();
+            let addr = peer.addr();
+            let cluster = peer.cluster(level).filter(|_| !peer.has_failed());
+            if cluster == Some(to.0) && peer.heard.is_some() {
                 members.push(Entry { id, addr });
-            } else if peer.tabled & bit != 0 {
-                let addr = peer.addr();
-                told.push(Entry { id, addr });
+            } else if cluster == from || peer.tabled & bit != 0 {
+                left.push(Entry { id, addr });
             }
         }
-        for entry in &told {
+        for entry in members.iter().chain(&left) {
             if let Some(peer) = self.peers.at_mut(entry.id) {
                 peer.tabled &= !bit;
             }
@@ -264,10 +254,10 @@ impl Node {
             size,
             why,
         });
-        // Both sides shall know soon: the old neighbours may follow, the new ones route here.
-        told.truncate(TOLD);
-        for entry in members.into_iter().take(TOLD).chain(told) {
-            self.probe(now, entry);
+        // The new ones route here. All of the old ones, as their walks would go on to come here and
+        // leave their cluster by it; and they may follow.
+        for entry in members.into_iter().take(TOLD).chain(left) {
+            self.tell(now, entry);
         }
         self.refresh_soon(now);
     }

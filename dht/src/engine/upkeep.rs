@@ -343,9 +343,7 @@ impl Node {
         let mut contacts: Vec<_> = self.table.iter().collect();
         self.shuffle(&mut contacts);
         for entry in contacts.into_iter().take(ANNOUNCED_TO) {
-            // A ping under way tells what was true when it left.
-            self.probes.remove(&entry.id);
-            self.probe(now, entry);
+            self.tell(now, entry);
         }
     }
 

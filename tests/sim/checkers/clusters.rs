@@ -66,6 +66,11 @@ impl Places {
         self.of.insert(host, places);
     }
 
+    /// Levels inside the world.
+    pub(super) const fn depth(&self) -> usize {
+        self.thresholds.len()
+    }
+
     /// Whether two nodes share their innermost cluster.
     pub(super) fn together(&self, a: usize, b: usize) -> bool {
         let (a, b) = (self.of.get(&a), self.of.get(&b));

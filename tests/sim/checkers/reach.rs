@@ -33,11 +33,36 @@ const MISS_MS: f64 = 1_000.0;
 pub(crate) struct Reach {
     places: Places,
     near: bool,
+    /// Who has put which key, and who has said that it stored it for its innermost cluster.
+    publishers: BTreeMap<Key, usize>,
+    copies: BTreeMap<Key, BTreeSet<usize>>,
     active: BTreeMap<(usize, Key), usize>,
+    asked: usize,
     left: BTreeSet<usize>,
 }
 
 impl Reach {
+    /// A put at the innermost level was answered with yes.
+    fn stored(&mut self, host: usize, request: &[u8]) {
+        let Some((_, Message::Request(request))) = read(request) else {
+            return;
+        };
+        if let Ask::Put { key, .. } = request.ask
+            && usize::from(request.level) == self.places.depth()
+        {
+            self.copies.entry(key).or_default().insert(host);
+        }
+    }
+
+    /// Whether a copy is in the innermost cluster of `host` right now.
+    fn is_near(&self, host: usize, key: Key) -> bool {
+        // Whoever has asked nobody to store it holds it itself.
+        let own = || self.publishers.get(&key).into_iter().copied().collect();
+        let copies = self.copies.get(&key).cloned().unwrap_or_else(own);
+        let near = |copy: &usize| *copy == host || self.places.together(host, *copy);
+        copies.iter().any(near)
+    }
+
     fn sent(&mut self, host: usize, to: usize, bytes: &[u8]) {
         let kind = bytes.get(KIND_AT).copied().and_then(Kind::from_code);
         if kind != Some(Kind::Get) {
@@ -65,7 +90,9 @@ impl Checker for Reach {
             Seen::Asked { host, ticket } if self.near => {
                 let op = index(ticket);
                 let get = model.ops.get(op).filter(|op| op.what == What::Get);
-                if let Some(get) = get {
+                // Whoever holds the copy may have left for another cluster since.
+                if let Some(get) = get.filter(|get| self.is_near(host, get.key)) {
+                    self.asked += 1;
                     self.active.insert((host, get.key), op);
                 }
             }
@@ -76,7 +103,18 @@ impl Checker for Reach {
             } if answer.is_final() => {
                 if let Some(op) = model.ops.get(index(ticket)) {
                     self.active.remove(&(host, op.key));
+                    if op.what == What::Put {
+                        self.publishers.insert(op.key, host);
+                    }
                 }
+            }
+            Seen::Sent {
+                host,
+                bytes,
+                cause: Some(cause),
+                ..
+            } if bytes.get(KIND_AT) == Some(&Kind::Stored.code()) => {
+                self.stored(host, &cause.bytes);
             }
             Seen::Sent {
                 host,
@@ -100,7 +138,6 @@ impl Checker for Reach {
         let (near, anywhere) = (first(NEAR), first(ANYWHERE));
         let misses = gets(MISS).filter(|op| op.end == Some(End::Nothing));
         let miss = Spread::of(misses.filter_map(|op| waited(op, op.done)));
-        let all = gets(NEAR).filter(|op| op.expected).count();
         if near.len() > 0 {
             let name = |what| format!("copy in the {NEAR}: {what}");
             report
@@ -109,10 +146,12 @@ impl Checker for Reach {
             report
                 .figure(name("first value, 99th"), near.percentile(99), "ms")
                 .at_most(NEAR_MS.1);
-            let left = percent(self.left.len(), all);
+            let left = percent(self.left.len(), self.asked);
             report
                 .figure(name("gets that left it"), left, "%")
                 .at_most(0.0);
+            let gone = gets(NEAR).count().saturating_sub(self.asked);
+            report.count("gets whose copy had left with its holder", gone as u64);
         }
         if anywhere.len() > 0 {
             let figure = report.figure(

@@ -27,7 +27,12 @@ const fn job(name: &'static str, full: &'static str, quick: &'static str) -> Job
 
 /// Every run, the longest first so that threads end together. Sizes are such that all of it takes
 /// under ten minutes on two cores.
-pub(super) const JOBS: [Job; 26] = [
+pub(super) const JOBS: [Job; 27] = [
+    job(
+        "static-10000",
+        "static --nodes 10000 --settle 60 --seconds 8 --ops 1000 --self-test 0",
+        "static --nodes 250 --settle 20 --seconds 8 --ops 200 --self-test 0",
+    ),
     Job {
         whole: 10_000,
         ..job(

@@ -114,6 +114,10 @@ pub(super) const ROWS: [Row; 22] = [
             Of("static-large", "hops per get, most"),
             Of("static-large", "hops per put, median"),
             Of("static-large", "hops per put, most"),
+            Of("static-10000", "hops per get, median"),
+            Of("static-10000", "hops per get, most"),
+            Of("static-10000", "hops per put, median"),
+            Of("static-10000", "hops per put, most"),
         ],
     ),
     row(
@@ -128,6 +132,8 @@ pub(super) const ROWS: [Row; 22] = [
         "not published",
         &[
             Of("static", "get what was put"),
+            Of("static-10000", "get what was put"),
+            Of("static-10000", "closest live node reached"),
             Of("churn", "get what was put"),
             Of(
                 "mass-death",
@@ -204,6 +210,9 @@ pub(super) const ROWS: [Row; 22] = [
             Of("levels", "copy anywhere: first value, median"),
             Of("levels", "copy anywhere: first value, 99th"),
             Of("levels", "copy nowhere: decided, 99th"),
+            Of("static-10000", "first value, median"),
+            Of("static-10000", "first value, 99th"),
+            Of("static-10000", "miss decided, 99th"),
         ],
     ),
     row(
@@ -215,6 +224,8 @@ pub(super) const ROWS: [Row; 22] = [
             Of("static", "requests per put, mean"),
             Of("static-large", "requests per get, mean"),
             Of("static-large", "requests per put, mean"),
+            Of("static-10000", "requests per get, mean"),
+            Of("static-10000", "requests per put, mean"),
         ],
     ),
     row(
@@ -282,6 +293,8 @@ pub(super) const ROWS: [Row; 22] = [
             Of("levels", "received per node, idle, mean"),
             Of("rest-large", "sent per node, idle, mean"),
             Of("rest-large", "received per node, idle, mean"),
+            Of("static-10000", "sent per node, idle, mean"),
+            Of("static-10000", "received per node, idle, mean"),
             Growth(["rest-100", "rest-large"], "sent per node, idle, mean"),
         ],
     ),
@@ -293,6 +306,7 @@ pub(super) const ROWS: [Row; 22] = [
             Of("rest-100", "memory per engine"),
             Of("levels", "memory per engine"),
             Of("rest-large", "memory per engine"),
+            Of("static-10000", "memory per engine"),
         ],
     ),
     row(

@@ -26,6 +26,7 @@ const PUTS_PER_MISS: usize = 2;
 
 fn run(stage: &mut Stage) {
     let faults = stage.plan.options.faults.non_transitive > 0.0;
+    stage.weighed = true;
     stage.watch_basics(if faults { 99.0 } else { 99.99 });
     let traffic = Traffic::new("idle", IDLE_TRAFFIC, stage.plan.nodes);
     stage.world.watch(Box::new(traffic));
