@@ -16,7 +16,7 @@ use super::message::{Ask, CONTACTS_MAX, Request, encode_request};
 use super::node::Node;
 use super::output::{Event, Output};
 use super::relay::Asker;
-use super::routing::Entry;
+use super::routing::{Entry, Table};
 use super::rpc::{Call, CallId, Due};
 use super::serve::CONTACTS_NEAR;
 use super::work::TaskId;
@@ -49,6 +49,10 @@ const CONTACT_V6: usize = 24;
 const SCOUT_SHARE: u32 = 16;
 const SCOUT_FIRST: Duration = Duration::from_secs(1);
 const SCOUT_LAST: Duration = Duration::from_secs(30);
+
+/// The same for a node that is alone in its innermost cluster, of those in the cluster around it: one
+/// or two of them may be near, and nobody else will say so.
+const SCOUT_AROUND: Duration = Duration::from_secs(2);
 
 /// Requests that may be under way, per task that may be; one in [`UPKEEP_SHARE`] of them is kept
 /// for upkeep. What walks ask at once is within it, and so is what the ended ones left behind.
@@ -158,14 +162,26 @@ impl Node {
         if id == self.own.id || peer.is_some_and(|peer| lately(peer.asked)) {
             return;
         }
-        if wanted(0) || level > 0 && wanted(level) {
+        let wants = wanted(0) || level > 0 && wanted(level);
+        let unmeasured = peer.is_none_or(|peer| peer.rtt.mean().is_none());
+        let around = self.is_alone_inside() && level + 1 >= self.innermost();
+        if wants {
             self.probe(now, Entry { id, addr });
-        } else if now >= self.scout && peer.is_none_or(|peer| peer.rtt.mean().is_none()) {
+        } else if unmeasured && around && now >= self.scout_around {
+            self.scout_around = now + SCOUT_AROUND;
+            self.probe(now, Entry { id, addr });
+        } else if unmeasured && now >= self.scout {
             let age = now.since(self.born);
             let wait = (age / SCOUT_SHARE).clamp(SCOUT_FIRST, SCOUT_LAST);
             self.scout = now + wait;
             self.probe(now, Entry { id, addr });
         }
+    }
+
+    /// Whether nobody is known in the innermost cluster, though others may be near.
+    fn is_alone_inside(&self) -> bool {
+        let level = self.innermost();
+        level > 0 && self.table_at(level).is_some_and(Table::is_empty)
     }
 
     fn attempt(&mut self, now: Moment, id: CallId) {

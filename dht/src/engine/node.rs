@@ -63,6 +63,8 @@ pub struct Node {
     pub(super) memberships: Vec<Membership>,
     pub(super) relays: usize,
     pub(super) scout: Moment,
+    /// When a node of the cluster around may be probed by one that is alone inside.
+    pub(super) scout_around: Moment,
     pub(super) store: Store,
     pub(super) spill: Spill,
     pub(super) tokens: Tokens,
@@ -131,6 +133,7 @@ impl Node {
             memberships,
             relays: 0,
             scout: now,
+            scout_around: now,
             store: Store::new(config.store),
             spill: Spill::new(
                 config.store.beta,

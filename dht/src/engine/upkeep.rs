@@ -283,13 +283,13 @@ impl Node {
         } else {
             Key::from_bytes(self.rng.bytes())
         };
-        // The levels take turns; one of whose cluster nobody is known has nothing to walk.
+        // The levels take turns. Of one in whose cluster nobody is known the one around is walked:
+        // whoever is near is there.
         let levels = u32::from(self.innermost()) + 1;
         let level = u8::try_from(n / 2 % levels).unwrap_or(0);
-        let level = match self.table_at(level) {
-            Some(table) if !table.is_empty() => level,
-            _ => 0,
-        };
+        let known = |level: &u8| self.table_at(*level).is_some_and(|table| !table.is_empty());
+        let level = [level, level.saturating_sub(1)].into_iter().find(known);
+        let level = level.unwrap_or(0);
         let span = Span {
             innermost: level,
             outermost: level,

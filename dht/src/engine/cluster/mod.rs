@@ -31,6 +31,10 @@ const LOOK_FIRST: Duration = Duration::from_millis(400);
 /// Looks of a node that has just changed, or saw a neighbour change, begin again from here.
 const LOOKS_AGAIN: u32 = 2;
 
+/// A cluster in which so many were known is not returned to for a while: sizes are estimates, and of two
+/// that are about as large now the one and now the other seems larger.
+const NO_RETURN: usize = 4;
+
 /// What this node knows of one cluster at one level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct View {
@@ -188,7 +192,7 @@ pub struct Membership {
     pub changes: u64,
     /// The better one being measured.
     pub trial: Option<Trial>,
-    /// Clusters found too far when measured, until the next round of rejections.
+    /// Clusters found too far when measured, or left a moment ago, until the next round of rejections.
     pub rejected: BTreeSet<ClusterId>,
     /// When to look next.
     pub due: Option<Moment>,
@@ -246,6 +250,9 @@ impl Membership {
 
     /// Is in `cluster` from now on, founded `age` ago, its contacts still to be entered.
     pub fn enter(&mut self, now: Moment, (cluster, age): (ClusterId, Duration), why: Moved) {
+        if self.table.len() >= NO_RETURN {
+            self.rejected.insert(self.cluster);
+        }
         self.cluster = cluster;
         self.founded = now - age;
         self.table = Table::new(self.own, self.width);
