@@ -177,14 +177,10 @@ impl Checker for Reach {
                 .figure("copy nowhere: decided, 99th", miss.percentile(99), "ms")
                 .at_most(MISS_MS);
         }
-        let curve = |name: &str, spread: Spread| Curve {
-            name: name.to_owned(),
-            values: spread.values().to_vec(),
-        };
         let curves = [
-            curve("a copy in the own cluster", near),
-            curve("a copy anywhere", anywhere),
-            curve("no copy: decided", miss),
+            curve("a copy in the own cluster", &near),
+            curve("a copy anywhere", &anywhere),
+            curve("no copy: decided", &miss),
         ];
         report.pictures.push(Picture {
             file: "latency",
@@ -198,5 +194,12 @@ impl Checker for Reach {
                     .collect(),
             }),
         });
+    }
+}
+
+fn curve(name: &str, spread: &Spread) -> Curve {
+    Curve {
+        name: name.to_owned(),
+        values: spread.values().to_vec(),
     }
 }
