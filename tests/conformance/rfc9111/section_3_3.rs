@@ -108,9 +108,24 @@ fn a_range_of_an_incomplete_response_is_of_the_whole() {
     assert!(harness::pattern::matches(99_990, &got.answer.body));
     assert_eq!(got.answer.body.len(), 20);
     assert_eq!(site.seen(3).header("range"), Some("bytes=100000-"));
-    // The part was had before the rest was here: a hit, or the same fetch.
+    // The part was had before the rest was here, and a fetch less than half done does not go on for
+    // nobody: a hit, the same fetch, or one that goes on from where that was left.
     let whole = harness::pattern::whole(0..400_000);
-    assert_eq!(site.get().origin(3).answer.body, whole);
+    assert_eq!(site.get().answer.body, whole);
+    for nth in 4..=site.count() {
+        let range = site.seen(nth).header("range").map(str::to_owned);
+        let from = range.and_then(|range| {
+            range
+                .strip_prefix("bytes=")?
+                .strip_suffix('-')?
+                .parse()
+                .ok()
+        });
+        assert!(
+            from.is_some_and(|from: u64| from >= 100_000),
+            "request {nth} begins anew"
+        );
+    }
 }
 
 /// §3.3: what is incomplete is newer than the copy it was to replace: it is completed, and the copy not asked about. To
