@@ -21,6 +21,7 @@ mod dns_signed;
 mod dns_tcp;
 mod flood;
 mod gets;
+mod hits;
 mod http;
 mod http_load;
 mod index;
@@ -65,6 +66,8 @@ enum What {
     /// Answers any question without reading it: what the system's part of an answer costs
     #[command(hide = true)]
     DnsFloor(dns_floor::FloorArgs),
+    /// The proxy's choice of what to keep beside others': hit ratios over a day
+    Hits(hits::HitsArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
     /// The proxy, and other caches, with more visitors than they can serve
@@ -86,6 +89,7 @@ fn main() {
         What::Index(args) => index::run(&args),
         What::Dns(args) => dns::run(&args),
         What::Http(args) => http::run(&args),
+        What::Hits(args) => hits::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),
         What::DnsKill(args) => dns_live::kill(&args),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::{Moment, WallTime};
+use common::rng::Generator;
 use http::{HeaderMap, Method, StatusCode};
 use proxy::engine::flow::{Ask, Flow, Lookup, Miss};
 use proxy::engine::http::control::Directives;
@@ -38,7 +39,7 @@ impl Lab {
         };
         let policy = FreshPolicy::default();
         Self {
-            flow: Flow::new(budget, policy.clone()),
+            flow: Flow::new(budget, policy.clone(), Generator::from_seed(1)),
             key: PrimaryKey::new(Scheme::Http, "example.com", 80, "/"),
             policy,
         }

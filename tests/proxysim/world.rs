@@ -273,7 +273,8 @@ impl World {
 
     pub(crate) fn empty_flow(&self) -> Flow<BodyNo, FillNo> {
         let memory = self.plan.memory;
-        Flow::new(Budget { memory, disk: 0 }, FreshPolicy::default())
+        let rng = Generator::from_seed(memory);
+        Flow::new(Budget { memory, disk: 0 }, FreshPolicy::default(), rng)
     }
 
     /// Lets everything happen, and checks what is left.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::expiring::ExpiringMap;
+use common::rng::Generator;
 use http::{HeaderMap, Method};
 
 use super::announce::{Ledger, pointer_life};
@@ -177,11 +178,11 @@ impl<B, F> std::fmt::Debug for Flow<B, F> {
 }
 
 impl<B, F: Clone> Flow<B, F> {
-    /// An empty cache.
+    /// An empty cache. `rng` draws those of which one has to go when it is full.
     #[must_use]
-    pub fn new(budget: Budget, policy: FreshPolicy) -> Self {
+    pub fn new(budget: Budget, policy: FreshPolicy, rng: Generator) -> Self {
         Self {
-            store: Store::new(budget),
+            store: Store::new(budget, rng),
             fills: HashMap::new(),
             filling: 0,
             running: 0,

@@ -277,7 +277,7 @@ pub(super) fn context(
         blocked,
         access,
         shares: Shares::new(config.share.clone()),
-        flow: Flow::new(config.store.budget, config.fresh),
+        flow: Flow::new(config.store.budget, config.fresh, rng.child()),
         zone: config.zone,
         identity: config.identity,
         policy: config.policy,

@@ -15,6 +15,7 @@ fn flow() -> TestFlow {
             disk: 1 << 20,
         },
         FreshPolicy::default(),
+        Generator::from_seed(1),
     )
 }
 

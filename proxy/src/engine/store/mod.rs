@@ -1,20 +1,29 @@
 //! What is kept: the index of whole responses, bounded in bytes. No files, no bodies' bytes.
 //!
-//! Recency is per URL; a URL's variants live and go together. The body is an opaque handle of the
-//! shell's; its [`Weight`] says what keeping it costs in memory and on disk, and each of the two has
-//! its own budget.
+//! Demand is counted per URL; a URL's variants live and go together, and the [`demand`] decides which
+//! goes when the room is used up. The body is an opaque handle of the shell's; its [`Weight`] says what
+//! keeping it costs in memory and on disk, and each of the two has its own budget.
 
+pub mod demand;
+mod ghosts;
 pub mod object;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::num::NonZeroUsize;
+
 use common::clock::Moment;
+use common::rng::Generator;
 use http::HeaderMap;
+use indexmap::{IndexMap, IndexSet};
 use lru::LruCache;
 
 use super::http::key::PrimaryKey;
 use super::http::vary::Vary;
+use demand::{DRAWN, Demand, Uses};
 use object::Object;
 
 /// Variants kept of one URL; the one stored longest ago goes first. More mean that Vary names
@@ -24,9 +33,19 @@ pub const VARIANTS_MAX: usize = 8;
 /// Bytes that an entry costs beside its header fields and body: keys, lists, allocator.
 const OVERHEAD: u64 = 1_024;
 
-/// URLs that are looked at to find the hottest: enough to hold a node's busy ones, few enough to go
-/// through while requests wait.
-pub const RECENT: usize = 1_000;
+/// URLs that are looked at to find the hottest: those whose uses doubled last. Enough to hold a node's
+/// busy ones, few enough to go through while requests wait.
+pub const RISING: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+/// Bytes of memory, and of disk, for each URL that is remembered when it is gone: what half of the
+/// pages of a busy node are smaller than.
+const REMEMBERED_PER: (u64, u64) = (8 << 10, 1 << 20);
+
+/// URLs remembered: at least and at most, which takes 32 MiB.
+const REMEMBERED: (u64, u64) = (1 << 10, 1 << 20);
+
+/// Randomly seeded, as the order of nothing depends on it.
+type Hashing = foldhash::fast::RandomState;
 
 /// What keeping a response costs.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -50,9 +69,18 @@ struct Entry<B> {
     variants: Vec<(Arc<Object<B>>, Weight)>,
     /// How often it was looked for and found.
     found: u64,
+    uses: Uses,
 }
 
 impl<B> Entry<B> {
+    fn weight(&self) -> Weight {
+        let sum = |of: fn(&Weight) -> u64| self.variants.iter().map(|(_, weight)| of(weight)).sum();
+        Weight {
+            memory: sum(|weight| weight.memory),
+            disk: sum(|weight| weight.disk),
+        }
+    }
+
     fn choose(
         &self,
         request: &HeaderMap,
@@ -72,7 +100,12 @@ impl<B> Entry<B> {
 
 /// The responses kept.
 pub struct Store<B> {
-    entries: LruCache<PrimaryKey, Entry<B>>,
+    entries: IndexMap<PrimaryKey, Entry<B>, Hashing>,
+    /// Those of them that take room on disk.
+    on_disk: IndexSet<PrimaryKey, Hashing>,
+    /// Those whose uses doubled, the last ones last.
+    rising: LruCache<PrimaryKey, ()>,
+    demand: Demand,
     budget: Budget,
     used: Weight,
     evictions: u64,
@@ -88,12 +121,18 @@ impl<B> std::fmt::Debug for Store<B> {
 }
 
 impl<B> Store<B> {
-    /// An empty store of this budget.
+    /// An empty store of this budget. `rng` draws those of which one has to go.
     #[must_use]
-    pub fn new(budget: Budget) -> Self {
+    pub fn new(budget: Budget, rng: Generator) -> Self {
+        let (per_memory, per_disk) = REMEMBERED_PER;
+        let remembered = budget.memory / per_memory + budget.disk / per_disk;
+        let remembered = remembered.clamp(REMEMBERED.0, REMEMBERED.1);
         // Bounded by bytes, below, not by count.
         Self {
-            entries: LruCache::unbounded(),
+            entries: IndexMap::default(),
+            on_disk: IndexSet::default(),
+            rising: LruCache::new(RISING),
+            demand: Demand::new(usize::try_from(remembered).unwrap_or(usize::MAX), rng),
             budget,
             used: Weight::default(),
             evictions: 0,
@@ -109,9 +148,10 @@ impl<B> Store<B> {
         request: &HeaderMap,
         is_fresh: impl Fn(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
-        let entry = self.entries.get_mut(key)?;
-        entry.found = entry.found.saturating_add(1);
-        entry.choose(request, is_fresh).map(Arc::clone)
+        let (at, _, entry) = self.entries.get_full(key)?;
+        let object = entry.choose(request, is_fresh).map(Arc::clone);
+        self.count(at);
+        object
     }
 
     /// The same for the resource at `url`, where the request's fields are asked for only if they
@@ -123,7 +163,7 @@ impl<B> Store<B> {
         is_fresh: impl Fn(&Object<B>) -> bool,
         wanted: impl FnOnce(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
-        let entry = self.entries.get_mut(url)?;
+        let (at, _, entry) = self.entries.get_full(url)?;
         let object = match &*entry.variants {
             [(only, _)] if only.vary == Vary::None => only,
             _ => entry.choose(&request(), is_fresh)?,
@@ -132,101 +172,163 @@ impl<B> Store<B> {
             return None;
         }
         let object = Arc::clone(object);
-        entry.found = entry.found.saturating_add(1);
+        self.count(at);
         Some(object)
+    }
+
+    /// The URL at this place was looked for and found.
+    fn count(&mut self, at: usize) {
+        let kept = self.entries.len();
+        if let Some((key, entry)) = self.entries.get_index_mut(at) {
+            entry.found = entry.found.saturating_add(1);
+            self.demand.used(&mut entry.uses, kept);
+            if entry.found.is_power_of_two() {
+                self.rising.put(key.clone(), ());
+            }
+        }
     }
 
     /// Whether any variant of `key` is kept. Does not count as use.
     #[must_use]
     pub fn has(&self, key: &PrimaryKey) -> bool {
-        self.entries.contains(key)
+        self.entries.contains_key(key)
     }
 
     /// The variant of `key` received last. Does not count as use.
     #[must_use]
     pub fn latest(&self, key: &PrimaryKey) -> Option<&Arc<Object<B>>> {
         self.entries
-            .peek(key)?
+            .get(key)?
             .variants
             .last()
             .map(|(object, _)| object)
     }
 
     /// Keeps `object` in place of the variant it replaces, and returns the URLs that had to go for
-    /// it. An object larger than the whole budget goes itself, at once.
+    /// it: its own too, if nobody is expected to ask for it before the others. What is larger than the
+    /// whole budget is not kept, nor what it would have replaced.
     pub fn insert(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
         let key = object.key.clone();
         let weight = Weight {
             memory: weight.memory + OVERHEAD + object.head_bytes(),
             ..weight
         };
-        let mut entry = self.entries.pop(&key).unwrap_or(Entry {
+        if weight.memory > self.budget.memory || weight.disk > self.budget.disk {
+            self.remove(&key);
+            self.evictions += 1;
+            return vec![key];
+        }
+        let kept = self.entries.len();
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
             variants: Vec::new(),
             found: 0,
+            uses: self.demand.comes(&key, kept),
         });
+        let before = entry.weight();
         let replaces = |old: &Object<B>| old.vary_key == object.vary_key && old.vary == object.vary;
-        if let Some(at) = entry.variants.iter().position(|(old, _)| replaces(old)) {
-            self.subtract(entry.variants.remove(at).1);
-        }
+        entry.variants.retain(|(old, _)| !replaces(old));
         if entry.variants.len() == VARIANTS_MAX {
-            self.subtract(entry.variants.remove(0).1);
+            entry.variants.remove(0);
         }
         entry.variants.push((object, weight));
-        self.used.memory += weight.memory;
-        self.used.disk += weight.disk;
-        self.entries.push(key, entry);
+        let after = entry.weight();
+        self.weigh(&key, before, after);
         self.evict()
     }
 
     /// Takes this very variant out, if it is still there: something newer has taken its place.
     pub fn remove_variant(&mut self, object: &Arc<Object<B>>) {
-        let Some(entry) = self.entries.peek_mut(&object.key) else {
+        let key = &object.key;
+        let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
-        let same = |(old, _): &(Arc<Object<B>>, Weight)| Arc::ptr_eq(old, object);
-        if let Some(at) = entry.variants.iter().position(same) {
-            let (_, weight) = entry.variants.remove(at);
-            let empty = entry.variants.is_empty();
-            self.subtract(weight);
-            if empty {
-                self.entries.pop(&object.key);
-            }
+        let before = entry.weight();
+        entry.variants.retain(|(old, _)| !Arc::ptr_eq(old, object));
+        let (after, empty) = (entry.weight(), entry.variants.is_empty());
+        self.weigh(key, before, after);
+        if empty {
+            self.entries.swap_remove(key);
         }
     }
 
     /// Takes every variant of `key` out.
     pub fn remove(&mut self, key: &PrimaryKey) -> bool {
-        match self.entries.pop(key) {
-            Some(entry) => {
-                entry
-                    .variants
-                    .iter()
-                    .for_each(|(_, weight)| self.subtract(*weight));
-                true
-            }
-            None => false,
-        }
+        let Some(entry) = self.entries.swap_remove(key) else {
+            return false;
+        };
+        self.weigh(key, entry.weight(), Weight::default());
+        true
     }
 
     fn evict(&mut self) -> Vec<PrimaryKey> {
         let mut gone = Vec::new();
-        while self.used.memory > self.budget.memory || self.used.disk > self.budget.disk {
-            let Some((key, entry)) = self.entries.pop_lru() else {
+        while self.used.memory > self.budget.memory {
+            let Some(at) = self.least(self.entries.len(), |_, at| at, |weight| weight.memory)
+            else {
                 break;
             };
-            entry
-                .variants
-                .iter()
-                .for_each(|(_, weight)| self.subtract(*weight));
-            self.evictions += 1;
-            gone.push(key);
+            self.evict_at(at, &mut gone);
+        }
+        while self.used.disk > self.budget.disk {
+            let place = |store: &Self, at| {
+                let key = store.on_disk.get_index(at);
+                key.and_then(|key| store.entries.get_index_of(key))
+                    .unwrap_or(0)
+            };
+            let Some(at) = self.least(self.on_disk.len(), place, |weight| weight.disk) else {
+                break;
+            };
+            self.evict_at(at, &mut gone);
         }
         gone
     }
 
-    const fn subtract(&mut self, weight: Weight) {
-        self.used.memory = self.used.memory.saturating_sub(weight.memory);
-        self.used.disk = self.used.disk.saturating_sub(weight.disk);
+    /// The place of the entry that is worth least, of a few drawn from `among` and found by `place`.
+    fn least(
+        &mut self,
+        among: usize,
+        place: impl Fn(&Self, usize) -> usize,
+        gives_back: fn(Weight) -> u64,
+    ) -> Option<usize> {
+        let kept = self.entries.len();
+        let mut least: Option<(usize, f64)> = None;
+        for turn in 0..among.min(DRAWN) {
+            let drawn = if among <= DRAWN {
+                turn
+            } else {
+                self.demand.draw(among)
+            };
+            let at = place(self, drawn);
+            let (_, entry) = self.entries.get_index(at)?;
+            let bytes = gives_back(entry.weight());
+            let worth = self.demand.worth(entry.uses, bytes, kept);
+            if least.is_none_or(|(_, other)| worth < other) {
+                least = Some((at, worth));
+            }
+        }
+        least.map(|(at, _)| at)
+    }
+
+    fn evict_at(&mut self, at: usize, gone: &mut Vec<PrimaryKey>) {
+        let Some((key, entry)) = self.entries.swap_remove_index(at) else {
+            return;
+        };
+        self.demand.goes(&key, entry.uses);
+        self.weigh(&key, entry.weight(), Weight::default());
+        self.evictions += 1;
+        gone.push(key);
+    }
+
+    /// What `key` takes has changed.
+    fn weigh(&mut self, key: &PrimaryKey, before: Weight, after: Weight) {
+        let moved = |used: u64, before: u64, after: u64| (used + after).saturating_sub(before);
+        self.used.memory = moved(self.used.memory, before.memory, after.memory);
+        self.used.disk = moved(self.used.disk, before.disk, after.disk);
+        if after.disk > 0 {
+            self.on_disk.insert(key.clone());
+        } else if before.disk > 0 {
+            self.on_disk.swap_remove(key);
+        }
     }
 
     /// What is used now.
@@ -253,23 +355,20 @@ impl<B> Store<B> {
         self.evictions
     }
 
-    /// Of the [`RECENT`] URLs used last those found most often, most first: for the state page.
+    /// Of the [`RISING`] URLs those found most often, most first: for the state page.
     #[must_use]
     pub fn hottest(&self, now: Moment, most: usize) -> Vec<Kept> {
-        let mut recent: Vec<_> = self.entries.iter().take(RECENT).collect();
-        recent.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.found));
-        let row = |(key, entry): (&PrimaryKey, &Entry<B>)| Kept {
-            key: key.clone(),
+        let kept = |(key, ()): (&PrimaryKey, &())| Some((key.clone(), self.entries.get(key)?));
+        let mut rising: Vec<_> = self.rising.iter().filter_map(kept).collect();
+        rising.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.found));
+        let row = |(key, entry): (PrimaryKey, &Entry<B>)| Kept {
+            key,
             found: entry.found,
             age: entry.variants.last().map(|(object, _)| object.age(now)),
             variants: entry.variants.len(),
-            bytes: entry
-                .variants
-                .iter()
-                .map(|(_, weight)| weight.memory + weight.disk)
-                .sum(),
+            bytes: entry.weight().memory + entry.weight().disk,
         };
-        recent.into_iter().take(most).map(row).collect()
+        rising.into_iter().take(most).map(row).collect()
     }
 }
 
@@ -286,149 +385,4 @@ pub struct Kept {
     pub variants: usize,
     /// Bytes of all of them.
     pub bytes: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::object::tests::object;
-    use super::*;
-
-    const BUDGET: Budget = Budget {
-        memory: 10_000,
-        disk: 50_000,
-    };
-
-    fn weight(memory: u64, disk: u64) -> Weight {
-        Weight { memory, disk }
-    }
-
-    fn found(store: &mut Store<u32>, path: &str, encoding: &str) -> Option<u32> {
-        let wanted = object(path, &[], &[], 0);
-        let mut request = HeaderMap::new();
-        request.insert("accept-encoding", encoding.parse().unwrap());
-        store
-            .find(&wanted.key, &request, |_| true)
-            .map(|object| object.body)
-    }
-
-    #[test]
-    fn the_hottest_are_those_found_most_often_among_those_used_last() {
-        let mut store = Store::new(Budget {
-            memory: u64::MAX,
-            disk: 0,
-        });
-        let path = |n: usize| format!("/{n}");
-        for n in 0..RECENT + 5 {
-            store.insert(object(&path(n), &[], &[], 0), weight(10, 0));
-        }
-        for times in 0..3 {
-            found(&mut store, &path(7 + times), "");
-            found(&mut store, &path(9), "");
-        }
-        let hottest = store.hottest(Moment::from_millis(0), 2);
-        let row = |kept: &Kept| (kept.key.path_and_query().to_owned(), kept.found);
-        let rows: Vec<_> = hottest.iter().map(row).collect();
-        assert_eq!(rows[0], ("/9".to_owned(), 4));
-        assert_eq!((rows.len(), rows[1].1), (2, 1));
-        assert_eq!(
-            store.hottest(Moment::from_millis(0), usize::MAX).len(),
-            RECENT
-        );
-    }
-
-    #[test]
-    fn evicts_the_least_recently_used_when_over_budget() {
-        let mut store = Store::new(BUDGET);
-        for (n, path) in ["/a", "/b", "/c"].into_iter().enumerate() {
-            let n = u32::try_from(n).unwrap();
-            assert!(
-                store
-                    .insert(object(path, &[], &[], n), weight(1_500, 0))
-                    .is_empty()
-            );
-        }
-        assert_eq!(found(&mut store, "/a", ""), Some(0));
-        let gone = store.insert(object("/d", &[], &[], 3), weight(1_500, 0));
-        assert_eq!(
-            gone.iter()
-                .map(PrimaryKey::path_and_query)
-                .collect::<Vec<_>>(),
-            ["/b"]
-        );
-        assert_eq!(found(&mut store, "/b", ""), None);
-        assert_eq!(store.evictions(), 1);
-    }
-
-    #[test]
-    fn one_variant_goes_without_the_others() {
-        let mut store = Store::new(BUDGET);
-        let vary = [("vary", "accept-encoding")];
-        let gzip = object("/v", &vary, &[("accept-encoding", "gzip")], 1);
-        let br = object("/v", &vary, &[("accept-encoding", "br")], 2);
-        store.insert(Arc::clone(&gzip), weight(10, 0));
-        store.insert(Arc::clone(&br), weight(10, 0));
-        store.remove_variant(&gzip);
-        assert_eq!(found(&mut store, "/v", "gzip"), None);
-        assert_eq!(found(&mut store, "/v", "br"), Some(2));
-        store.remove_variant(&gzip);
-        store.remove_variant(&br);
-        assert!(store.is_empty() && store.used() == Weight::default());
-    }
-
-    #[test]
-    fn an_answer_that_forgot_vary_is_the_last_choice() {
-        let mut store = Store::new(BUDGET);
-        let vary = [("vary", "accept-encoding")];
-        let gzip = [("accept-encoding", "gzip")];
-        store.insert(object("/v", &vary, &gzip, 1), weight(10, 0));
-        store.insert(object("/v", &[], &[], 2), weight(10, 0));
-        assert_eq!(found(&mut store, "/v", "gzip"), Some(1), "9111 4.1");
-        assert_eq!(found(&mut store, "/v", "br"), Some(2));
-    }
-
-    #[test]
-    fn what_exceeds_the_whole_budget_is_not_kept() {
-        let mut store = Store::new(BUDGET);
-        store.insert(object("/small", &[], &[], 1), weight(10, 0));
-        let gone = store.insert(object("/huge", &[], &[], 2), weight(0, 60_000));
-        assert!(gone.iter().any(|key| key.path_and_query() == "/huge"));
-        assert_eq!(found(&mut store, "/huge", ""), None);
-        assert!(store.used().disk <= BUDGET.disk);
-    }
-
-    #[test]
-    fn keeps_one_object_per_variant_and_a_bounded_number() {
-        let mut store = Store::new(BUDGET);
-        let vary = [("vary", "accept-encoding")];
-        store.insert(
-            object("/v", &vary, &[("accept-encoding", "gzip")], 1),
-            weight(10, 0),
-        );
-        store.insert(
-            object("/v", &vary, &[("accept-encoding", "br")], 2),
-            weight(10, 0),
-        );
-        store.insert(
-            object("/v", &vary, &[("accept-encoding", "gzip")], 3),
-            weight(10, 0),
-        );
-        assert_eq!(found(&mut store, "/v", "gzip"), Some(3));
-        assert_eq!(found(&mut store, "/v", "br"), Some(2));
-        assert_eq!(found(&mut store, "/v", "zstd"), None);
-        for n in 10..30 {
-            let coding = format!("c{n}");
-            let request = [("accept-encoding", coding.as_str())];
-            store.insert(object("/v", &vary, &request, n), weight(10, 0));
-        }
-        assert_eq!(
-            store.entries.peek_lru().unwrap().1.variants.len(),
-            VARIANTS_MAX
-        );
-        let one = store.used().memory;
-        assert!(store.remove(&object("/v", &[], &[], 0).key));
-        assert!(
-            one > 0 && store.used() == Weight::default(),
-            "all weight is given back"
-        );
-    }
 }
