@@ -206,7 +206,7 @@ impl S3Fifo {
         }
     }
 
-    fn from_small(&mut self) -> Option<()> {
+    fn leave_small(&mut self) -> Option<()> {
         let url = self.small.urls.pop_front()?;
         let (bytes, uses) = self.kept.get_mut(&url)?;
         let bytes = *bytes;
@@ -228,7 +228,7 @@ impl S3Fifo {
         Some(())
     }
 
-    fn from_main(&mut self) -> Option<()> {
+    fn leave_main(&mut self) -> Option<()> {
         let url = self.main.urls.pop_front()?;
         let (bytes, uses) = self.kept.get_mut(&url)?;
         if *uses > 0 {
@@ -258,9 +258,9 @@ impl Cache for S3Fifo {
         while self.small.bytes + self.main.bytes > self.room {
             let small = self.small.bytes > self.room / 10 || self.main.urls.is_empty();
             let went = if small {
-                self.from_small()
+                self.leave_small()
             } else {
-                self.from_main()
+                self.leave_main()
             };
             went.unwrap();
         }
