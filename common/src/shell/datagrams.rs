@@ -2,6 +2,14 @@
 //!
 //! Both wrappers are safe ones of others (`nix` to receive, `rustix` to send); nothing here waits,
 //! nothing here decides what becomes of a datagram that was not sent.
+//!
+//! A socket bound to every address answers from whichever the routes prefer, which need not be the
+//! one that was asked, and resolvers drop such a reply. [`local`] is for those sockets: there each
+//! datagram says which address it came to, and each reply leaves from it. Others do without, and
+//! pay nothing.
+
+#[cfg(target_os = "linux")]
+pub mod local;
 
 use std::io;
 use std::net::SocketAddr;

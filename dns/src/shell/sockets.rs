@@ -74,6 +74,10 @@ fn udp(addr: SocketAddr, set: impl Fn(&Socket) -> io::Result<()>) -> io::Result<
     drop(in_one_piece(&socket, addr));
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
+    #[cfg(target_os = "linux")]
+    if addr.ip().is_unspecified() {
+        common::shell::datagrams::local::announce(&socket, addr.ip())?;
+    }
     Ok(socket.into())
 }
 

@@ -175,3 +175,30 @@ async fn every_thread_answers_datagrams() {
         .await;
     daemon.end().await;
 }
+
+/// On every address, each reply leaves from the one that was asked; resolvers drop others.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_every_address_answers_from_the_one_that_was_asked() {
+    let sets = [("dns.listen", "0.0.0.0:0"), ("zone.ns", "ns1=127.0.0.1")];
+    let daemon = Daemon::start(&sets).await;
+    let asked = ["127.0.0.1", "127.0.0.5", "127.8.8.8"];
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let soa = question("nyud.test.", RecordType::SOA, 3).to_vec().unwrap();
+    // In turns and all at once, so that one batch has several senders.
+    for round in 0..20 {
+        for address in &asked {
+            let to = (*address, daemon.dns.port());
+            client.send_to(&soa, to).await.unwrap();
+        }
+        let mut from: Vec<String> = Vec::new();
+        for _ in &asked {
+            let mut reply = [0; 1_500];
+            let received = timeout(DEADLINE, client.recv_from(&mut reply)).await;
+            from.push(received.unwrap().unwrap().1.ip().to_string());
+        }
+        from.sort_unstable();
+        assert_eq!(from, asked, "round {round}");
+    }
+    daemon.end().await;
+}
