@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use common::shell::cli::{self, Asked, DaemonArgs, StartError};
 use dns::shell::config::Config;
+use dns::shell::reload::Again;
 use dns::shell::{config, keys, listing, run};
 
 /// The name server of a cooperative CDN: answers coralised names with live proxies
@@ -44,15 +45,21 @@ struct Show {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let daemon = arguments.daemon;
     let loaded = match arguments.command {
-        None => load(&arguments.daemon),
+        None => load(&daemon),
         Some(Command::Keys(Keys::New { file })) => listing::create(&file).map(Asked::Print),
         Some(Command::Keys(Keys::Show(show))) => load(&show.daemon).map(|asked| match asked {
             Asked::Run(config) => Asked::Print(listing::show(&config.zones)),
             Asked::Print(text) => Asked::Print(text),
         }),
     };
-    cli::main("atoll-dns", loaded, run::run)
+    let again = Again::new(move || match load(&daemon) {
+        Ok(Asked::Run(config)) => Ok(config),
+        Ok(Asked::Print(_)) => Err("it was only to be printed".to_owned()),
+        Err(error) => Err(error.to_string()),
+    });
+    cli::main("atoll-dns", loaded, |config| run::run(config, again))
 }
 
 fn load(daemon: &DaemonArgs) -> Result<Asked<Config>, StartError> {

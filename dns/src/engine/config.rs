@@ -117,6 +117,17 @@ pub struct MannersConfig {
 /// Longest name of a server in bytes: a reply that tells it is still not long.
 pub const NSID_MAX: usize = 64;
 
+impl MannersConfig {
+    /// The same with cookies made with `secrets`.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self {
+            secrets: Some(secrets),
+            ..self
+        }
+    }
+}
+
 impl Default for MannersConfig {
     /// With a secret that everybody knows: for tests.
     fn default() -> Self {

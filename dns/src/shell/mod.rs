@@ -17,6 +17,7 @@
 //! | [`traffic`] | - | what transports count |
 //! | [`query_log`] | a thread of its own | a line for each reply, if wanted |
 //! | [`published`] | - | the snapshot on its way from the prober to the answering engine |
+//! | [`reload`] | one | SIGHUP: zones, keys and the look of answers read anew |
 //! | [`prober`] | one, and one per check | the checking engine and its timers |
 //! | [`keyfile`] | - | key files, and the library that signs |
 //! | [`listing`] | - | what `atoll-dns keys` prints |
@@ -53,6 +54,7 @@ pub mod places;
 pub mod prober;
 pub mod published;
 pub mod query_log;
+pub mod reload;
 pub mod run;
 pub mod sockets;
 pub mod state;

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
+use crate::engine::config::AnswerConfig;
 use crate::engine::live::LiveSet;
 use crate::engine::near::places::Places;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::zone::Zones;
 
 /// The snapshot that holds now.
 #[derive(Debug)]
@@ -45,6 +47,17 @@ impl Published {
     pub fn publish_places(&self, places: Arc<Places>) {
         let mut current = lock(&self.current);
         *current = Arc::new(current.with_places(places));
+        self.edition.fetch_add(1, Ordering::Release);
+    }
+
+    /// Answers are about `zones`, and look like `config` says, from now on.
+    pub fn publish_zones(&self, zones: Arc<Zones>, config: Arc<AnswerConfig>) {
+        let mut current = lock(&self.current);
+        *current = Arc::new(Snapshot {
+            zones,
+            config,
+            ..Snapshot::clone(&current)
+        });
         self.edition.fetch_add(1, Ordering::Release);
     }
 

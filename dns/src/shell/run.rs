@@ -16,6 +16,7 @@ use common::shell::signals::{Phase, Shutdown, ShutdownHandle};
 use common::shell::{admin, log};
 use dht::client::Client;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -30,13 +31,14 @@ use super::places::Places;
 use super::prober::Prober;
 use super::published::Published;
 use super::query_log::QueryLog;
+use super::reload::{Again, Reloading, Reloads};
 use super::sockets::{self, Pair};
 use super::traffic::Traffic;
 use super::watch::Watcher;
 use super::worker::Worker;
 use super::zone_pages::ZonePages;
 use crate::engine::checker::Checker;
-use crate::engine::config::{CheckConfig, MannersConfig, NearConfig};
+use crate::engine::config::{CheckConfig, NearConfig};
 use crate::engine::cookie::Secrets;
 use crate::engine::named::Named;
 use crate::engine::near::Network;
@@ -54,13 +56,14 @@ pub struct Bound {
     config: Config,
     sockets: Vec<Vec<Pair>>,
     admin: Option<TcpListener>,
+    again: Option<(Again, Signal)>,
 }
 
-/// Runs the daemon until a signal ends it.
+/// Runs the daemon until a signal ends it. On SIGHUP it takes over what it can of `again`.
 ///
 /// # Errors
 /// It cannot start; the text says what to do.
-pub fn run(config: Config) -> Result<(), StartError> {
+pub fn run(config: Config, again: Again) -> Result<(), StartError> {
     log::init(config.log_format, &config.log_filter);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -70,7 +73,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let signals = Shutdown::on_signals();
         let (handle, shutdown) = signals
             .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
-        let bound = Bound::new(config).await?;
+        let bound = Bound::new(config).await?.reloading(again)?;
         bound.serve(&handle, shutdown).await
     })
 }
@@ -97,7 +100,19 @@ impl Bound {
             config,
             sockets,
             admin,
+            again: None,
         })
+    }
+
+    /// The same, and on SIGHUP it takes over what it can of `again`.
+    ///
+    /// # Errors
+    /// The process cannot handle that signal.
+    pub fn reloading(mut self, again: Again) -> Result<Self, StartError> {
+        let hangup = signal(SignalKind::hangup())
+            .map_err(|error| StartError::Runtime(format!("cannot handle SIGHUP: {error}")))?;
+        self.again = Some((again, hangup));
+        Ok(self)
     }
 
     /// Where questions are answered.
@@ -147,13 +162,13 @@ impl Bound {
             config,
             sockets,
             admin,
+            again,
         } = self;
         let clock = SystemClock::new();
         let mut rng = Generator::from_system()
             .map_err(|error| StartError::Runtime(format!("no entropy: {error}")))?;
-        let zones = config.zones;
-        let first = zones.first().grammar().clone();
-        let published = Arc::new(Published::new(Snapshot::new(zones, config.answer)));
+        let first = config.zones.first().grammar().clone();
+        let published = Arc::new(Published::new(Snapshot::new(config.zones, config.answer)));
         let mut tasks = JoinSet::new();
         let zones = Arc::clone(&published.current().zones);
         let watch = start_watch(&mut tasks, &zones, config.watch, &mut rng, clock, shutdown);
@@ -161,10 +176,8 @@ impl Bound {
         let tally = Tally::new(config.threads);
         let log = query_log(config.query_log, &traffic, &mut tasks)?;
         let mut named = Vec::new();
-        let manners = Arc::new(MannersConfig {
-            secrets: Some(secrets(config.cookie_secret.as_deref(), &mut rng)?),
-            ..config.manners
-        });
+        let secrets = secrets(config.cookie_secret.as_deref(), &mut rng)?;
+        let manners = Arc::new(config.manners.with_secrets(secrets));
         let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
         let client = config.index.map(Client::new);
         // Without an index there is nobody to ask.
@@ -190,6 +203,7 @@ impl Bound {
             let ended = worker.start(answering, shutdown.clone());
             tasks.spawn(until_ended(ended)?);
         }
+        let zones = keep_zones(&mut tasks, &published, watch, again, shutdown);
         let (indexed, now) = (client.is_some(), clock.moment());
         let explaining = rng.child();
         let checker = Checker::new(config.check.clone(), indexed, rng, now);
@@ -201,19 +215,44 @@ impl Bound {
             near: learnt(config.near.learner, published, explaining),
             tally,
             traffic,
-            zones: ZonePages { zones, watch },
+            zones,
             node: config.node,
             clock,
         };
-        let background = Background {
+        Background {
             config: config.check,
             zone: first,
             client,
             seen,
-        };
-        background.start(&mut tasks, &view, shutdown);
+        }
+        .start(&mut tasks, &view, shutdown);
         serve_pages(admin, view, shutdown);
         Ok(tasks)
+    }
+}
+
+/// Takes the zones over anew when told to, and shows them.
+fn keep_zones(
+    tasks: &mut JoinSet<()>,
+    published: &Arc<Published>,
+    watch: Option<Arc<Mutex<Watch>>>,
+    again: Option<(Again, Signal)>,
+    shutdown: &Shutdown,
+) -> ZonePages {
+    let reloads = Reloads::default();
+    if let Some((again, hangup)) = again {
+        let reloading = Reloading {
+            again,
+            published: Arc::clone(published),
+            watch: watch.clone(),
+            reloads: reloads.clone(),
+        };
+        tasks.spawn(reloading.run(hangup, shutdown.clone()));
+    }
+    ZonePages {
+        published: Arc::clone(published),
+        reloads,
+        watch,
     }
 }
 

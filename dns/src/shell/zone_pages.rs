@@ -7,16 +7,20 @@ use common::telemetry::{Kind, Metric, Sample};
 use serde_json::{Value, json};
 
 use super::lock;
+use super::published::Published;
+use super::reload::Reloads;
 use crate::engine::sign::cache::SignStats;
 use crate::engine::watch::compare::Mismatch;
 use crate::engine::watch::{Report, Watch};
-use crate::engine::zone::{ZoneData, Zones};
+use crate::engine::zone::ZoneData;
 
 /// The view of the zones.
 #[derive(Clone, Debug)]
 pub struct ZonePages {
-    /// The zones.
-    pub zones: Arc<Zones>,
+    /// The zones, as answers are made from them.
+    pub published: Arc<Published>,
+    /// How often they were read anew.
+    pub reloads: Reloads,
     /// The delegation watch, if somebody can be asked.
     pub watch: Option<Arc<Mutex<Watch>>>,
 }
@@ -35,6 +39,7 @@ impl ZonePages {
                 ("refused", signatures.refused),
             ],
         )];
+        metrics.push(self.reloads.metric());
         if let Some(watch) = &self.watch {
             let watch = lock(watch);
             let stats = watch.stats();
@@ -69,7 +74,8 @@ impl ZonePages {
             let found = reports.find(|(other, _)| other.origin() == zone.origin());
             found.and_then(|(_, report)| report).cloned()
         };
-        let zones = self.zones.iter().map(|zone| {
+        let snapshot = self.published.current();
+        let zones = snapshot.zones.iter().map(|zone| {
             let keys = zone.ring().map_or(&[][..], |ring| ring.keys());
             let keys = keys
                 .iter()

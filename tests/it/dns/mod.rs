@@ -7,6 +7,7 @@ mod living;
 mod lone;
 mod nearness;
 mod recursors;
+mod reloading;
 mod resolving;
 mod signing;
 mod tools;

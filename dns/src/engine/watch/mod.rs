@@ -177,6 +177,22 @@ impl Watch {
         }
     }
 
+    /// Watches `zones` instead, from the next round on. What was found of those that stay is kept;
+    /// answers to what was just asked are not.
+    pub fn replace(&mut self, zones: Arc<Zones>) {
+        let known = |zone: &ZoneData| {
+            let mut reports = self.reports();
+            let found = reports.find(|(other, _)| other.origin() == zone.origin());
+            found.and_then(|(_, report)| report).cloned()
+        };
+        self.reports = zones.iter().map(known).collect();
+        self.zones = zones;
+        self.left.clear();
+        self.pending.clear();
+        self.phase = Phase::Idle;
+        self.zone = 0;
+    }
+
     /// What to do at `now`.
     pub fn act(&mut self, now: Moment) -> Action {
         if self.pending.is_empty() && matches!(self.phase, Phase::Idle) {
