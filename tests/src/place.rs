@@ -8,11 +8,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use tempfile::TempDir;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 static TURN: RwLock<()> = RwLock::const_new(());
+/// The threads that hold places; one per place. A test runs on a thread of its own.
+static HELD: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// Holding this port of a network's address 254 means owning the network.
@@ -89,21 +93,48 @@ pub struct Place {
     net: [u8; 2],
     base: u16,
     dir: TempDir,
+    holder: ThreadId,
     _claim: TcpListener,
     _turn: Turn,
 }
 
+/// Whether the calling test has a place already.
+fn holds_one() -> bool {
+    held().contains(&thread::current().id())
+}
+
+fn held() -> MutexGuard<'static, Vec<ThreadId>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Place {
     /// A place for a test that does not mind others beside it. Take one per test, first of all.
+    ///
+    /// # Panics
+    /// The test holds one already, and another waits to be alone: it waits for the first, and this
+    /// one would wait for it.
     pub async fn shared() -> Self {
-        Self::claim(Turn::Shared {
-            _guard: TURN.read().await,
-        })
+        let guard = match TURN.try_read() {
+            Ok(guard) => guard,
+            Err(_) if holds_one() => panic!(
+                "a test that holds a place asks for another while one that wants to be alone waits for \
+                 it: neither would ever go on; take one place per test and give it to all that need it"
+            ),
+            Err(_) => TURN.read().await,
+        };
+        Self::claim(Turn::Shared { _guard: guard })
     }
 
     /// A place for a test that measures, or that would starve others: the machine is its own, as
     /// far as this process goes.
+    ///
+    /// # Panics
+    /// The test holds a place already, and would wait for itself.
     pub async fn alone() -> Self {
+        assert!(
+            !holds_one(),
+            "a test that holds a place asks to be alone: it would wait for itself for ever"
+        );
         Self::claim(Turn::Alone {
             _guard: TURN.write().await,
         })
@@ -121,7 +152,10 @@ impl Place {
             let Ok(claim) = TcpListener::bind((ip, CLAIM_PORT)) else {
                 continue;
             };
+            let holder = thread::current().id();
+            held().push(holder);
             return Self {
+                holder,
                 net,
                 base: free_ports(ip),
                 dir: tempfile::tempdir().unwrap(),
@@ -157,6 +191,15 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = held();
+        if let Some(at) = held.iter().position(|thread| *thread == self.holder) {
+            held.swap_remove(at);
+        }
+    }
+}
+
 /// The first of ten ports that nothing on the machine holds for every address.
 fn free_ports(ip: Ipv4Addr) -> u16 {
     const WANTED: u16 = 10;
@@ -171,9 +214,34 @@ mod tests {
 
     #[tokio::test]
     async fn places_share_no_address() {
-        let (one, two) = (Place::shared().await, Place::shared().await);
+        // Two tests, as it were: each has a thread of its own.
+        let other = thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.unwrap().block_on(Place::shared())
+        });
+        let (one, two) = (Place::shared().await, other.join().unwrap());
         assert_ne!(one.ip(host::NODE), two.ip(host::NODE));
         assert_ne!(one.dir(), two.dir());
         assert!(std::net::UdpSocket::bind(one.at(host::NODE, Port::Index)).is_ok());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "it would wait for itself")]
+    async fn whoever_has_a_place_cannot_be_alone() {
+        let _place = Place::shared().await;
+        drop(Place::alone().await);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "take one place per test")]
+    async fn a_second_place_is_refused_while_another_waits_to_be_alone() {
+        let _place = Place::shared().await;
+        // Polled once it stands in the queue, as another test would.
+        let alone = std::pin::pin!(TURN.write());
+        tokio::select! {
+            biased;
+            _ = alone => {}
+            second = Place::shared() => drop(second),
+        }
     }
 }
