@@ -30,6 +30,7 @@ mod load;
 mod quota;
 mod rivals;
 mod tally;
+mod tls;
 mod upstreams;
 mod visitor;
 mod wrk;
@@ -55,6 +56,8 @@ enum What {
     Dns(dns::DnsArgs),
     /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
     Http(http::HttpArgs),
+    /// The proxy beside other caches over HTTPS: hot hits, large bodies, handshakes, HTTP/2
+    Tls(tls::TlsArgs),
     /// The name server: how long proxies that are killed under load are still named
     DnsKill(dns_live::KillArgs),
     /// The name server while a fifth of many proxies dies every ten seconds
@@ -90,6 +93,7 @@ fn main() {
         What::Dns(args) => dns::run(&args),
         What::Http(args) => http::run(&args),
         What::Hits(args) => hits::run(&args),
+        What::Tls(args) => tls::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),
         What::DnsKill(args) => dns_live::kill(&args),

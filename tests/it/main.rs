@@ -10,5 +10,6 @@ mod coop;
 mod dht;
 mod dns;
 mod http;
+mod http2;
 mod programs;
 mod tls;

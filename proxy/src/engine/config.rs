@@ -16,6 +16,7 @@ use super::handshake::Terms;
 use super::http::fresh::FreshPolicy;
 use super::http::hop::Identity;
 use super::http::interim::Forwarding;
+use super::http2::Limits;
 use super::net::Net;
 use super::policy::Policy;
 use super::share::ShareConfig;
@@ -63,6 +64,8 @@ pub struct Listen {
     pub http: SocketAddr,
     /// Clients over TLS.
     pub https: Option<Https>,
+    /// The bounds of HTTP/2; `None` if it is not spoken.
+    pub http2: Option<Limits>,
     /// Client connections at once.
     pub connections_max: usize,
     /// Connections of one client at once.
@@ -166,6 +169,7 @@ impl Config {
         let listen = Listen {
             http: settings.value("http.listen"),
             https: https(settings),
+            http2: http2(settings),
             connections_max: settings.value("http.connections_max"),
             connections_per_client: settings.value("http.connections_per_client"),
             header_timeout: settings.value::<Span>("http.header_timeout").0,
@@ -208,6 +212,22 @@ impl Config {
     }
 }
 
+fn http2(settings: &mut Settings) -> Option<Limits> {
+    let enabled: bool = settings.value("http2.enabled");
+    let limits = Limits {
+        streams: settings.value("http2.streams_max"),
+        resets: settings.value("http2.resets_max"),
+        frames: settings.value("http2.frames_max"),
+    };
+    if limits.streams == 0 {
+        settings.reject(
+            "http2.streams_max",
+            "at least 1; to speak none, http2.enabled",
+        );
+    }
+    enabled.then_some(limits)
+}
+
 fn https(settings: &mut Settings) -> Option<Https> {
     let listen: Option<SocketAddr> = settings.optional("https.listen");
     let certificates: Vec<Source> = settings.optional("https.certificates").unwrap_or_default();
@@ -215,7 +235,7 @@ fn https(settings: &mut Settings) -> Option<Https> {
         within: settings.value::<Span>("https.handshake_timeout").0,
         most: settings.value("https.handshakes_max"),
         minimum: settings.value("https.minimum"),
-        http2: false,
+        http2: settings.value("http2.enabled"),
     };
     let listen = listen?;
     if certificates.is_empty() {

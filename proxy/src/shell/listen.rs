@@ -3,6 +3,7 @@
 mod connection;
 mod dismissal;
 mod http1;
+mod http2;
 mod place;
 mod porter;
 
@@ -18,6 +19,7 @@ pub(crate) use self::place::Crowd;
 use self::porter::Porter;
 use super::context::Context;
 use super::tls::Secure;
+use crate::engine::http2::Limits;
 use crate::engine::net::Net;
 
 /// Connections waiting to be accepted: a crowd arrives at once.
@@ -49,6 +51,8 @@ pub(crate) struct Bounds {
     pub(crate) drain: Duration,
     /// How TLS is spoken here; `None` where it is not.
     pub(crate) secure: Option<Arc<Secure>>,
+    /// The bounds of HTTP/2; `None` where it is not spoken.
+    pub(crate) http2: Option<Limits>,
 }
 
 /// Binds a listener.

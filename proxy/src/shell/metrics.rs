@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::engine::handshake::HandshakeEnd;
+use crate::engine::http2::purse::Flood;
 use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::share::connections::TurnedAway;
 
@@ -140,6 +141,8 @@ pub(crate) struct Metrics {
     connections_refused: Family<Label, Counter>,
     connections_cut: Counter,
     handshakes: Family<Label, Counter>,
+    streams_cut: Counter,
+    http2_floods: Family<Label, Counter>,
     first_byte: Option<Histogram>,
     access_dropped: Counter,
     registered: AtomicBool,
@@ -258,6 +261,16 @@ impl Metrics {
             "TLS handshakes with clients, by how they ended",
             m.handshakes.clone(),
         );
+        registry.register(
+            "atoll_proxy_http2_streams_cut",
+            "Answers over HTTP/2 cut because the client took them too slowly",
+            m.streams_cut.clone(),
+        );
+        registry.register(
+            "atoll_proxy_http2_floods",
+            "HTTP/2 connections cut because of what they sent beside requests",
+            m.http2_floods.clone(),
+        );
     }
 
     /// Counts lines of the access log that were lost.
@@ -355,6 +368,16 @@ impl Metrics {
 
     pub(crate) fn connection_cut(&self) {
         self.connections_cut.inc();
+    }
+
+    pub(crate) fn stream_cut(&self) {
+        self.streams_cut.inc();
+    }
+
+    pub(crate) fn flooded(&self, flood: Flood) {
+        self.http2_floods
+            .get_or_create(&[("reason", flood.as_str())])
+            .inc();
     }
 
     pub(crate) fn handshake(&self, end: HandshakeEnd) {

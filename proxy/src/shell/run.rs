@@ -118,6 +118,7 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         idle: config.listen.idle_timeout,
         drain: DRAIN,
         secure: None,
+        http2: config.listen.http2,
     };
     let block_file = config.listen.block_file.clone();
     let grace = config.listen.drain_grace;
@@ -174,6 +175,7 @@ fn doorways(doors: Doors, bounds: Bounds) -> Vec<Doorway> {
         let bounds = Bounds {
             connections: PEER_CONNECTIONS_MAX,
             per_client: PEER_CONNECTIONS_MAX,
+            http2: None,
             ..bounds.clone()
         };
         doorways.push(Doorway {

@@ -132,7 +132,6 @@ impl Secure {
 
 impl<S> Accepted<S> {
     /// Whether the client chose HTTP/2.
-    #[cfg(test)]
     pub(crate) fn is_http2(&self) -> bool {
         self.stream.get_ref().1.alpn_protocol() == Some(HTTP2)
     }

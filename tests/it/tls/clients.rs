@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use harness::cluster::set;
 use harness::exec;
 use harness::origin::Reply;
 use harness::pattern;
+use harness::wait::{self, SOON};
 
 use super::{Rig, find};
 
@@ -40,6 +42,75 @@ async fn curl_gets_the_same_over_every_version() {
         );
     }
     assert_eq!(rig.origin.count("/file"), 1, "fetched over TLS, and once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_speaks_http2_over_tls_and_in_the_clear() {
+    let rig = Rig::start(&[]).await;
+    rig.origin.serves("/file", |request| {
+        Reply::pattern(FILE)
+            .fresh_for(60)
+            .header("last-modified", "Sun, 13 Sep 2020 12:26:40 GMT")
+            .ranged_by("\"f1\"", request)
+    });
+    let into = rig.place.file("out");
+    let file = into.display().to_string();
+    let url = rig.url("/file");
+    for (args, want) in [
+        (&["--http2"][..], format!("200 2 {FILE}")),
+        (&["--http2", "-r", "1000-1999"], "206 2 1000".to_owned()),
+        (&["--http2", "-I"], "200 2 0".to_owned()),
+        (
+            &["--http2", "-z", "Mon, 14 Sep 2020 00:00:00 GMT"],
+            "304 2 0".to_owned(),
+        ),
+        (
+            &["--http2", "-X", "POST", "-d", "words"],
+            "405 2".to_owned(),
+        ),
+    ] {
+        let Some(ran) = rig.curl(&[args, &["-o", &file, &url]].concat()).await else {
+            return;
+        };
+        assert!(
+            ran.out.starts_with(&want),
+            "{args:?}: {} {}",
+            ran.out,
+            ran.err
+        );
+    }
+    // Its own page; the site itself is only to be had over TLS.
+    let Some(curl) = find("curl") else { return };
+    let mut command = exec::command(curl);
+    command.args(["-sS", "--noproxy", "*", "--max-time", "30", "-o", &file]);
+    command.args(["--http2-prior-knowledge", "-H", "Host: nyud.test"]);
+    command.args(["-w", "%{http_code} %{http_version} "]);
+    let ran = exec::run(command.arg(format!("http://{}/", rig.proxy.http))).await;
+    assert!(ran.out.starts_with("200 2 "), "{} {}", ran.out, ran.err);
+    assert_eq!(rig.origin.count("/file"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h2load_asks_for_much_at_once_and_gets_all_of_it() {
+    let Some(h2load) = find("h2load") else { return };
+    let rig = Rig::start(&[]).await;
+    rig.origin
+        .serves("/small", |_| Reply::pattern(1_024).fresh_for(60));
+    rig.origin
+        .serves("/large", |_| Reply::pattern(3_000_000).fresh_for(60));
+    for (path, args) in [
+        ("/small", ["-n", "4000", "-c", "4", "-m", "50"]),
+        ("/large", ["-n", "40", "-c", "2", "-m", "10"]),
+    ] {
+        let to = format!("--connect-to={}", rig.https);
+        let mut command = exec::command(&h2load);
+        let ran = exec::run(command.args(args).arg(to).arg(rig.url(path))).await;
+        let all = format!("{n} succeeded, 0 failed, 0 errored", n = args[1]);
+        assert!(ran.out.contains(&all), "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains("Application protocol: h2"), "{}", ran.out);
+    }
+    assert_eq!(rig.origin.count("/small"), 1);
+    assert_eq!(rig.origin.count("/large"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +184,7 @@ async fn a_browser_loads_a_page() {
         let _ = find("chromium");
         return;
     };
-    let rig = Rig::start(&[]).await;
+    let rig = Rig::start(&[set("log.access", "combined")]).await;
     rig.origin.serves("/", |_| {
         let page = "<body><script src=a.js></script><script src=b.js></script>";
         let reply = Reply::page(page).fresh_for(60);
@@ -144,6 +215,13 @@ async fn a_browser_loads_a_page() {
     let map = format!("--host-resolver-rules=MAP *.nyud.test {}", rig.https.ip());
     command.arg(map).args(["--timeout=20000", "--dump-dom"]);
     let ran = exec::run(command.arg(rig.url("/"))).await;
+    wait::until("both scripts came over HTTP/2", SOON, async || {
+        let log = rig.proxy.daemon.log();
+        ["a", "b"]
+            .iter()
+            .all(|name| log.contains(&format!("/{name}.js HTTP/2.0\" 200")))
+    })
+    .await;
     for word in ["first", "second"] {
         assert!(ran.out.contains(word), "{}\n{}", ran.out, ran.err);
     }

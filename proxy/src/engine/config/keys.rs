@@ -107,6 +107,30 @@ pub static KEYS: &[KeySpec] = &[
         "Handshakes under way at once; more connections are closed at once. Each costs 0.3 ms of CPU and about 20 KB for as long as its client takes.",
     ),
     key(
+        "http2.enabled",
+        "true",
+        "true or false",
+        "Whether HTTP/2 is offered over TLS, and taken over plain TCP from those who begin with it.",
+    ),
+    key(
+        "http2.streams_max",
+        "100",
+        "number",
+        "Requests under way at once on one connection; clients are told, and more are refused. Each may hold 64 KiB of an answer.",
+    ),
+    key(
+        "http2.resets_max",
+        "200",
+        "number",
+        "Requests that a connection may take back, beside half of all it makes; then it is told to calm down and cut. Browsers take back what a page still loads when it is left.",
+    ),
+    key(
+        "http2.frames_max",
+        "1000",
+        "number",
+        "Frames that ask for nothing (pings, settings, window updates, priorities) that a connection may send beyond what its requests and the bytes it takes account for; then it is told to calm down and cut.",
+    ),
+    key(
         "client.exempt",
         "127.0.0.0/8,::1",
         "list of networks",

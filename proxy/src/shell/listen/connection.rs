@@ -1,14 +1,18 @@
 //! One connection: the socket as a [`Line`], and what speaks over it.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use common::shell::signals::Shutdown;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::http1::{self, Spoken};
-use super::{Bounds, Door};
+use super::{Bounds, Door, http2};
 use crate::engine::http::key::Scheme;
+use crate::engine::http2::purse::PREFACE;
 use crate::shell::context::Context;
 use crate::shell::downstream::Entry;
 use crate::shell::line::Line;
@@ -47,11 +51,46 @@ pub(super) async fn serve(
     };
     // With it the connection itself is gone, and what is known of it is written down.
     match &bounds.secure {
-        None => http1::serve(Arc::clone(&ctx), spoken, &bounds, shutdown).await,
+        None => in_the_clear(Arc::clone(&ctx), spoken, &bounds, shutdown).await,
         Some(secure) => over_tls(Arc::clone(&ctx), spoken, secure, &bounds, shutdown).await,
     }
     if door == Door::Client {
         ctx.measured(client, parting.round_trip());
+    }
+}
+
+/// Looks first which version is spoken, where that is to be seen from the first bytes only.
+async fn in_the_clear(
+    ctx: Arc<Context>,
+    mut spoken: Spoken<Line>,
+    bounds: &Bounds,
+    shutdown: Shutdown,
+) {
+    let Some(limits) = bounds.http2 else {
+        return http1::serve(ctx, spoken, bounds, shutdown).await;
+    };
+    match timeout(bounds.idle, begins_http2(&mut spoken)).await {
+        Ok(Ok(true)) => http2::serve(ctx, spoken, limits, bounds, shutdown).await,
+        Ok(Ok(false)) => http1::serve(ctx, spoken, bounds, shutdown).await,
+        // It left, or never said a word.
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+/// Reads as much as tells whether the client begins as only HTTP/2 does (RFC 9113 §3.3).
+async fn begins_http2(spoken: &mut Spoken<Line>) -> io::Result<bool> {
+    loop {
+        let read = &spoken.read;
+        let known = read.len().min(PREFACE.len());
+        if read[..known] != PREFACE[..known] {
+            return Ok(false);
+        }
+        if known == PREFACE.len() {
+            return Ok(true);
+        }
+        if spoken.stream.read_buf(&mut spoken.read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
 }
 
@@ -69,6 +108,7 @@ async fn over_tls(
         Err(end) => *end,
     });
     let Ok(accepted) = accepted else { return };
+    let limits = bounds.http2.filter(|_| accepted.is_http2());
     let spoken = Spoken {
         stream: accepted.stream,
         read: Vec::new(),
@@ -80,5 +120,8 @@ async fn over_tls(
         },
         door: spoken.door,
     };
-    http1::serve(ctx, spoken, bounds, shutdown).await;
+    match limits {
+        Some(limits) => http2::serve(ctx, spoken, limits, bounds, shutdown).await,
+        None => http1::serve(ctx, spoken, bounds, shutdown).await,
+    }
 }
