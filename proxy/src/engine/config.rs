@@ -82,6 +82,8 @@ pub struct Listen {
     pub idle_timeout: Duration,
     /// Who gets interim responses.
     pub interim: Forwarding,
+    /// Whether plain hits get prepared answers.
+    pub plain: bool,
     /// Clients without bounds of their own.
     pub exempt: Vec<Net>,
     /// The admin pages.
@@ -178,6 +180,7 @@ impl Config {
             drain_grace: settings.value::<Span>("drain.grace").0,
             idle_timeout: settings.value::<Span>("http.idle_timeout").0,
             interim: settings.value("http.interim"),
+            plain: settings.value("http.prepared"),
             exempt: settings.optional("client.exempt").unwrap_or_default(),
             admin: settings.optional("admin.listen"),
         };

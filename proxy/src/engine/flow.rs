@@ -225,19 +225,21 @@ impl<B, F: Clone> Flow<B, F> {
 
     /// A fresh copy of the resource at `url`, of the site `host`, for a request without a word of its
     /// own about freshness; its `fields` are asked for only if they matter. Counts for nothing where
-    /// there is none: then the request is to be looked up in full.
+    /// there is none, or none that is `usable`: then the request is to be looked up in full.
     pub fn hit(
         &mut self,
         now: Moment,
         url: &str,
         host: &str,
         fields: impl FnOnce() -> HeaderMap,
+        usable: impl FnOnce(&Object<B>, Heat) -> bool,
     ) -> Option<(Arc<Object<B>>, Heat)> {
         let (store, none) = (&mut self.store, RequestDirectives::default());
         self.heat.count_if(now, host, |heat| {
             let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
             let answers = |object: &Object<B>| {
-                verdict::judge(&object.standing(now, heat), &none) == Verdict::Fresh
+                let verdict = verdict::judge(&object.standing(now, heat), &none);
+                verdict == Verdict::Fresh && usable(object, heat)
             };
             let object = store.find_at(url, fields, is_fresh, answers)?;
             Some((object, heat))

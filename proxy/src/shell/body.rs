@@ -21,7 +21,7 @@ mod tests;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
@@ -82,6 +82,8 @@ pub(crate) struct SharedBody {
     announced: Option<u64>,
     /// A reader moved or left: the writer of a window may go on.
     moved: Notify,
+    /// All of it, once it is whole and one piece in memory: most who ask want no more.
+    one: OnceLock<Bytes>,
 }
 
 /// How a body stands.
@@ -142,6 +144,7 @@ impl SharedBody {
             inner: Mutex::new(inner),
             announced,
             moved: Notify::new(),
+            one: OnceLock::new(),
         }
     }
 
@@ -225,8 +228,26 @@ impl SharedBody {
                 .chunks
                 .iter()
                 .for_each(|chunk| joined.extend_from_slice(chunk));
-            inner.chunks = VecDeque::from([joined.freeze()]);
+            let joined = joined.freeze();
+            if matches!(inner.end, End::Whole(_)) {
+                // A body becomes whole once.
+                let _ = self.one.set(joined.clone());
+            }
+            inner.chunks = VecDeque::from([joined]);
         }
+    }
+
+    /// All of it, if it is whole and known to be one piece in memory.
+    pub(crate) fn one(&self) -> Option<&Bytes> {
+        self.one.get()
+    }
+
+    /// The file that holds all of it, and its length, if it is whole and there is one.
+    pub(crate) fn file(&self) -> Option<(Arc<Spill>, u64)> {
+        let inner = self.lock();
+        let whole = matches!(inner.end, End::Whole(_));
+        let (spill, covered) = inner.spill.as_ref().filter(|_| whole)?;
+        (*covered == inner.len).then(|| (Arc::clone(spill), *covered))
     }
 
     /// A reader of bytes `from` up to `to` (the end if `None`). `seat` is dropped with it.

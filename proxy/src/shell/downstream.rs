@@ -41,6 +41,19 @@ pub(crate) struct Entry {
     pub(crate) shown: Option<Shown>,
 }
 
+impl Entry {
+    /// The same for the engine.
+    pub(crate) fn entrance<'a>(&'a self, ctx: &'a Context) -> Entrance<'a> {
+        Entrance {
+            scheme: self.scheme,
+            local_port: self.local_port,
+            shown: self.shown.as_ref(),
+            zone: &ctx.zone,
+            policy: &ctx.policy,
+        }
+    }
+}
+
 /// One request's way here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
@@ -48,6 +61,8 @@ pub(crate) struct Visit {
     pub(crate) last: bool,
     /// Its head was refused for this.
     pub(crate) refused: Option<RefuseReason>,
+    /// What became of the question whether it may be served, if it was asked before.
+    pub(crate) asked: Option<Result<(), Denied>>,
 }
 
 /// An answer, and what has to be done about it.
@@ -82,13 +97,7 @@ pub(crate) fn serve<B>(
 ) -> Serving {
     let began = ctx.now();
     let (head, _) = request.into_parts();
-    let entrance = Entrance {
-        scheme: entry.scheme,
-        local_port: entry.local_port,
-        shown: entry.shown.as_ref(),
-        zone: &ctx.zone,
-        policy: &ctx.policy,
-    };
+    let entrance = entry.entrance(ctx);
     let mut judge =
         |method: &Method| receive::judge(&entrance, method, &head.uri, &head.headers, seen);
     let judged = match visit.refused {
@@ -108,7 +117,9 @@ pub(crate) fn serve<B>(
         Ok(Asked::Page { key, .. }) => Some(key.host()),
         _ => None,
     };
-    let denied = ctx.shares.ask(began, entry.client, host).err();
+    let asked = visit.asked;
+    let asked = asked.unwrap_or_else(|| ctx.shares.ask(began, entry.client, host));
+    let denied = asked.err();
     let list = ctx.blocked.list();
     let blocked = !list.is_empty()
         && (list.has_client(entry.client)

@@ -75,6 +75,8 @@ pub(crate) struct Guard<S> {
     dropped: u64,
     /// What is left of interim responses that have begun to go out.
     hints: Vec<u8>,
+    /// Only one head is given on.
+    single: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -102,6 +104,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             timer: None,
             dropped: 0,
             hints: Vec::new(),
+            single: false,
+        }
+    }
+
+    /// Gives on one head and no more: see [`Link::is_done`].
+    pub(crate) const fn once(mut self) -> Self {
+        self.single = true;
+        self
+    }
+
+    /// The stream, and what was read of it and not given on.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.inner, self.held)
+    }
+
+    /// One head was given on, and no other will be.
+    const fn is_spent(&self) -> bool {
+        self.single && self.heads > 0 && self.judged == 0
+    }
+
+    /// While the one request is being answered: only the stream's end is of interest, and not even
+    /// that if the client has sent more already.
+    fn look_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            self.ended |= !ready!(self.fill(cx))?;
+        }
+        if self.ended {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
         }
     }
 
@@ -264,6 +296,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.is_spent() && !this.over {
+            return this.look_out(cx);
+        }
         // What was held behind the head before.
         if this.judged == 0 && !this.held.is_empty() && this.awaited == Awaited::Nothing {
             this.judge();
@@ -340,7 +375,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             self.hints.extend_from_slice(&hints);
         }
         ready!(self.finish_hints(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        if self.is_spent() && self.link.is_answered() {
+            self.link.done.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,6 +1,7 @@
 //! A client's connection: cut when it takes too little for too long, reset where an end would be
 //! taken for the end of the page, and asked at its end how far the client was.
 
+use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
@@ -148,6 +149,67 @@ impl Drop for Line {
             // With nothing to linger for, closing sends RST. Failing to say so leaves a FIN.
             drop(self.stream.set_zero_linger());
         }
+    }
+}
+
+/// A stream that may take bytes straight from a file, without a way through this process.
+pub(super) trait FromFile {
+    /// Whether it does.
+    fn takes_files(&self) -> bool {
+        false
+    }
+
+    /// Sends at most `len` bytes of `file`, from `at` on. How many it took.
+    fn poll_send_file(
+        &mut self,
+        _cx: &mut Context<'_>,
+        _file: &File,
+        _at: u64,
+        _len: usize,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// What is encrypted goes through the process.
+impl<T> FromFile for tokio_rustls::server::TlsStream<T> {}
+
+#[cfg(test)]
+impl FromFile for tokio::io::DuplexStream {}
+
+#[cfg(not(target_os = "linux"))]
+impl FromFile for Line {}
+
+#[cfg(target_os = "linux")]
+impl FromFile for Line {
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        at: u64,
+        len: usize,
+    ) -> Poll<io::Result<usize>> {
+        let sent = loop {
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            let sent = self.stream.try_io(Interest::WRITABLE, || {
+                let mut at = at;
+                let sent = rustix::fs::sendfile(&self.stream, file, Some(&mut at), len);
+                sent.map_err(io::Error::from)
+            });
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => break Poll::Ready(sent),
+            }
+        };
+        self.account(cx, sent)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod connection;
 mod dismissal;
-mod http1;
+pub(in crate::shell) mod http1;
 mod http2;
 mod place;
 mod porter;
@@ -53,6 +53,8 @@ pub(crate) struct Bounds {
     pub(crate) secure: Option<Arc<Secure>>,
     /// The bounds of HTTP/2; `None` where it is not spoken.
     pub(crate) http2: Option<Limits>,
+    /// Whether there is a plain door beside the careful one.
+    pub(crate) plain: bool,
 }
 
 /// Binds a listener.

@@ -18,7 +18,7 @@ use super::share::Account;
 use crate::engine::access::Ending;
 
 /// Bytes after which the account of a long answer is told.
-const TELL_EVERY: u64 = 256 << 10;
+pub(super) const TELL_EVERY: u64 = 256 << 10;
 
 /// What has to be done about an answer while it is on its way, and at its end.
 #[derive(Default, Debug)]

@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::engine::handshake::HandshakeEnd;
+use crate::engine::hit::HandReason;
 use crate::engine::http2::purse::Flood;
 use crate::engine::reason::{FailReason, RefuseReason};
 use crate::engine::share::connections::TurnedAway;
@@ -127,6 +128,7 @@ pub(crate) struct Metrics {
     /// family is behind a lock.
     of_outcome: [OnceLock<Counter>; Outcome::COUNT],
     refusals: Family<Label, Counter>,
+    careful: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     bounced: Family<Label, Counter>,
     reload_failures: Family<Label, Counter>,
@@ -167,21 +169,7 @@ impl Metrics {
             ..Self::default()
         };
         let m = &metrics;
-        registry.register(
-            "atoll_proxy_requests",
-            "Client requests by where their answer came from",
-            m.requests.clone(),
-        );
-        registry.register(
-            "atoll_proxy_refusals",
-            "Requests refused",
-            m.refusals.clone(),
-        );
-        registry.register(
-            "atoll_proxy_bounced",
-            "Requests sent to the site itself because it, or this node, had its share",
-            m.bounced.clone(),
-        );
+        m.register_requests(registry);
         registry.register(
             "atoll_proxy_reload_failures",
             "Times a changed block list or configuration was bad and not taken over",
@@ -232,6 +220,30 @@ impl Metrics {
             );
         }
         metrics
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
+        let m = self;
+        registry.register(
+            "atoll_proxy_requests",
+            "Client requests by where their answer came from",
+            m.requests.clone(),
+        );
+        registry.register(
+            "atoll_proxy_refusals",
+            "Requests refused",
+            m.refusals.clone(),
+        );
+        registry.register(
+            "atoll_proxy_careful",
+            "Requests for which there was no prepared answer",
+            m.careful.clone(),
+        );
+        registry.register(
+            "atoll_proxy_bounced",
+            "Requests sent to the site itself because it, or this node, had its share",
+            m.bounced.clone(),
+        );
     }
 
     fn register_connections(&self, registry: &mut Registry) {
@@ -291,6 +303,19 @@ impl Metrics {
         self.refusals
             .get_or_create(&[("reason", reason.as_str())])
             .inc();
+    }
+
+    /// A request was left to the careful door.
+    pub(crate) fn careful(&self, reason: HandReason) {
+        self.careful
+            .get_or_create(&[("reason", reason.as_str())])
+            .inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn careful_so_far(&self, reason: HandReason) -> u64 {
+        let label = [("reason", reason.as_str())];
+        self.careful.get_or_create(&label).get()
     }
 
     pub(crate) fn bounced(&self, reason: &'static str) {

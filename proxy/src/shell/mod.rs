@@ -7,6 +7,7 @@
 //! | `context` | what all tasks share: the one lock around the engine, the clients, the counters |
 //! | `listen`, `line` | accept loops, connection bounds, slow and cut connections |
 //! | `guard` | the raw bytes of request heads, and the deadlines for them |
+//! | `plain` | requests that are answered with bytes made before |
 //! | `downstream` | a client's request from head to answer |
 //! | `outgoing`, `metered` | an answer on its way out |
 //! | `fill`, `task`, `transfer` | a fetch that no client owns: its stages, its steps, its bytes |
@@ -37,6 +38,7 @@ mod metrics;
 mod multipart;
 mod outgoing;
 mod peer;
+mod plain;
 pub mod reload;
 mod resolve;
 mod room;

@@ -7,6 +7,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -26,16 +27,31 @@ pub type Again = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// The block list in force; shared with whoever connects.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Blocked(Arc<RwLock<Arc<BlockList>>>);
+pub(crate) struct Blocked(Arc<InForce>);
+
+#[derive(Default, Debug)]
+struct InForce {
+    list: RwLock<Arc<BlockList>>,
+    /// Whether it blocks anything: most do not, and everybody asks.
+    any: AtomicBool,
+}
 
 impl Blocked {
     /// The list in force.
     pub(crate) fn list(&self) -> Arc<BlockList> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.list.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether it blocks anything.
+    pub(crate) fn any(&self) -> bool {
+        self.0.any.load(Ordering::Acquire)
     }
 
     fn set(&self, list: BlockList) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+        let any = !list.is_empty();
+        let mut held = self.0.list.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(list);
+        self.0.any.store(any, Ordering::Release);
     }
 
     /// Takes the list in `file` over.

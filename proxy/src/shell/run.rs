@@ -119,6 +119,7 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         drain: DRAIN,
         secure: None,
         http2: config.listen.http2,
+        plain: config.listen.plain,
     };
     let block_file = config.listen.block_file.clone();
     let grace = config.listen.drain_grace;
@@ -176,6 +177,7 @@ fn doorways(doors: Doors, bounds: Bounds) -> Vec<Doorway> {
             connections: PEER_CONNECTIONS_MAX,
             per_client: PEER_CONNECTIONS_MAX,
             http2: None,
+            plain: false,
             ..bounds.clone()
         };
         doorways.push(Doorway {

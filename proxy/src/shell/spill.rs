@@ -81,6 +81,11 @@ impl Spill {
         self.file.write_all_at(bytes, offset)
     }
 
+    /// The file, to be sent from.
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Reads `len` bytes at `offset`, all of which have been written. Blocks.
     pub(crate) fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let mut bytes = BytesMut::zeroed(len);

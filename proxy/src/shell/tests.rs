@@ -2,6 +2,7 @@
 //! is told to say, requests in, what clients get out.
 
 mod crowd;
+mod doors;
 mod reach;
 mod wholeness;
 
@@ -21,6 +22,7 @@ use super::context::Context;
 use super::downstream;
 use super::run;
 use crate::engine::config::{Config, KEYS};
+use crate::engine::hit::HandReason;
 use crate::engine::http::key::Scheme;
 use crate::engine::steps::receive::Seen;
 
@@ -108,6 +110,7 @@ const ENTRY: downstream::Entry = downstream::Entry {
 const VISIT: downstream::Visit = downstream::Visit {
     last: false,
     refused: None,
+    asked: None,
 };
 
 async fn get(ctx: &Arc<Context>, origin: &Origin, fields: &[(&str, &str)]) -> Got {

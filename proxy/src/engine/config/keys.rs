@@ -42,7 +42,7 @@ pub static KEYS: &[KeySpec] = &[
         "http.connections_max",
         "8192",
         "number",
-        "Client connections at once; more are closed at once. Each idle one costs about 20 KB.",
+        "Client connections at once; more are closed at once. Each idle one costs about 1 KB, and as much as 20 KB while something other than a copy is fetched for it.",
     ),
     key(
         "http.connections_per_client",
@@ -67,6 +67,12 @@ pub static KEYS: &[KeySpec] = &[
         "known",
         "known, all or none",
         "Which clients get what a site sends before its answer, such as 103 Early Hints: browsers that say they are one, everybody who speaks HTTP/1.1, or nobody. Some programs (Python's http.client, ab) take a 103 for the answer.",
+    ),
+    key(
+        "http.prepared",
+        "true",
+        "true or false",
+        "Whether plain requests for fresh copies are answered with bytes that were made before. The answers are the same without, and cost three times as much.",
     ),
     key(
         "http.send_timeout",

@@ -241,7 +241,7 @@ fn a_dead_origin_is_remembered_and_a_stale_copy_may_stand_in() {
 
 fn hit(flow: &mut TestFlow, now: Moment, path: &str, fields: &[(&str, &str)]) -> Option<u32> {
     let (url, fields) = (format!("http://example.com{path}"), headers(fields));
-    let hit = flow.hit(now, &url, "example.com", || fields);
+    let hit = flow.hit(now, &url, "example.com", || fields, |_, _| true);
     hit.map(|(object, _)| object.body)
 }
 

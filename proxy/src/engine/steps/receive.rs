@@ -132,7 +132,7 @@ pub fn locate<'a>(
     place.page.write_sibling(target, url);
     // Whoever came back has the mark twice.
     (!is_no_serve(url.as_bytes())).then_some(Located {
-        host: place.page.host(),
+        site: &place.page,
         port: place.port,
     })
 }
@@ -140,8 +140,8 @@ pub fn locate<'a>(
 /// What of a page's place its URL does not tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Located<'a> {
-    /// The site's host.
-    pub host: &'a str,
+    /// The key of a page of its site.
+    pub site: &'a PrimaryKey,
     /// The port the client sees us at.
     pub port: u16,
 }

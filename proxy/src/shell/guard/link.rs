@@ -19,6 +19,8 @@ pub(crate) struct Link {
     /// Interim responses to the request being answered; they go out before the next flush ends.
     hints: Mutex<Vec<u8>>,
     pub(super) hinted: AtomicBool,
+    /// The answer to the only request has gone out.
+    pub(super) done: AtomicBool,
 }
 
 /// What is known of one request.
@@ -60,6 +62,16 @@ impl Link {
         if self.hinted.load(Ordering::Relaxed) {
             drop(self.take_hints());
         }
+    }
+
+    /// Whether a request came and its answer is complete, or given up.
+    pub(super) fn is_answered(&self) -> bool {
+        self.asked.load(Ordering::Acquire) > 0 && !self.serving.load(Ordering::Relaxed)
+    }
+
+    /// Whether the answer to the only request of a [single](super::Guard::once) guard has gone out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_hints(&self) -> Vec<u8> {

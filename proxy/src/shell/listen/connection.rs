@@ -18,6 +18,9 @@ use crate::shell::downstream::Entry;
 use crate::shell::line::Line;
 use crate::shell::tls::{Ahead, Secure};
 
+/// Bytes read to see which version is spoken: what most send first fits.
+const FIRST_READ: usize = 2 << 10;
+
 /// A client as it came: its connection, its address, and what was read of its request already.
 pub(super) struct Came {
     pub(super) stream: TcpStream,
@@ -46,13 +49,17 @@ pub(super) async fn serve(
         stream: line,
         read: came.read,
         parting: parting.clone(),
-        entry,
+        entry: Arc::new(entry),
         door,
     };
     // With it the connection itself is gone, and what is known of it is written down.
     match &bounds.secure {
         None => in_the_clear(Arc::clone(&ctx), spoken, &bounds, shutdown).await,
-        Some(secure) => over_tls(Arc::clone(&ctx), spoken, secure, &bounds, shutdown).await,
+        Some(secure) => {
+            // A handshake needs room that plain connections should not hold.
+            let talk = over_tls(Arc::clone(&ctx), spoken, secure, &bounds, shutdown);
+            Box::pin(talk).await;
+        }
     }
     if door == Door::Client {
         ctx.measured(client, parting.round_trip());
@@ -70,7 +77,10 @@ async fn in_the_clear(
         return http1::serve(ctx, spoken, bounds, shutdown).await;
     };
     match timeout(bounds.idle, begins_http2(&mut spoken)).await {
-        Ok(Ok(true)) => http2::serve(ctx, spoken, limits, bounds, shutdown).await,
+        Ok(Ok(true)) => {
+            // Few speak it without TLS, and the others should not hold room for it.
+            Box::pin(http2::serve(ctx, spoken, limits, bounds, shutdown)).await;
+        }
         Ok(Ok(false)) => http1::serve(ctx, spoken, bounds, shutdown).await,
         // It left, or never said a word.
         Ok(Err(_)) | Err(_) => {}
@@ -88,6 +98,8 @@ async fn begins_http2(spoken: &mut Spoken<Line>) -> io::Result<bool> {
         if known == PREFACE.len() {
             return Ok(true);
         }
+        // Most send a whole request, which is not to be cut.
+        spoken.read.reserve(FIRST_READ);
         if spoken.stream.read_buf(&mut spoken.read).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -113,11 +125,11 @@ async fn over_tls(
         stream: accepted.stream,
         read: Vec::new(),
         parting: spoken.parting,
-        entry: Entry {
+        entry: Arc::new(Entry {
             scheme: Scheme::Https,
             shown: Some(accepted.shown),
-            ..spoken.entry
-        },
+            ..Entry::clone(&spoken.entry)
+        }),
         door: spoken.door,
     };
     match limits {

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::error::Error as _;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, ready};
 
 use common::clock::SystemClock;
@@ -19,36 +20,120 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Bounds, Door};
 use crate::engine::head::HEAD_MAX;
+use crate::engine::share::Denied;
 use crate::engine::steps::receive::Seen;
 use crate::shell::context::Context;
 use crate::shell::downstream::{self, Entry, Serving, Visit};
 use crate::shell::guard::{Deadlines, Guard, Link};
-use crate::shell::line::Parting;
+use crate::shell::line::{FromFile, Parting};
 use crate::shell::metered::{Duties, Metered};
 use crate::shell::metrics::InFlight;
 use crate::shell::peer;
+use crate::shell::plain::{Left, PlainDoor};
 
 /// What hyper reads, or takes of an answer beyond what has gone out, at most: a head that
 /// [`guard`](crate::shell::guard) let through fits, and what a slow reader makes wait is little more.
 const BUFFER_MAX: usize = HEAD_MAX + (8 << 10);
 
 /// A connection on which HTTP/1 is spoken.
-pub(super) struct Spoken<S> {
-    pub(super) stream: S,
+pub(in crate::shell) struct Spoken<S> {
+    pub(in crate::shell) stream: S,
     /// What was read of it already.
-    pub(super) read: Vec<u8>,
-    pub(super) parting: Parting,
-    pub(super) entry: Entry,
-    pub(super) door: Door,
+    pub(in crate::shell) read: Vec<u8>,
+    pub(in crate::shell) parting: Parting,
+    pub(in crate::shell) entry: Arc<Entry>,
+    pub(in crate::shell) door: Door,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
+/// Serves one connection to its end: through the plain door where there is one, and each request that
+/// is not for it through the careful one.
+pub(in crate::shell) async fn serve<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send>(
     ctx: Arc<Context>,
     spoken: Spoken<S>,
     bounds: &Bounds,
     mut shutdown: Shutdown,
 ) {
+    if !bounds.plain {
+        let all = Only {
+            first: None,
+            seen: Seen::default(),
+            one: false,
+        };
+        drop(Box::pin(careful(ctx, spoken, all, bounds, shutdown)).await);
+        return;
+    }
+    let Spoken {
+        stream,
+        read,
+        parting,
+        entry,
+        door,
+    } = spoken;
+    let mut plain = PlainDoor::new(
+        Arc::clone(&ctx),
+        Arc::clone(&entry),
+        (stream, read),
+        bounds.idle,
+    );
+    loop {
+        let left = tokio::select! {
+            biased;
+            left = plain.serve() => left,
+            () = shutdown.draining(), if !plain.is_draining() => {
+                plain.drain();
+                continue;
+            }
+        };
+        if let Left::Over(ended) = &left {
+            if let Err(error) = ended {
+                if error.kind() == std::io::ErrorKind::TimedOut {
+                    ctx.metrics.connection_cut();
+                }
+                tracing::debug!(%error, "a connection ended early");
+            }
+            return;
+        }
+        let Some(handed) = plain.hand() else { return };
+        let only = Only {
+            first: handed.asked,
+            seen: handed.seen,
+            one: true,
+        };
+        let spoken = Spoken {
+            stream: handed.stream,
+            read: handed.read,
+            parting: parting.clone(),
+            entry: Arc::clone(&entry),
+            door,
+        };
+        let careful = careful(Arc::clone(&ctx), spoken, only, bounds, shutdown.clone());
+        // Most connections never get here, and should not hold room for it.
+        let Some((stream, read)) = Box::pin(careful).await else {
+            return;
+        };
+        plain.take_back(stream, read);
+    }
+}
+
+/// What of a connection goes through the careful door.
+struct Only {
+    /// Whether its first request may be served, if the question was asked.
+    first: Option<Result<(), Denied>>,
+    /// What was seen on it.
+    seen: Seen,
+    /// Only one request does.
+    one: bool,
+}
+
+/// Serves a connection to its end, or `only` the next request. Gives it back with what was read of it, if
+/// it goes on.
+async fn careful<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    ctx: Arc<Context>,
+    spoken: Spoken<S>,
+    only: Only,
+    bounds: &Bounds,
+    mut shutdown: Shutdown,
+) -> Option<(S, Vec<u8>)> {
     let Spoken {
         stream,
         read,
@@ -62,30 +147,95 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         head: bounds.header,
     };
     let link = Arc::new(Link::default());
-    let guarded = Guard::new(stream, read, Arc::clone(&link), ctx.clock, deadlines);
-    let clock = ctx.clock;
-    let (open_ended, shared) = (Arc::clone(&ends_with_body), Arc::clone(&ctx));
-    let seen = Mutex::new(Seen::default());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let word = link.next();
+    let mut guarded = Guard::new(stream, read, Arc::clone(&link), ctx.clock, deadlines);
+    if only.one {
+        guarded = guarded.once();
+    }
+    let answered = Arc::clone(&link);
+    let answers = Answers {
+        ctx: Arc::clone(&ctx),
+        entry,
+        door,
+        link,
+        open_ended: Arc::clone(&ends_with_body),
+        seen: Mutex::new(only.seen),
+        first: Mutex::new(only.first),
+    };
+    let service = service_fn(move |request: Request<Incoming>| answers.exchange(request));
+    // Most fields are as many as hyper takes by itself: to name them costs it two tables a request.
+    let mut server = http1::Builder::new()
+        .max_buf_size(BUFFER_MAX)
+        .serve_connection(TokioIo::new(guarded), service);
+    let (mut draining, mut told) = (pin!(shutdown.draining()), false);
+    let ended = poll_fn(|cx| {
+        loop {
+            match Pin::new(&mut server).poll(cx) {
+                Poll::Ready(ended) => return Poll::Ready(Some(ended)),
+                Poll::Pending if answered.is_done() => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+            if told || draining.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            told = true;
+            Pin::new(&mut server).graceful_shutdown();
+        }
+    });
+    match ended.await {
+        None => {
+            let parts = server.into_parts();
+            let (stream, held) = parts.io.into_inner().into_parts();
+            // It was given one head and has read that: what it has left is nothing.
+            Some((stream, [&*parts.read_buf, &held].concat()))
+        }
+        Some(Ok(())) => None,
+        Some(Err(error)) => {
+            // Where the connection's end is the body's, only a reset tells that it is not whole.
+            parting.reset(ends_with_body.load(Ordering::Relaxed));
+            if was_too_slow(&error) {
+                ctx.metrics.connection_cut();
+            }
+            tracing::debug!(%error, ?door, "a connection ended early");
+            None
+        }
+    }
+}
+
+/// What answers the requests of a connection.
+struct Answers {
+    ctx: Arc<Context>,
+    entry: Arc<Entry>,
+    door: Door,
+    link: Arc<Link>,
+    open_ended: Arc<AtomicBool>,
+    seen: Mutex<Seen>,
+    first: Mutex<Option<Result<(), Denied>>>,
+}
+
+impl Answers {
+    fn exchange(&self, request: Request<Incoming>) -> Exchange {
+        let ctx = &self.ctx;
+        let word = self.link.next();
         let visit = Visit {
             last: word.last,
             refused: word.refused,
+            asked: lock(&self.first).take(),
         };
+        let is_client = self.door == Door::Client;
         let way = Way {
-            link: Arc::clone(&link),
-            clock,
+            link: Arc::clone(&self.link),
+            clock: ctx.clock,
             old: request.version() < Version::HTTP_11,
-            open_ended: Arc::clone(&open_ended),
-            in_flight: (door == Door::Client).then(|| ctx.metrics.in_flight()),
+            open_ended: Arc::clone(&self.open_ended),
+            in_flight: is_client.then(|| ctx.metrics.in_flight()),
         };
-        let serving = match door {
+        let serving = match self.door {
             Door::Client => {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                downstream::serve(&ctx, &entry, visit, request, &mut seen, &way.link)
+                let mut seen = lock(&self.seen);
+                downstream::serve(ctx, &self.entry, visit, request, &mut seen, &way.link)
             }
             Door::Peer => {
-                let serving = peer::serve(Arc::clone(&ctx), request);
+                let serving = peer::serve(Arc::clone(ctx), request);
                 Serving::Later(Box::pin(async { (serving.await, Duties::default()) }))
             }
         };
@@ -93,27 +243,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
             serving,
             way: Some(way),
         }
-    });
-    // Most fields are as many as hyper takes by itself: to name them costs it two tables a request.
-    let server = http1::Builder::new()
-        .max_buf_size(BUFFER_MAX)
-        .serve_connection(TokioIo::new(guarded), service);
-    let mut server = std::pin::pin!(server);
-    let ended = tokio::select! {
-        ended = &mut server => ended,
-        () = shutdown.draining() => {
-            server.as_mut().graceful_shutdown();
-            server.await
-        }
-    };
-    if let Err(error) = ended {
-        // Where the connection's end is the body's, only a reset tells that it is not whole.
-        parting.reset(ends_with_body.load(Ordering::Relaxed));
-        if was_too_slow(&error) {
-            shared.metrics.connection_cut();
-        }
-        tracing::debug!(%error, ?door, "a connection ended early");
     }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a client was cut off because it took its answer too slowly.

@@ -75,7 +75,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let session = Session {
         clock: ctx.clock,
         ctx,
-        entry: spoken.entry,
+        entry: Entry::clone(&spoken.entry),
         bounds,
         gauge,
         connection,
@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
         let visit = Visit {
             last: false,
             refused: request::plain(&mut head, self.entry.scheme).err(),
+            asked: None,
         };
         let exchange = Exchange {
             respond,

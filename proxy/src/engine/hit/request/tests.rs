@@ -182,7 +182,7 @@ proptest! {
         let mut url = String::new();
         let mut seen = Seen::default();
         let located = receive::locate(&entrance, plain.host, plain.target, &mut seen, &mut url);
-        let located = located.map(|located| (located.host.to_owned(), located.port));
+        let located = located.map(|located| (located.site.host().to_owned(), located.port));
         let (uri, headers) = (&request.uri, &request.headers);
         let mut again = Seen::default();
         match receive::judge(&entrance, &request.method, uri, headers, &mut again) {
