@@ -23,7 +23,9 @@ mod flood;
 mod gets;
 mod hits;
 mod http;
+mod http_floor;
 mod http_load;
+mod http_works;
 mod index;
 mod late;
 mod load;
@@ -54,7 +56,7 @@ enum What {
     Index(index::IndexArgs),
     /// The name server beside others: CPU of a question over UDP and TCP
     Dns(dns::DnsArgs),
-    /// The proxy beside other caches: CPU of a hot hit, first byte for late clients
+    /// The proxy beside other caches: CPU of hits, misses and connections; first byte for late clients
     Http(http::HttpArgs),
     /// The proxy beside other caches over HTTPS: hot hits, large bodies, handshakes, HTTP/2
     Tls(tls::TlsArgs),
@@ -71,6 +73,8 @@ enum What {
     DnsFloor(dns_floor::FloorArgs),
     /// The proxy's choice of what to keep beside others': hit ratios over a day
     Hits(hits::HitsArgs),
+    /// A server that does nothing but send: what the kernel costs
+    HttpFloor(http_floor::FloorArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
     /// The proxy, and other caches, with more visitors than they can serve
@@ -94,6 +98,7 @@ fn main() {
         What::Http(args) => http::run(&args),
         What::Hits(args) => hits::run(&args),
         What::Tls(args) => tls::run(&args),
+        What::HttpFloor(args) => http_floor::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),
         What::DnsKill(args) => dns_live::kill(&args),

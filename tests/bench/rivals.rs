@@ -10,11 +10,13 @@ use harness::client::Page;
 use harness::cluster::{Proxy, set};
 use harness::daemon::Daemon;
 use harness::exec;
-use harness::origin::Origin;
+use harness::origin::coralised;
 use harness::pattern;
 use harness::place::{Place, Port, host};
 use harness::skip;
 use harness::wait::{self, SOON};
+
+use super::http_floor::PAGES;
 
 /// A server under test.
 #[derive(Debug)]
@@ -55,18 +57,20 @@ fn version(program: &Path, flag: &str) -> String {
     said.lines().next().unwrap_or_default().to_owned()
 }
 
-/// All of them that are here, before `origin`.
-pub(crate) async fn start(place: &Place, origin: &Origin) -> Vec<Rival> {
+/// All of them that are here, before the server at `origin`; ours is the first.
+pub(crate) async fn start(place: &Place, origin: SocketAddr) -> Vec<Rival> {
     let mut all = vec![ours(place, origin).await];
+    all.push(floor(place));
     let root = place.file("files");
     fs::create_dir_all(&root).unwrap();
-    fs::write(root.join("1k"), pattern::whole(0..1_024)).unwrap();
+    for (path, length) in PAGES {
+        fs::write(root.join(&path[1..]), pattern::whole(0..length)).unwrap();
+    }
     let files = format!("root {};", root.display());
     let kept = "open_file_cache max=100 inactive=1h; open_file_cache_valid 1h;";
     let cache = format!(
-        "proxy_cache c; proxy_cache_lock on; proxy_cache_valid 200 1h; \
-         proxy_pass http://{}; {kept}",
-        origin.addr
+        "proxy_cache c; proxy_cache_lock on; proxy_cache_valid 200 1h; proxy_http_version 1.1; \
+         proxy_set_header Connection \"\"; proxy_pass http://o; {kept}"
     );
     let nginxes = [
         ("nginx, file", files.clone(), false),
@@ -78,32 +82,63 @@ pub(crate) async fn start(place: &Place, origin: &Origin) -> Vec<Rival> {
         ("nginx, proxy_cache", cache, true),
     ];
     for (n, (name, directives, is_cache)) in (60..).zip(nginxes) {
-        all.extend(nginx(place, n, name, &directives, is_cache));
+        all.extend(nginx(place, n, (name, origin), &directives, is_cache));
     }
     all.extend(varnish(place, origin));
     all.extend(haproxy(place, origin));
+    all.extend(traffic_server(place, origin));
+    all.extend(squid(place, origin));
     for rival in &all {
         rival.until_up().await;
     }
     all
 }
 
-async fn ours(place: &Place, origin: &Origin) -> Rival {
-    let proxy = Proxy::alone(place, &[set("log.level", "warn")]).await;
+async fn ours(place: &Place, origin: SocketAddr) -> Rival {
+    let sets = [
+        set("log.level", "warn"),
+        set("http.connections_max", 12_000),
+        set("http.idle_timeout", "600s"),
+    ];
+    let proxy = Proxy::alone(place, &sets).await;
     Rival {
         name: "atoll-proxy",
         version: format!("atoll-proxy {}", env!("CARGO_PKG_VERSION")),
         addr: proxy.http,
-        host: origin.page("/").host,
+        host: coralised(origin),
         is_cache: true,
         daemon: proxy.daemon,
     }
 }
 
+/// What the kernel alone costs: see [`http_floor`](super::http_floor).
+fn floor(place: &Place) -> Rival {
+    let addr = place.at(host::ORIGIN + 50, Port::Web);
+    Rival {
+        name: "epoll and writev alone",
+        version: "the floor".to_owned(),
+        addr,
+        host: "origin.test".to_owned(),
+        is_cache: false,
+        daemon: bare(place, "floor", addr),
+    }
+}
+
+/// A server without any cache at `addr`.
+pub(crate) fn bare(place: &Place, title: &str, addr: SocketAddr) -> Daemon {
+    let this = std::env::current_exe().unwrap();
+    Daemon::start_other(
+        title,
+        &this,
+        &["http-floor", &addr.to_string()],
+        place.dir(),
+    )
+}
+
 fn nginx(
     place: &Place,
     n: u8,
-    name: &'static str,
+    (name, origin): (&'static str, SocketAddr),
     directives: &str,
     is_cache: bool,
 ) -> Option<Rival> {
@@ -121,7 +156,7 @@ fn nginx(
          http {{ access_log off; sendfile on; tcp_nopush off; keepalive_requests 100000000;\n\
          client_body_temp_path {own}/b; proxy_temp_path {own}/p; fastcgi_temp_path {own}/f;\n\
          uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;\n\
-         proxy_cache_path {own}/c keys_zone=c:1m;\n\
+         proxy_cache_path {own}/c keys_zone=c:32m; upstream o {{ server {origin}; keepalive 64; }}\n\
          server {{ listen {addr}; location / {{ {directives} }} }} }}\n"
     );
     fs::write(&config, text).unwrap();
@@ -136,13 +171,13 @@ fn nginx(
     })
 }
 
-fn varnish(place: &Place, origin: &Origin) -> Option<Rival> {
+fn varnish(place: &Place, origin: SocketAddr) -> Option<Rival> {
     let Some(varnish) = exec::find("varnishd") else {
         skip::loudly("no Varnish to compare with");
         return None;
     };
     let addr = place.at(host::ORIGIN + 70, Port::Web);
-    let (at, from) = (addr.to_string(), origin.addr.to_string());
+    let (at, from) = (addr.to_string(), origin.to_string());
     let own = place.file("varnish").display().to_string();
     let args = [
         "-F",
@@ -155,7 +190,7 @@ fn varnish(place: &Place, origin: &Origin) -> Option<Rival> {
         "-n",
         &own,
         "-s",
-        "malloc,64m",
+        "malloc,512m",
         "-p",
         "thread_pools=1",
     ];
@@ -169,7 +204,7 @@ fn varnish(place: &Place, origin: &Origin) -> Option<Rival> {
     })
 }
 
-fn haproxy(place: &Place, origin: &Origin) -> Option<Rival> {
+fn haproxy(place: &Place, origin: SocketAddr) -> Option<Rival> {
     let Some(haproxy) = exec::find("haproxy") else {
         skip::loudly("no HAProxy to compare with");
         return None;
@@ -178,10 +213,10 @@ fn haproxy(place: &Place, origin: &Origin) -> Option<Rival> {
     let config = place.file("haproxy.cfg");
     let text = format!(
         "global\n nbthread 1\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n \
-         timeout server 60s\ncache c\n total-max-size 64\n max-object-size 4000000\n max-age 3600\n\
+         timeout server 60s\ncache c\n total-max-size 512\n max-object-size 12000000\n max-age 3600\n\
          frontend f\n bind {addr}\n default_backend b\nbackend b\n http-request cache-use c\n \
          http-response cache-store c\n server s {}\n",
-        origin.addr
+        origin
     );
     fs::write(&config, text).unwrap();
     let args = ["-db", "-f", config.to_str().unwrap()];
@@ -192,5 +227,98 @@ fn haproxy(place: &Place, origin: &Origin) -> Option<Rival> {
         host: "origin.test".to_owned(),
         is_cache: true,
         daemon: Daemon::start_other("haproxy", &haproxy, &args, place.dir()),
+    })
+}
+
+fn traffic_server(place: &Place, origin: SocketAddr) -> Option<Rival> {
+    let Some(server) = exec::find("traffic_server") else {
+        skip::loudly("no Traffic Server to compare with");
+        return None;
+    };
+    let addr = place.at(host::ORIGIN + 72, Port::Web);
+    let own = place.file("ats");
+    let at = own.display();
+    for dir in ["etc", "run", "log", "cache"] {
+        fs::create_dir_all(own.join(dir)).unwrap();
+    }
+    let files = [
+        (
+            "runroot.yaml",
+            format!(
+                "prefix: /usr\nbindir: /usr/bin\nsysconfdir: {at}/etc\n\
+                 libdir: /usr/lib/trafficserver\nlogdir: {at}/log\nruntimedir: {at}/run\n\
+                 plugindir: /usr/lib/trafficserver/modules\ncachedir: {at}/cache\n\
+                 localstatedir: {at}/run\n"
+            ),
+        ),
+        (
+            "etc/records.config",
+            format!(
+                "CONFIG proxy.config.http.server_ports STRING {}:ip-in={}\n\
+                 CONFIG proxy.config.admin.user_id STRING #-1\n\
+                 CONFIG proxy.config.exec_thread.autoconfig INT 0\n\
+                 CONFIG proxy.config.exec_thread.limit INT 1\n\
+                 CONFIG proxy.config.cache.ram_cache.size INT 268435456\n\
+                 CONFIG proxy.config.cache.ram_cache_cutoff INT 16777216\n\
+                 CONFIG proxy.config.http.cache.required_headers INT 0\n\
+                 CONFIG proxy.config.log.logging_enabled INT 0\n",
+                addr.port(),
+                addr.ip()
+            ),
+        ),
+        (
+            "etc/remap.config",
+            format!("map http://origin.test/ http://{origin}/\n"),
+        ),
+        ("etc/storage.config", format!("{at}/cache 256M\n")),
+        ("etc/plugin.config", String::new()),
+        (
+            "etc/ip_allow.yaml",
+            "ip_allow:\n  - apply: in\n    ip_addrs: 0/0\n    action: allow\n    methods: ALL\n"
+                .to_owned(),
+        ),
+    ];
+    for (name, text) in files {
+        fs::write(own.join(name), text).unwrap();
+    }
+    let root = format!("--run-root={at}");
+    Some(Rival {
+        name: "Traffic Server",
+        version: version(&server, "--version"),
+        addr,
+        host: "origin.test".to_owned(),
+        is_cache: true,
+        daemon: Daemon::start_other("ats", &server, &[&root], &own),
+    })
+}
+
+fn squid(place: &Place, origin: SocketAddr) -> Option<Rival> {
+    let Some(squid) = exec::find("squid") else {
+        skip::loudly("no Squid to compare with");
+        return None;
+    };
+    let addr = place.at(host::ORIGIN + 73, Port::Web);
+    let own = place.file("squid");
+    fs::create_dir_all(&own).unwrap();
+    let (own, config) = (own.display().to_string(), own.join("squid.conf"));
+    let text = format!(
+        "http_port {addr} accel defaultsite=origin.test vhost\n\
+         cache_peer {} parent {} 0 no-query originserver name=o\n\
+         cache_mem 256 MB\nmaximum_object_size_in_memory 16 MB\nhttp_access allow all\n\
+         pid_filename {own}/pid\naccess_log none\ncache_log {own}/cache.log\n\
+         cache_store_log none\ncoredump_dir {own}\nshutdown_lifetime 1 seconds\n\
+         visible_hostname squid.test\ncache_effective_user root\n",
+        origin.ip(),
+        origin.port()
+    );
+    fs::write(&config, text).unwrap();
+    let args = ["-N", "-f", config.to_str().unwrap()];
+    Some(Rival {
+        name: "Squid",
+        version: version(&squid, "-v"),
+        addr,
+        host: "origin.test".to_owned(),
+        is_cache: true,
+        daemon: Daemon::start_other("squid", &squid, &args, place.dir()),
     })
 }

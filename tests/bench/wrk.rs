@@ -28,10 +28,22 @@ pub(crate) fn run(
     connections: usize,
     time: Duration,
 ) -> Option<Run> {
+    run_with(addr, (host, path), connections, time, &[])
+}
+
+/// The same with more arguments.
+pub(crate) fn run_with(
+    addr: SocketAddr,
+    (host, path): (&str, &str),
+    connections: usize,
+    time: Duration,
+    more: &[&str],
+) -> Option<Run> {
     let output = Command::new(exec::find("wrk")?)
         .args(["-t1", "--latency", &format!("-c{connections}")])
         .arg(format!("-d{}s", time.as_secs().max(1)))
         .args(["-H", &format!("Host: {host}")])
+        .args(more)
         .arg(format!("http://{addr}{path}"))
         .output();
     let text = String::from_utf8_lossy(&output.ok()?.stdout).into_owned();
