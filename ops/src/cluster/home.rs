@@ -1,4 +1,4 @@
-//! The directory of a cluster: secret, state, sockets, logs, the demo's files.
+//! The directory of a cluster: secret, certificate, state, sockets, logs, the demo's files.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -8,6 +8,7 @@ use common::rng::Generator;
 use common::shell::secret::{create, load};
 use common::wire::secret::NetworkSecret;
 
+use super::certificate;
 use super::layout::{Plan, SOCKET_PATH_MAX, secret_file, site_dir};
 use crate::demo::site;
 use crate::outcome::Failure;
@@ -84,6 +85,8 @@ impl Home {
             let written = fs::create_dir_all(&dir).and_then(|()| site::write(&dir));
             written.map_err(|error| failed(format!("cannot write {}: {error}", dir.display())))?;
         }
+        let certified = certificate::write(&self.path, &plan.zone);
+        certified.map_err(|error| failed(format!("cannot make a certificate: {error}")))?;
         let file = secret_file(&self.path);
         if file.exists() {
             // Of an earlier run in the same directory: its stores and peers belong to it.
@@ -116,7 +119,7 @@ mod tests {
     use common::name::Zone;
 
     use super::super::binaries::Programs;
-    use super::super::layout::Wish;
+    use super::super::layout::{Wish, authority_file, certificate_file};
     use super::*;
 
     #[test]
@@ -139,6 +142,12 @@ mod tests {
         let first = fs::read(secret_file(&home.path)).unwrap();
         home.fill(&plan).unwrap();
         assert_eq!(fs::read(secret_file(&home.path)).unwrap(), first);
+        let certificate = fs::read_to_string(certificate_file(&home.path)).unwrap();
+        assert!(certificate.contains("PRIVATE KEY"));
+        let mode = fs::metadata(certificate_file(&home.path)).unwrap().mode();
+        assert_eq!(mode & 0o077, 0);
+        let authority = fs::read_to_string(authority_file(&home.path)).unwrap();
+        assert!(!authority.contains("PRIVATE KEY"));
         assert!(site_dir(&home.path).join("index.html").is_file());
         assert!(home.stays());
     }

@@ -25,7 +25,7 @@ pub const SEEDS: usize = 3;
 pub const SOCKET_PATH_MAX: usize = 107;
 
 /// Ports from the base port on that a cluster uses.
-pub const PORTS: u16 = 9;
+pub const PORTS: u16 = 10;
 
 /// What each port is for, as its distance from the base port.
 mod offset {
@@ -38,6 +38,7 @@ mod offset {
     pub(super) const DNS_ADMIN: u16 = 6;
     pub(super) const ORIGIN: u16 = 7;
     pub(super) const ORIGIN_ADMIN: u16 = 8;
+    pub(super) const HTTPS: u16 = 9;
 }
 
 /// What kind of process.
@@ -106,6 +107,8 @@ pub struct Wish {
 pub struct Plan {
     /// The zone served.
     pub zone: Zone,
+    /// The certificate that clients over TLS have to trust.
+    pub authority: PathBuf,
     /// The demo origin's address.
     pub origin: Option<SocketAddr>,
     /// The processes, in the order in which they are started.
@@ -129,6 +132,8 @@ pub struct Planned {
     pub admin: SocketAddr,
     /// A proxy's address for other proxies.
     pub peer: Option<SocketAddr>,
+    /// A proxy's address for clients over TLS.
+    pub https: Option<SocketAddr>,
     /// An index daemon's socket for its siblings.
     pub socket: Option<PathBuf>,
     /// Everything it binds.
@@ -190,6 +195,7 @@ impl Plan {
         processes.extend((1..=wish.dns).map(|server| wish.name_server(server)));
         Ok(Self {
             zone: wish.zone.clone(),
+            authority: authority_file(&wish.dir),
             origin: address,
             processes,
         })
@@ -245,6 +251,7 @@ impl Wish {
             addr,
             admin,
             peer: None,
+            https: None,
             socket: None,
             listens: vec![(Transport::Tcp, addr), (Transport::Tcp, admin)],
             log: self.dir.join("origin.log"),
@@ -274,6 +281,7 @@ impl Wish {
             addr,
             admin,
             peer: None,
+            https: None,
             socket: Some(socket),
             listens: vec![(Transport::Udp, addr), (Transport::Tcp, admin)],
             log: self.dir.join(format!("node{node}-dht.log")),
@@ -283,7 +291,7 @@ impl Wish {
     fn proxy(&self, node: u16) -> Planned {
         let ip = node_ip(node);
         let (addr, admin) = (self.at(ip, offset::HTTP), self.at(ip, offset::PROXY_ADMIN));
-        let peer = self.at(ip, offset::PEER);
+        let (peer, https) = (self.at(ip, offset::PEER), self.at(ip, offset::HTTPS));
         let mut args = Vec::new();
         if let Some(config) = &self.proxy_config {
             args.extend(["--config".to_owned(), config.display().to_string()]);
@@ -291,6 +299,9 @@ impl Wish {
         args.extend(self.common_args(&format!("node{node}"), admin));
         set(&mut args, "zone", &self.zone);
         set(&mut args, "http.listen", addr);
+        set(&mut args, "https.listen", https);
+        let certificate = certificate_file(&self.dir);
+        set(&mut args, "https.certificates", certificate.display());
         set(&mut args, "peer.listen", peer);
         set(&mut args, "index.socket", self.socket(node).display());
         set(&mut args, "network.secret_file", self.secret().display());
@@ -302,7 +313,7 @@ impl Wish {
         if self.allow_private {
             set(&mut args, "origin.allow_private", true);
         }
-        let listens = [addr, peer, admin].map(|addr| (Transport::Tcp, addr));
+        let listens = [addr, peer, admin, https].map(|addr| (Transport::Tcp, addr));
         Planned {
             kind: Kind::Proxy,
             name: format!("node{node}"),
@@ -311,6 +322,7 @@ impl Wish {
             addr,
             admin,
             peer: Some(peer),
+            https: Some(https),
             socket: None,
             listens: listens.to_vec(),
             log: self.dir.join(format!("node{node}-proxy.log")),
@@ -338,6 +350,7 @@ impl Wish {
             addr,
             admin,
             peer: None,
+            https: None,
             socket: None,
             listens: vec![
                 (Transport::Udp, addr),
@@ -377,6 +390,18 @@ impl Wish {
 #[must_use]
 pub fn secret_file(dir: &Path) -> PathBuf {
     dir.join("secret")
+}
+
+/// Where the certificate and key that proxies of a cluster in `dir` show lie.
+#[must_use]
+pub fn certificate_file(dir: &Path) -> PathBuf {
+    dir.join("certificate.pem")
+}
+
+/// Where the certificate of the authority that signed it lies: for clients to trust.
+#[must_use]
+pub fn authority_file(dir: &Path) -> PathBuf {
+    dir.join("authority.pem")
 }
 
 /// Where the files of the demo origin of a cluster in `dir` lie.

@@ -5,6 +5,7 @@
 //! and [`ready_file`] tells scripts and `atoll status` where it is. [`question`] asks a name server.
 
 pub mod binaries;
+mod certificate;
 pub mod home;
 pub mod layout;
 pub mod ports;

@@ -265,6 +265,7 @@ mod tests {
             addr: nowhere,
             admin: nowhere,
             peer: None,
+            https: None,
             socket: Some(dir.join(name).join("index.sock")),
             listens: Vec::new(),
             log: dir.join(format!("{name}.log")),

@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 The processes, for base port P:
-  proxies       127.0.0.11, 127.0.0.12, ...   HTTP P, peers P+1, admin P+2
+  proxies       127.0.0.11, 127.0.0.12, ...   HTTP P, peers P+1, admin P+2, HTTPS P+9
   index         the same addresses            UDP P+3, admin P+4
   name servers  127.0.0.2, 127.0.0.3, ...     UDP and TCP P+5, admin P+6
   demo origin   127.0.0.10                    HTTP P+7, admin P+8

@@ -72,7 +72,8 @@ fn command_lines_name_addresses_socket_and_secret() {
     assert_eq!(
         line(Kind::Proxy),
         "--set node.name=node1 --set admin.listen=127.0.0.11:8082 --set zone=nyud.test \
-         --set http.listen=127.0.0.11:8080 --set peer.listen=127.0.0.11:8081 \
+         --set http.listen=127.0.0.11:8080 --set https.listen=127.0.0.11:8089 \
+         --set https.certificates=/tmp/atoll-x/certificate.pem --set peer.listen=127.0.0.11:8081 \
          --set index.socket=/tmp/atoll-x/node1/index.sock \
          --set network.secret_file=/tmp/atoll-x/secret \
          --set store.dir=/tmp/atoll-x/node1/store --set origin.allow_private=true"

@@ -27,6 +27,13 @@ pub(super) fn summary(plan: &Plan, host: &str) -> String {
             format!("curl -i --resolve {host}:{port}:{ip} http://{host}:{port}/index.html"),
         );
     }
+    if let Some(https) = plan.of_kind(Kind::Proxy).find_map(|proxy| proxy.https) {
+        let (port, ip) = (https.port(), https.ip());
+        let (host, file) = (&plan.zone, plan.authority.display());
+        let line =
+            format!("curl -i --cacert {file} --resolve {host}:{port}:{ip} https://{host}:{port}/");
+        say("https", line);
+    }
     if let Some(server) = plan.of_kind(Kind::Dns).next() {
         let (ip, port) = (server.addr.ip(), server.addr.port());
         say("resolve", format!("dig @{ip} -p {port} {host} A"));
@@ -83,6 +90,9 @@ mod tests {
             format!("curl -i -H 'Host: {host}' http://127.0.0.11:8080/index.html"),
             format!("curl -i --resolve {host}:8080:127.0.0.11 http://{host}:8080/index.html"),
             format!("dig @127.0.0.2 -p 8085 {host} A"),
+            "curl -i --cacert /tmp/x/authority.pem --resolve nyud.test:8089:127.0.0.11 \
+             https://nyud.test:8089/"
+                .to_owned(),
         ] {
             assert!(text.contains(&line), "{line} is not in\n{text}");
         }
