@@ -18,11 +18,12 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::rng::Generator;
 
+use super::appetite::Appetite;
 use super::config::CheckConfig;
 use super::live::LiveSet;
 use super::output::{Candidate, HttpOutcome, Output, PingOutcome, Target};
 use super::pace::Pace;
-use super::pool::Pool;
+use super::pool::{Mention, Pool};
 use super::probe::{Kind, Schedule};
 use super::proxy::{Change, Proxy, Standing, Terms};
 use super::reason::Fault;
@@ -61,6 +62,8 @@ pub struct Checker {
     index: Index,
     /// When to ask for candidates; `None` while a question is under way.
     refresh_at: Option<Moment>,
+    /// For how many.
+    appetite: Appetite,
     forget_at: Moment,
     tend_at: Moment,
     /// When seats may be dealt again; they are only dealt while there are too few.
@@ -96,6 +99,7 @@ impl Checker {
             pool: Pool::new(config.server.clone(), config.proxies),
             index: if index { Index::Gone } else { Index::Unused },
             refresh_at: index.then_some(now),
+            appetite: Appetite::default(),
             forget_at: now + FORGET_EVERY,
             tend_at: now + TEND_EVERY,
             deal_at: now,
@@ -126,17 +130,26 @@ impl Checker {
         self.notice_starvation(now);
         self.index = Index::Answering { heard: now };
         self.refresh_at = Some(now + REFRESH_EVERY);
-        self.handle_mentions(now, candidates);
+        let new = self.mentioned(now, candidates);
+        self.appetite.fed(candidates.len(), new, self.pool.len());
     }
 
     /// The index mentioned these when it was asked who is near a client.
     pub fn handle_mentions(&mut self, now: Moment, candidates: &[Candidate]) {
         self.notice_starvation(now);
+        self.mentioned(now, candidates);
+    }
+
+    /// Enters them all; says how many were not known before.
+    fn mentioned(&mut self, now: Moment, candidates: &[Candidate]) -> usize {
+        let mut new = 0;
         for candidate in candidates {
             let mention = self.pool.mention(*candidate, now);
+            new += usize::from(mention == Mention::New);
             self.take_up(candidate.http, mention, now);
         }
         self.fill_seats(now);
+        new
     }
 
     /// These proxies are near clients that ask: they are checked before others, for as long as this
@@ -156,6 +169,7 @@ impl Checker {
         self.notice_starvation(now);
         self.stats.index_gone += 1;
         self.index = Index::Gone;
+        self.appetite.unanswered();
         self.refresh_at = Some(now + REFRESH_EVERY);
     }
 
@@ -323,7 +337,8 @@ impl Checker {
         }
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.refresh_at = None;
-            return Output::Refresh;
+            let count = self.appetite.count();
+            return Output::Refresh { count };
         }
         let targets = self.pings_due(now);
         if !targets.is_empty() {

@@ -38,7 +38,7 @@
 //!                 now = now.max(at);
 //!                 break;
 //!             }
-//!             Output::Pings(_) | Output::Refresh | Output::Changed(_) => {}
+//!             Output::Pings(_) | Output::Refresh { .. } | Output::Changed(_) => {}
 //!         }
 //!     }
 //! }
@@ -46,6 +46,7 @@
 //! ```
 
 pub mod answer;
+pub mod appetite;
 pub mod asked;
 pub mod checker;
 pub mod config;

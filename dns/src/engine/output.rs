@@ -24,7 +24,10 @@ pub enum Output {
     },
     /// Ask the local index for candidates and report with `handle_candidates` or
     /// `handle_index_gone`.
-    Refresh,
+    Refresh {
+        /// For so many; see [`appetite`](super::appetite).
+        count: usize,
+    },
     /// Answers are to be made from this set from now on.
     Publish(Arc<LiveSet>),
     /// A proxy's standing changed: for the log.

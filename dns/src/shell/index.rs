@@ -12,19 +12,16 @@ use crate::engine::timers::PINGS_TOGETHER;
 /// The service that proxies register.
 pub const SERVICE: &str = "http";
 
-/// Candidates asked for at once.
-const COUNT: usize = 64;
-
 /// The level that everybody is in.
 const WORLD: u8 = 0;
 
 /// For the index to answer which nodes it knows.
 const NODES_DEADLINE: Duration = Duration::from_millis(800);
 
-/// Proxies that the index knows of; `None` if it does not answer.
-pub async fn candidates(client: &Client) -> Option<Vec<Candidate>> {
+/// Up to `count` proxies that the index knows of, at random; `None` if it does not answer.
+pub async fn candidates(client: &Client, count: usize) -> Option<Vec<Candidate>> {
     let nodes = client
-        .nodes(WORLD, COUNT, None, Some(SERVICE), NODES_DEADLINE)
+        .nodes(WORLD, count, None, Some(SERVICE), NODES_DEADLINE)
         .await
         .inspect_err(|error| tracing::debug!(%error, "no candidates from the index"))
         .ok()?;

@@ -119,18 +119,18 @@ impl Prober {
                     }
                     log(change);
                 }
-                Output::Refresh => self.refresh(reports.clone()),
+                Output::Refresh { count } => self.refresh(count, reports.clone()),
                 Output::Pings(targets) => self.ping(targets, reports.clone()),
                 Output::Http { proxy } => self.fetch(proxy, reports.clone()),
             }
         }
     }
 
-    fn refresh(&self, reports: mpsc::Sender<Report>) {
+    fn refresh(&self, count: usize, reports: mpsc::Sender<Report>) {
         let client = self.client.clone();
         tokio::spawn(async move {
             let candidates = match client {
-                Some(client) => index::candidates(&client).await,
+                Some(client) => index::candidates(&client, count).await,
                 None => None,
             };
             // Only a prober that ended does not listen.

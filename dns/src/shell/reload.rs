@@ -158,11 +158,14 @@ fn confused(old: &ZoneData, new: &ZoneData) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
     use common::config::{Settings, Sources};
 
     use super::*;
     use crate::engine::snapshot::Snapshot;
-    use crate::shell::{config, keys};
+    use crate::shell::{config, keyfile, keys};
 
     fn built(zone: &str, more: &[&str]) -> Result<Config, String> {
         let mut sets = vec![format!("zone={zone}")];
@@ -210,5 +213,40 @@ mod tests {
         let refused = reloading.take_over(built("other.test,nyud.test", &[]).unwrap());
         assert!(refused.unwrap_err().contains("restart the server"));
         assert!(reloading.published.newer(&mut seen).is_none());
+    }
+
+    /// Two keys that share a tag, as one pair in 65,536 does: the files, and the tag.
+    fn confusable(dir: &Path) -> (String, String, u16) {
+        let mut seen = BTreeMap::new();
+        for n in 0..10_000 {
+            let file = dir.join(format!("{n}.pem"));
+            keyfile::create(&file).unwrap();
+            let set = format!("zone.keys=active={}", file.display());
+            let config = built("nyud.test", &[&set]).unwrap();
+            let tag = config.zones.first().ring().unwrap().keys()[0].tag;
+            if let Some(other) = seen.insert(tag, set.clone()) {
+                return (other, set, tag);
+            }
+        }
+        panic!("ten thousand keys with a tag of their own each, of 65,536");
+    }
+
+    #[test]
+    fn another_key_with_the_tag_of_one_that_signed_is_refused_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other, tag) = confusable(dir.path());
+        let reloading = reloading();
+        let signed = |set: &str| built("nyud.test", &[set]).unwrap();
+        assert_eq!(reloading.take_over(signed(&one)), Ok(1));
+        let mut seen = 0;
+        drop(reloading.published.newer(&mut seen));
+        let refused = reloading.take_over(signed(&other)).unwrap_err();
+        assert!(
+            refused.contains(&format!("the tag {tag} of another")),
+            "{refused}"
+        );
+        assert!(reloading.published.newer(&mut seen).is_none());
+        // The key itself may come again.
+        assert_eq!(reloading.take_over(signed(&one)), Ok(1));
     }
 }

@@ -491,7 +491,7 @@ impl World {
                     }
                 }
                 Output::Http { proxy } => self.fetch(*proxy),
-                Output::Refresh => match self.index {
+                Output::Refresh { .. } => match self.index {
                     LocalIndex::Answers => self.later(RTT, Result::Candidates),
                     LocalIndex::Gone => self.later(TICK, Result::IndexGone),
                     LocalIndex::Hung => self.later(Duration::from_millis(900), Result::IndexGone),
