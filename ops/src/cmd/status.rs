@@ -1,4 +1,5 @@
-//! `atoll status`: one line for each process of a running cluster.
+//! `atoll status`: one line for each process of a running cluster, and one for each proxy as each name
+//! server sees it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,10 @@ use crate::figures::Figures;
 use crate::outcome::{Exit, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
+
+mod seen;
+
+pub use seen::{Condition, Seen};
 
 /// Arguments of `atoll status`.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,6 +73,9 @@ pub struct Line {
     pub figures: String,
     /// Its resident memory in bytes, where the system tells.
     pub rss_bytes: Option<u64>,
+    /// How it sees the proxies, if it is a name server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<Vec<Seen>>,
 }
 
 /// Shows the cluster.
@@ -90,6 +98,10 @@ pub async fn run(args: StatusArgs) -> Outcome {
         say::result(&serde_json::to_string_pretty(&lines).unwrap_or_default());
     } else {
         say::result(&table(&lines));
+        let seen = seen_table(&lines);
+        if !seen.is_empty() {
+            say::result(&format!("\n{seen}"));
+        }
     }
     Ok(verdict(&lines))
 }
@@ -137,6 +149,20 @@ pub fn table(lines: &[Line]) -> String {
     table.to_text()
 }
 
+/// The table of what the name servers see, for people; empty if there is nothing to see.
+#[must_use]
+pub fn seen_table(lines: &[Line]) -> String {
+    let name = |addr| {
+        let mut proxies = lines.iter().filter(|line| line.kind == Kind::Proxy);
+        let proxy = proxies.find(|line| line.addr == addr);
+        proxy.map_or_else(|| "-".to_owned(), |line| line.name.clone())
+    };
+    let servers = lines
+        .iter()
+        .filter_map(|line| Some((&*line.name, line.proxies.as_deref()?)));
+    seen::table(servers, name)
+}
+
 async fn look(entry: Entry) -> Line {
     let (health, why) = match admin::page(entry.admin, "/readyz").await {
         Ok(page) if page.status.is_success() => (Health::Ready, String::new()),
@@ -148,6 +174,13 @@ async fn look(entry: Entry) -> Line {
         Health::Ready | Health::Degraded => admin::page(entry.admin, "/metrics").await.ok(),
     };
     let figures = metrics.map(|page| key_figures(entry.kind, &Figures::parse(&page.text())));
+    let proxies = match (entry.kind, health) {
+        (Kind::Dns, Health::Ready | Health::Degraded) => {
+            let page = admin::page(entry.admin, "/state").await.ok();
+            page.and_then(|page| seen::read(&page.text()))
+        }
+        _ => None,
+    };
     // The id of a process that is gone may be another's already.
     let rss_bytes = if health == Health::Gone {
         None
@@ -170,6 +203,7 @@ async fn look(entry: Entry) -> Line {
         why,
         figures: figures.unwrap_or_default(),
         rss_bytes,
+        proxies,
     }
 }
 
@@ -236,6 +270,7 @@ mod tests {
             },
             figures: "requests 3".to_owned(),
             rss_bytes: if gone { None } else { Some(12_345_678) },
+            proxies: None,
         }
     }
 
