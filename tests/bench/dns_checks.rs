@@ -32,9 +32,6 @@ use super::{say, span};
 const SERVER: usize = 0;
 const REST: usize = 1;
 
-/// Proxies that one answer of the index names.
-const NAMED: usize = 500;
-
 /// Proxies that it names as near a client network: as many as the name server remembers.
 const NEAR: usize = 8;
 
@@ -157,8 +154,10 @@ fn answer(path: &str, asked: &Value, proxies: &[SocketAddr], turn: &AtomicUsize)
         |index: &Value| json!({"rtt_us": 900, "services": [{"name": "http", "addr": index}]});
     match path {
         "/v1/nodes" => {
-            let from = turn.fetch_add(NAMED, Ordering::Relaxed);
-            let some = (from..from + NAMED.min(proxies.len())).map(|n| proxies[n % proxies.len()]);
+            let count = asked["count"].as_u64().unwrap_or_default();
+            let count = usize::try_from(count).unwrap().min(proxies.len());
+            let from = turn.fetch_add(count, Ordering::Relaxed);
+            let some = (from..from + count).map(|n| proxies[n % proxies.len()]);
             let node = |addr: SocketAddr| {
                 json!({"id": "ab".repeat(20), "addr": addr, "rtt_us": 90_000,
                     "services": [{"name": "http", "addr": addr}]})

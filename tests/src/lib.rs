@@ -26,6 +26,7 @@
 
 pub mod authority;
 pub mod binaries;
+pub mod browser;
 pub mod check_page;
 pub mod client;
 pub mod cluster;

@@ -11,3 +11,4 @@ mod reloading;
 mod resolving;
 mod signing;
 mod tools;
+mod visiting;

@@ -1,13 +1,11 @@
 //! Chromium on a page with fifty assets, through the coralised name of its site.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
+use harness::browser::{self, COUNTER};
 use harness::cluster::Proxy;
 use harness::exec;
 use harness::origin::{Origin, Reply, coralised};
 use harness::place::Place;
-use harness::skip;
 
 const SCRIPTS: usize = 15;
 const STYLES: usize = 10;
@@ -15,26 +13,6 @@ const IMAGES: usize = 25;
 
 /// A picture of one pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
-
-/// Counts what loaded and what did not, and writes both where `--dump-dom` shows them.
-const COUNTER: &str = "<script>var ok=0,bad=0;\
-    function note(){document.title='loaded '+ok+' failed '+bad}\
-    document.addEventListener('load',function(){ok++;note()},true);\
-    document.addEventListener('error',function(){bad++;note()},true);note()</script>";
-
-fn browser() -> Option<PathBuf> {
-    let names = [
-        "chromium-headless-shell",
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-    ];
-    let found = names.iter().find_map(|name| exec::find(name));
-    if found.is_none() {
-        skip::loudly("no Chromium");
-    }
-    found
-}
 
 /// The page and what it is made of; some assets by relative link, some by the site's own address.
 fn furnish(origin: &Origin) -> Vec<String> {
@@ -74,28 +52,23 @@ fn furnish(origin: &Origin) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_loads_a_page_with_fifty_assets_and_the_site_is_asked_once_for_each() {
-    let Some(browser) = browser() else { return };
+    let Some(chromium) = browser::find() else {
+        return;
+    };
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;
     let proxy = Proxy::alone(&place, &[]).await;
     let paths = furnish(&origin);
     for visit in 0..2 {
         let profile = place.file(&format!("profile{visit}"));
-        let mut command = exec::command(&browser);
-        command.args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-proxy-server",
-        ]);
-        command.args(["--disable-dev-shm-usage", "--no-first-run"]);
-        command.arg(format!("--user-data-dir={}", profile.display()));
+        let mut command = exec::command(&chromium);
+        browser::dump(&mut command, &profile);
         let map = format!("--host-resolver-rules=MAP *.nyud.test {}", proxy.http.ip());
-        command.arg(map).args(["--timeout=20000", "--dump-dom"]);
+        command.arg(map);
         let host = coralised(origin.addr);
         let url = format!("http://{host}:{}/", proxy.http.port());
         let ran = exec::run(command.arg(url)).await;
-        let all = format!("<title>loaded {} failed 0</title>", paths.len() - 1);
+        let all = browser::all_loaded(paths.len() - 1);
         assert!(
             ran.out.contains(&all),
             "visit {visit}:\n{}\n{}",
