@@ -96,9 +96,10 @@ fn script(place: &Place, n: usize, work: &Work) -> Option<String> {
              request = function() return all end\n"
         }
         Kind::Miss => {
-            "local start = os.time() * 1000000 + math.floor(os.clock() * 1000000)\n\
-             request = function()\n start = start + 1\n\
-             return wrk.format(nil, \"/miss/\" .. start)\nend\n"
+            // Numbers of more than fourteen digits lose their last ones in Lua.
+            "local run, n = os.time(), 0\n\
+             request = function()\n n = n + 1\n\
+             return wrk.format(nil, \"/miss/\" .. run .. \"/\" .. n)\nend\n"
         }
     };
     let path: PathBuf = place.file(&format!("work{n}.lua"));

@@ -173,6 +173,14 @@ impl<B> Object<B> {
             .as_deref()
     }
 
+    /// The head that was prepared for a body of `length` and clients that see us at `front`, if there is
+    /// one by now.
+    #[must_use]
+    pub fn known(&self, length: u64, front: Front) -> Option<&Prepared> {
+        let prepared = self.prepared.get()?.as_deref()?;
+        (prepared.length == length && prepared.is_for(front)).then_some(prepared)
+    }
+
     /// Bytes of its header fields, and of those of the usual answer, which share the values.
     #[must_use]
     pub fn head_bytes(&self) -> u64 {

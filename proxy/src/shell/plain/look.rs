@@ -27,6 +27,9 @@ use crate::shell::line::FromFile;
 use crate::shell::metrics::Outcome;
 use crate::shell::spill::Spill;
 
+/// Room for a URL that is looked up.
+const URL_ROOM: usize = 256;
+
 /// What has to be told of the answers that go out together.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -155,9 +158,13 @@ fn usable<'o>(
         }
         None => return None,
     };
-    let silent = HeaderMap::new();
-    let delivery = delivery(ctx, &silent, front, here.len());
-    let prepared = delivery.prepared(object)?;
+    let prepared = match object.known(here.len(), front) {
+        Some(prepared) => prepared,
+        None => {
+            let silent = HeaderMap::new();
+            delivery(ctx, &silent, front, here.len()).prepared(object)?
+        }
+    };
     (prepared.len_most() <= HEAD_ROOM).then_some((prepared, here))
 }
 
@@ -170,7 +177,8 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
         out: &mut ReadBuf<'_>,
         notes: &mut Notes,
     ) -> Stop {
-        let mut url = String::new();
+        // Grown once; nearly all are shorter.
+        let mut url = String::with_capacity(URL_ROOM);
         while !rest.is_empty() {
             if out.remaining() < HEAD_ROOM + SMALL_MAX {
                 return Stop::Full;

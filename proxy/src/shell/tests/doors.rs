@@ -166,9 +166,11 @@ async fn requests_that_come_together_are_answered_in_order_by_whoever_is_to() {
         careful.contains("connection: close\r\n\r\npage"),
         "{careful:.300}"
     );
-    assert_eq!(talk(&lab.ctx, true, &[all]).await, careful);
+    let plain = talk(&lab.ctx, true, &[all]).await;
+    assert_eq!(timeless(&plain), timeless(&careful));
     assert_eq!(lab.handed(), 2, "the range and the unknown page");
-    assert_eq!(talk(&lab.ctx, true, &one_by_one).await, careful);
+    let plain = talk(&lab.ctx, true, &one_by_one).await;
+    assert_eq!(timeless(&plain), timeless(&careful));
 }
 
 #[tokio::test]
@@ -274,6 +276,18 @@ fn request() -> impl Strategy<Value = String> {
     })
 }
 
+/// An answer without the numbers that a second changes.
+fn timeless(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive("\r\n") {
+        let numbered = ["age: ", "cache-status: ", "date: "]
+            .iter()
+            .any(|name| line.starts_with(name));
+        out.extend(line.chars().filter(|c| !(numbered && c.is_ascii_digit())));
+    }
+    out
+}
+
 /// Several of them, cut into pieces; the last ends the connection.
 fn conversation() -> impl Strategy<Value = (Vec<String>, usize)> {
     (prop::collection::vec(request(), 1..6), 1..400_usize)
@@ -290,11 +304,8 @@ fn both_doors_give_the_same_bytes() {
         let all = format!("{}{last}", requests.concat()).replace("{host}", &host);
         let pieces: Vec<_> = all.as_bytes().chunks(cut).map(<[u8]>::to_vec).collect();
         let both = async || (talk(&lab.ctx, false, &pieces).await, talk(&lab.ctx, true, &pieces).await);
-        let (mut careful, mut plain) = runtime.block_on(both());
-        if careful != plain {
-            // A second may have passed between the two; not again.
-            (careful, plain) = runtime.block_on(both());
-        }
+        let (careful, plain) = runtime.block_on(both());
+        let (careful, plain) = (timeless(&careful), timeless(&plain));
         prop_assert_eq!(careful, plain);
     });
     let asked = lab.origin.asked();
