@@ -15,6 +15,8 @@ use common::config::FromSetting;
 use http::header::{HOST, HeaderMap, HeaderValue, REFERER, USER_AGENT};
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::engine::http::key::Scheme;
+
 /// Bytes of a field that are logged; the rest is left out. An address has 8 KiB at most anyway.
 pub const FIELD_MAX: usize = 1_024;
 
@@ -70,6 +72,8 @@ impl Ending {
 pub struct Asked {
     /// Who asked.
     pub client: IpAddr,
+    /// Over what.
+    pub scheme: Scheme,
     /// How. `None` if the head was refused before it was read: there is no telling what it meant.
     pub request: Option<(Method, Uri, Version)>,
     /// What it said of itself.
@@ -200,7 +204,8 @@ impl Asked {
         if uri.authority().is_none()
             && let Some(host) = &self.fields.host
         {
-            out.push_str("http://");
+            out.push_str(self.scheme.as_str());
+            out.push_str("://");
             escape(clip(host.as_bytes()), out, odd);
         } else if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
             out.push_str(scheme);

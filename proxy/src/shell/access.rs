@@ -220,6 +220,7 @@ mod tests {
     fn asked() -> Asked {
         Asked {
             client: "192.0.2.7".parse().unwrap(),
+            scheme: crate::engine::http::key::Scheme::Http,
             request: None,
             fields: Fields::default(),
             status: StatusCode::OK,

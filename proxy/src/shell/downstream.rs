@@ -127,6 +127,7 @@ pub(crate) fn serve<B>(
     let client = Client {
         ctx: Arc::clone(ctx),
         address: entry.client,
+        scheme: entry.scheme,
         visit,
         began,
         method: head.method,
@@ -163,6 +164,8 @@ pub(crate) fn serve<B>(
 struct Client {
     ctx: Arc<Context>,
     address: IpAddr,
+    /// How it came.
+    scheme: Scheme,
     visit: Visit,
     began: Moment,
     method: Method,
@@ -207,6 +210,7 @@ impl Client {
         let understood = self.visit.refused.is_none();
         let asked = access::Asked {
             client: self.address,
+            scheme: self.scheme,
             request: understood.then_some((self.method, self.uri, self.version)),
             fields: access::Fields::of(self.headers),
             status,

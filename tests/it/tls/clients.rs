@@ -215,11 +215,12 @@ async fn a_browser_loads_a_page() {
     let map = format!("--host-resolver-rules=MAP *.nyud.test {}", rig.https.ip());
     command.arg(map).args(["--timeout=20000", "--dump-dom"]);
     let ran = exec::run(command.arg(rig.url("/"))).await;
+    let base = rig.url("");
     wait::until("both scripts came over HTTP/2", SOON, async || {
         let log = rig.proxy.daemon.log();
         ["a", "b"]
             .iter()
-            .all(|name| log.contains(&format!("/{name}.js HTTP/2.0\" 200")))
+            .all(|name| log.contains(&format!("\"GET {base}/{name}.js HTTP/2.0\" 200")))
     })
     .await;
     for word in ["first", "second"] {

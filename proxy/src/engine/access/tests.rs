@@ -13,6 +13,7 @@ fn asked(host: &str, uri: &str, fields: &[(&HeaderName, &[u8])]) -> Asked {
     }
     Asked {
         client: "192.0.2.7".parse().unwrap(),
+        scheme: Scheme::Http,
         request: Some((Method::GET, uri.parse().unwrap(), Version::HTTP_11)),
         fields: Fields::of(headers),
         status: StatusCode::OK,

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 
 use super::porter::Visitor;
 use crate::engine::access::{Asked, Ending, Fields};
+use crate::engine::http::key::Scheme;
 use crate::engine::http::proxy_status::ProxyStatus;
 use crate::engine::page::{self, Form, Page};
 use crate::engine::reason::RefuseReason;
@@ -95,6 +96,8 @@ impl Dismissal {
         let headers = request.as_ref().map(|request| request.headers.clone());
         let asked = Asked {
             client: client.to_canonical(),
+            // Over TLS nothing is said before there are keys.
+            scheme: Scheme::Http,
             request: request.map(|request| (request.method, request.uri, request.version)),
             fields: Fields::of(headers.unwrap_or_default()),
             status: REASON.status(),

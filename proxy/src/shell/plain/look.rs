@@ -310,6 +310,7 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
         let uri = Uri::try_from(plain.target).ok();
         let asked = access::Asked {
             client: self.entry.client,
+            scheme: self.entry.scheme,
             request: uri.map(|uri| (method, uri, Version::HTTP_11)),
             fields: access::Fields::of(plain.headers()),
             status,
