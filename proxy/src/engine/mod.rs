@@ -33,6 +33,7 @@ pub mod policy;
 pub mod pursuit;
 pub mod reason;
 pub mod share;
+pub mod shelf;
 pub mod splice;
 pub mod steps;
 pub mod store;

@@ -88,6 +88,16 @@ pub enum LifetimeSource {
 }
 
 impl LifetimeSource {
+    /// Every one, each at its own number.
+    pub const ALL: [Self; 6] = [
+        Self::SMaxage,
+        Self::MaxAge,
+        Self::Expires,
+        Self::Heuristic,
+        Self::Default,
+        Self::None,
+    ];
+
     /// Name for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -106,6 +106,24 @@ impl PrimaryKey {
         }
     }
 
+    /// The key whose canonical URL is `url`; `None` if that is no such URL.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let scheme = Scheme::parse(scheme)?;
+        let (authority, path) = rest.split_at(rest.find('/')?);
+        // The colons of an IPv6 address are within brackets.
+        let port = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.ends_with(']'));
+        let (host, port) = match port {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (authority, scheme.default_port()),
+        };
+        let key = Self::new(scheme, host, port, path);
+        (key.as_str() == url).then_some(key)
+    }
+
     /// The key of the resource at `path_and_query` of the same origin.
     #[must_use]
     pub fn sibling(&self, path_and_query: &str) -> Self {

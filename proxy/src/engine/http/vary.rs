@@ -80,6 +80,12 @@ impl VaryKey {
     /// The key of every request to a response without Vary.
     pub const PLAIN: Self = Self([0; 16]);
 
+    /// The key that has these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

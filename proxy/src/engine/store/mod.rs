@@ -4,6 +4,7 @@
 //! goes when the room is used up. The body is an opaque handle of the shell's; its [`Weight`] says what
 //! keeping it costs in memory and on disk, and each of the two has its own budget.
 
+pub mod admission;
 pub mod demand;
 mod ghosts;
 pub mod object;
@@ -87,15 +88,24 @@ impl<B> Entry<B> {
         is_fresh: impl Fn(&Object<B>) -> bool,
     ) -> Option<&Arc<Object<B>>> {
         let newest_first = self.variants.iter().rev().map(|(object, _)| object);
-        let mut fitting = newest_first.filter(|object| object.answers(request));
-        let newest = fitting.next()?;
-        let chosen = if newest.vary == Vary::None {
-            fitting.find(|object| object.vary != Vary::None && is_fresh(object))
-        } else {
-            None
-        };
-        Some(chosen.unwrap_or(newest))
+        choose(newest_first, request, is_fresh)
     }
+}
+
+/// Which of several variants `request` selects: see [`Store::find`].
+pub fn choose<'a, B>(
+    newest_first: impl Iterator<Item = &'a Arc<Object<B>>>,
+    request: &HeaderMap,
+    is_fresh: impl Fn(&Object<B>) -> bool,
+) -> Option<&'a Arc<Object<B>>> {
+    let mut fitting = newest_first.filter(|object| object.answers(request));
+    let newest = fitting.next()?;
+    let chosen = if newest.vary == Vary::None {
+        fitting.find(|object| object.vary != Vary::None && is_fresh(object))
+    } else {
+        None
+    };
+    Some(chosen.unwrap_or(newest))
 }
 
 /// The responses kept.
@@ -194,6 +204,22 @@ impl<B> Store<B> {
         self.entries.contains_key(key)
     }
 
+    /// Whether a variant for the same requests as `object` is kept, or as many others as are kept of a
+    /// URL.
+    #[must_use]
+    pub fn has_variant(&self, object: &Object<B>) -> bool {
+        self.entries.get(&object.key).is_some_and(|entry| {
+            let mut kept = entry.variants.iter();
+            entry.variants.len() >= VARIANTS_MAX || kept.any(|(old, _)| replaces(object, old))
+        })
+    }
+
+    /// How often a URL was looked for and found since something of it is kept.
+    #[must_use]
+    pub fn found(&self, key: &PrimaryKey) -> u64 {
+        self.entries.get(key).map_or(0, |entry| entry.found)
+    }
+
     /// The variant of `key` received last. Does not count as use.
     #[must_use]
     pub fn latest(&self, key: &PrimaryKey) -> Option<&Arc<Object<B>>> {
@@ -225,8 +251,7 @@ impl<B> Store<B> {
             uses: self.demand.comes(&key, kept),
         });
         let before = entry.weight();
-        let replaces = |old: &Object<B>| old.vary_key == object.vary_key && old.vary == object.vary;
-        entry.variants.retain(|(old, _)| !replaces(old));
+        entry.variants.retain(|(old, _)| !replaces(&object, old));
         if entry.variants.len() == VARIANTS_MAX {
             entry.variants.remove(0);
         }
@@ -370,6 +395,11 @@ impl<B> Store<B> {
         };
         rising.into_iter().take(most).map(row).collect()
     }
+}
+
+/// Whether one response answers the very requests that another does.
+fn replaces<B>(new: &Object<B>, old: &Object<B>) -> bool {
+    old.vary_key == new.vary_key && old.vary == new.vary
 }
 
 /// A URL that is kept, as the state page shows it.

@@ -62,6 +62,27 @@ pub struct Object<B> {
     pub body: B,
 }
 
+/// A response as it was kept elsewhere: what makes an [`Object`] again.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// Which resource it is.
+    pub key: PrimaryKey,
+    /// Status code.
+    pub status: StatusCode,
+    /// The fields that are kept.
+    pub headers: HeaderMap,
+    /// The values of the fields in its Vary in the request it answered.
+    pub vary_key: VaryKey,
+    /// Whether it came out of some cache.
+    pub aged: bool,
+    /// Its age when it was put aside.
+    pub age: Duration,
+    /// Its lifetime while its site is quiet.
+    pub quiet: Lifetime,
+    /// Its lifetime while its site is hot.
+    pub hot: Lifetime,
+}
+
 /// The fields of the usual answer with an object, made once: only two of them change with time.
 #[derive(Clone, Debug)]
 pub struct Ready {
@@ -115,6 +136,28 @@ impl<B> Object<B> {
             prepared: OnceLock::new(),
             headers,
             directives,
+            body,
+        }
+    }
+
+    /// The object that was put aside `elapsed` before `now`, with its `body`.
+    #[must_use]
+    pub fn restored(from: Restored, now: Moment, elapsed: Duration, body: B) -> Self {
+        Self {
+            directives: Directives::of(&from.headers),
+            vary: Vary::of(&from.headers),
+            vary_key: from.vary_key,
+            told: HeaderMap::new(),
+            aged: from.aged,
+            received: now,
+            initial_age: from.age.saturating_add(elapsed),
+            quiet: from.quiet,
+            hot: from.hot,
+            ready: OnceLock::new(),
+            prepared: OnceLock::new(),
+            key: from.key,
+            status: from.status,
+            headers: from.headers,
             body,
         }
     }
