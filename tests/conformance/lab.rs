@@ -136,6 +136,7 @@ impl Lab {
             Lookup::Join(..) => "join",
             Lookup::OnlyIfCached => "504",
             Lookup::Busy => "503",
+            Lookup::Shelved => "shelved",
         }
     }
 

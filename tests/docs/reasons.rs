@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 24] = [
+const TABLES: [Table; 29] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -189,6 +189,36 @@ const TABLES: [Table; 24] = [
         "proxy/src/engine/http/verdict.rs",
         "Copies to be validated",
         "Not by its word: `fwd=stale` or `fwd=request` in Cache-Status.",
+    ),
+    table(
+        "NotShelved",
+        "proxy/src/engine/shelf/mod.rs",
+        "Responses not written to disk",
+        "`outcome` of the metric `atoll_proxy_disk_writes`, where it is not `written`.",
+    ),
+    table(
+        "NotAdmitted",
+        "proxy/src/engine/store/admission.rs",
+        "Responses not admitted to disk",
+        "The same.",
+    ),
+    table(
+        "ReadOutcome",
+        "proxy/src/shell/store/counters.rs",
+        "Reads from disk",
+        "`outcome` of the metric `atoll_proxy_disk_reads`.",
+    ),
+    table(
+        "Damage",
+        "proxy/src/engine/shelf/record.rs",
+        "Copies on disk that are not as they were written",
+        "`what` in the log.",
+    ),
+    table(
+        "DiskFault",
+        "proxy/src/shell/store/writer.rs",
+        "Why the disk store is left alone for a while",
+        "`what` in the log and of the metric `atoll_proxy_disk_failures`, `/state`.",
     ),
 ];
 

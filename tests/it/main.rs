@@ -12,4 +12,5 @@ mod dns;
 mod http;
 mod http2;
 mod programs;
+mod store;
 mod tls;

@@ -88,7 +88,10 @@ impl World {
                 let fill = self.begin((node, key), errand, &headers, false);
                 self.wait_for(client, fill, false);
             }
-            Lookup::OnlyIfCached | Lookup::Busy => self.client_ends(client, State::Refused),
+            // Nothing is on disk here.
+            Lookup::OnlyIfCached | Lookup::Busy | Lookup::Shelved => {
+                self.client_ends(client, State::Refused)
+            }
         }
     }
 

@@ -308,7 +308,7 @@ impl World {
                     None => self.tell(node, key, Word::Gone),
                 },
                 Renewal::Fetching => self.announce(node, key, Progress::Fetching, LEASE),
-                Renewal::Withdraw => self.tell(node, key, Word::Gone),
+                Renewal::Withdraw | Renewal::Shelved(_) => self.tell(node, key, Word::Gone),
             }
         }
         while let Some(name) = self.nodes[node].flow.words().due(now) {

@@ -41,7 +41,10 @@ impl World {
                 self.check_circles(line);
                 self.peer_looks(line);
             }
-            PeerLookup::Nothing => self.send(line, Parcel::No(FailReason::PeerRefused, None)),
+            // Nothing is on disk here.
+            PeerLookup::Nothing | PeerLookup::Shelved => {
+                self.send(line, Parcel::No(FailReason::PeerRefused, None))
+            }
         }
     }
 

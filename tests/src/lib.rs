@@ -30,6 +30,7 @@ pub mod browser;
 pub mod check_page;
 pub mod client;
 pub mod cluster;
+pub mod crash;
 pub mod daemon;
 pub mod dev;
 pub mod exec;

@@ -147,7 +147,7 @@ pub struct Origin {
 pub struct StoreConfig {
     /// Bytes.
     pub budget: Budget,
-    /// Directory of spilled bodies.
+    /// Directory of what outlives the process; `None` for the system's temporary one, and nothing does.
     pub dir: Option<PathBuf>,
     /// Bodies larger than this are spilled.
     pub spill_over: u64,

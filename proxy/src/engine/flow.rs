@@ -31,8 +31,10 @@ use super::http::verdict::{self, RevalidateReason, StaleReason, Verdict};
 use super::origin::Gates;
 use super::peers::Blame;
 use super::reason::FailReason;
+use super::shelf::{NotShelved, Shelf, Ticket, record};
+use super::store::admission::Candidate;
 use super::store::object::Object;
-use super::store::{Budget, Store, Weight};
+use super::store::{Budget, Store, Weight, choose};
 use super::words::Words;
 
 /// Keys remembered as not shareable; the one that would be forgotten first makes room.
@@ -113,6 +115,8 @@ pub enum Lookup<B, F> {
     Join(F, Miss),
     /// This new fill will; the caller starts it.
     Start(F, Plan<B>),
+    /// It is on disk: to be read, and then [looked up again](Flow::lookup_again).
+    Shelved,
     /// The client wants a kept copy and there is none.
     OnlyIfCached,
     /// As many fills are under way as are carried.
@@ -126,6 +130,8 @@ pub enum PeerLookup<B, F> {
     Hit(Arc<Object<B>>),
     /// This fill, under way, will.
     Join(F),
+    /// It is on disk: to be read, and then looked up again.
+    Shelved,
     /// Nothing here.
     Nothing,
 }
@@ -135,6 +141,8 @@ pub enum PeerLookup<B, F> {
 pub enum Renewal<B> {
     /// That this copy is here, for so long.
     Copy(Arc<Object<B>>, Duration),
+    /// That a copy is on disk, for so long: to be read for what to say of it.
+    Shelved(Duration),
     /// That it is being fetched.
     Fetching,
     /// Nothing: there is no fresh copy any more.
@@ -153,6 +161,7 @@ struct Filling<B, F> {
 /// See the module.
 pub struct Flow<B, F> {
     store: Store<B>,
+    shelf: Shelf,
     fills: HashMap<PrimaryKey, Vec<Filling<B, F>>>,
     filling: usize,
     /// Plans given out and not over.
@@ -183,6 +192,7 @@ impl<B, F: Clone> Flow<B, F> {
     pub fn new(budget: Budget, policy: FreshPolicy, rng: Generator) -> Self {
         Self {
             store: Store::new(budget, rng),
+            shelf: Shelf::default(),
             fills: HashMap::new(),
             filling: 0,
             running: 0,
@@ -203,9 +213,47 @@ impl<B, F: Clone> Flow<B, F> {
     /// What a client's request gets. Counts towards the site's heat.
     pub fn lookup(&mut self, now: Moment, ask: Ask<'_>, fill: impl FnOnce() -> F) -> Lookup<B, F> {
         let heat = self.heat.count(now, ask.key.host());
+        self.look((now, heat), ask, None, fill)
+    }
+
+    /// The same for a request that was looked up before: what is on disk is not to be read, or was,
+    /// and is this; it may have found no room in memory.
+    pub fn lookup_again(
+        &mut self,
+        now: Moment,
+        ask: Ask<'_>,
+        read: &[Arc<Object<B>>],
+        fill: impl FnOnce() -> F,
+    ) -> Lookup<B, F> {
+        let heat = self.heat.of(now, ask.key.host());
+        self.look((now, heat), ask, Some(read), fill)
+    }
+
+    /// The variant that a request selects in memory, or else among those `read` from disk just before.
+    fn find(
+        &mut self,
+        ask: Ask<'_>,
+        read: &[Arc<Object<B>>],
+        is_fresh: impl Fn(&Object<B>) -> bool,
+    ) -> Option<Arc<Object<B>>> {
+        let found = self.store.find(ask.key, ask.headers, &is_fresh);
+        // Of what has gone from the disk meanwhile something newer is known.
+        if found.is_some() || read.is_empty() || !self.is_only_shelved(ask.key) {
+            return found;
+        }
+        choose(read.iter().rev(), ask.headers, is_fresh).map(Arc::clone)
+    }
+
+    fn look(
+        &mut self,
+        (now, heat): (Moment, Heat),
+        ask: Ask<'_>,
+        read: Option<&[Arc<Object<B>>]>,
+        fill: impl FnOnce() -> F,
+    ) -> Lookup<B, F> {
         let directives = RequestDirectives::of(ask.headers);
         let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
-        let found = self.store.find(ask.key, ask.headers, is_fresh);
+        let found = self.find(ask, read.unwrap_or_default(), is_fresh);
         let verdict = found
             .as_ref()
             .map(|o| verdict::judge(&o.standing(now, heat), &directives));
@@ -216,6 +264,7 @@ impl<B, F: Clone> Flow<B, F> {
             }
             (_, Some(Verdict::NotForwardable(_))) => return Lookup::OnlyIfCached,
             (Some(object), Some(Verdict::MustRevalidate(why))) => (Some(object), Miss::Stale(why)),
+            _ if read.is_none() && self.is_only_shelved(ask.key) => return Lookup::Shelved,
             _ if directives.only_if_cached => return Lookup::OnlyIfCached,
             _ if self.store.has(ask.key) => (None, Miss::Vary),
             _ => (None, Miss::Uri),
@@ -382,16 +431,35 @@ impl<B, F: Clone> Flow<B, F> {
     /// Whether a page is kept or under way, so that it costs little to serve. Counts for nothing.
     #[must_use]
     pub fn knows(&self, key: &PrimaryKey) -> bool {
-        self.store.has(key) || self.fills.contains_key(key)
+        self.store.has(key) || self.fills.contains_key(key) || self.is_only_shelved(key)
+    }
+
+    /// Whether a page is on disk, and nothing of it in memory.
+    fn is_only_shelved(&self, key: &PrimaryKey) -> bool {
+        !self.shelf.is_empty() && !self.store.has(key) && self.shelf.has(record::name_of(key))
     }
 
     // ---- asked by the shell for a peer
 
     /// What a peer's request gets: a fresh copy, a stale one if it says so, a fill under way.
     pub fn lookup_for_peer(&mut self, now: Moment, ask: Ask<'_>, stale: bool) -> PeerLookup<B, F> {
+        if self.is_only_shelved(ask.key) {
+            return PeerLookup::Shelved;
+        }
+        self.lookup_again_for_peer(now, ask, stale, &[])
+    }
+
+    /// The same for a request that was looked up before: what is on disk was read, or cannot be.
+    pub fn lookup_again_for_peer(
+        &mut self,
+        now: Moment,
+        ask: Ask<'_>,
+        stale: bool,
+        read: &[Arc<Object<B>>],
+    ) -> PeerLookup<B, F> {
         let heat = self.heat.of(now, ask.key.host());
         let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
-        if let Some(object) = self.store.find(ask.key, ask.headers, is_fresh) {
+        if let Some(object) = self.find(ask, read, is_fresh) {
             let standing = object.standing(now, heat);
             let defaults = RequestDirectives::default();
             let good = verdict::judge(&standing, &defaults) == Verdict::Fresh;
@@ -442,22 +510,63 @@ impl<B, F: Clone> Flow<B, F> {
         let key = object.key.clone();
         self.unshareable.remove(&key);
         let life = pointer_life(object.remaining(now, self.heat.of(now, key.host())));
-        let mut gone = self.store.insert(object, weight);
-        gone.retain(|key| self.ledger.gone(key));
+        let gone = self.insert(object, weight);
         let kept = self.store.has(&key);
         (life.filter(|_| kept), gone)
+    }
+
+    /// Puts a response into memory. Gives the URLs that had to go and are not on disk either, and whose
+    /// pointers must be withdrawn.
+    fn insert(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
+        let mut gone = self.store.insert(object, weight);
+        gone.retain(|key| !self.is_only_shelved(key) && self.ledger.gone(key));
+        gone
+    }
+
+    /// Whether a response that was just kept is to be written to disk too; `weight` is that of its
+    /// body.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn shelve(
+        &mut self,
+        now: Moment,
+        object: &Object<B>,
+        weight: Weight,
+    ) -> Result<Ticket, NotShelved> {
+        let key = &object.key;
+        let candidate = Candidate {
+            key,
+            bytes: weight.memory.max(weight.disk) + object.head_bytes(),
+            fresh: object.remaining(now, Heat::Quiet),
+            found: self.store.found(key),
+        };
+        let which = (record::name_of(key), record::variant_of(object));
+        self.shelf.offer(which, &candidate)
+    }
+
+    /// A response that was read from disk is in memory from now on, unless something of its URL came
+    /// there meanwhile. Gives the URLs whose pointers must be withdrawn.
+    pub fn unshelved(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
+        if self.store.has_variant(&object) {
+            return Vec::new();
+        }
+        self.insert(object, weight)
     }
 
     /// `object` was asked about at its origin, and what came instead of it is about to be kept: it
     /// goes, also where the new one is for other requests because Vary has changed.
     pub fn superseded(&mut self, object: &Arc<Object<B>>) {
         self.store.remove_variant(object);
+        let which = (record::name_of(&object.key), record::variant_of(object));
+        self.shelf.forget(which.0, Some(which.1));
     }
 
     /// What is kept of `key` may not be any more.
     pub fn forget(&mut self, key: &PrimaryKey) {
         self.beginnings.remove(key);
         self.store.remove(key);
+        self.shelf.forget(record::name_of(key), None);
     }
 
     /// A response to `key` proved not to be shareable: for a while nobody queues for it. Not told of

@@ -261,6 +261,8 @@ pub enum FailReason {
     Abandoned,
     /// There was no room to keep it for a reader that fell behind.
     ReaderTooSlow,
+    /// What was read from disk is not what had been written.
+    Damaged,
     /// The address is on the block list.
     Blocked,
     /// As many fetches from this site are under way as it may have.
@@ -271,7 +273,7 @@ pub enum FailReason {
 
 impl FailReason {
     /// All of them, for documents and tests; of those that hold another reason, one.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::DnsName,
         Self::DnsTimeout,
         Self::DnsError,
@@ -294,6 +296,7 @@ impl FailReason {
         Self::PeerRefused,
         Self::Abandoned,
         Self::ReaderTooSlow,
+        Self::Damaged,
         Self::Blocked,
         Self::SiteBusy,
         Self::NodeBusy,
@@ -340,6 +343,7 @@ impl FailReason {
             Self::PeerRefused => "peer_refused",
             Self::Abandoned => "abandoned",
             Self::ReaderTooSlow => "reader_too_slow",
+            Self::Damaged => "damaged",
             Self::Blocked => "blocked",
             Self::SiteBusy => "site_busy",
             Self::NodeBusy => "node_busy",
@@ -366,9 +370,11 @@ impl FailReason {
             }
             Self::Truncated => ProxyError::HttpResponseIncomplete,
             Self::ServerError(_) => ProxyError::DestinationUnavailable,
-            Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
-                ProxyError::ProxyInternalError
-            }
+            Self::Digest
+            | Self::PeerRefused
+            | Self::Abandoned
+            | Self::ReaderTooSlow
+            | Self::Damaged => ProxyError::ProxyInternalError,
         }
     }
 
@@ -419,9 +425,11 @@ impl FailReason {
             }
             Self::ServerError(_) => "has an error of its own",
             Self::Truncated | Self::BodyTimeout => "sent only a part of the page",
-            Self::Digest | Self::PeerRefused | Self::Abandoned | Self::ReaderTooSlow => {
-                "could not be fetched"
-            }
+            Self::Digest
+            | Self::PeerRefused
+            | Self::Abandoned
+            | Self::ReaderTooSlow
+            | Self::Damaged => "could not be fetched",
         };
         format!("The site {origin} {what}.")
     }

@@ -21,6 +21,7 @@ mod tests;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -84,6 +85,8 @@ pub(crate) struct SharedBody {
     moved: Notify,
     /// All of it, once it is whole and one piece in memory: most who ask want no more.
     one: OnceLock<Bytes>,
+    /// What was read from its file was not what had been written: of no use any more.
+    spoilt: AtomicBool,
 }
 
 /// How a body stands.
@@ -95,6 +98,19 @@ pub(crate) struct Stand {
     pub(crate) whole: bool,
     /// All of it, if it is whole and one piece in memory.
     pub(crate) bytes: Option<Bytes>,
+}
+
+/// What there is of a whole body.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    /// Its length.
+    pub(crate) length: u64,
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// All of it, if it is in memory.
+    pub(crate) pieces: Option<Vec<Bytes>>,
+    /// The file that has all of it.
+    pub(crate) file: Option<Arc<Spill>>,
 }
 
 /// What a reader gets at its position.
@@ -145,7 +161,60 @@ impl SharedBody {
             announced,
             moved: Notify::new(),
             one: OnceLock::new(),
+            spoilt: AtomicBool::new(false),
         }
+    }
+
+    /// A whole body of one piece in memory.
+    pub(crate) fn whole(bytes: Bytes, digest: Digest, room: &Arc<Room>) -> Arc<Self> {
+        let mut inner = Inner::empty(Arc::clone(room));
+        let length = bytes.len() as u64;
+        inner.push(bytes);
+        inner.end = End::Whole(digest);
+        Arc::new(Self::with(inner, Some(length)))
+    }
+
+    /// A whole body of `length` in a file.
+    pub(crate) fn filed(
+        spill: Arc<Spill>,
+        length: u64,
+        digest: Digest,
+        room: &Arc<Room>,
+    ) -> Arc<Self> {
+        let mut inner = Inner::empty(Arc::clone(room));
+        inner.base = length;
+        inner.len = length;
+        inner.spill = Some((spill, length));
+        inner.end = End::Whole(digest);
+        Arc::new(Self::with(inner, Some(length)))
+    }
+
+    /// What there is of a whole body: its pieces, if all of it is in memory; its file, if all of it is
+    /// there; and its digest.
+    pub(crate) fn content(&self) -> Option<Content> {
+        let inner = self.lock();
+        let End::Whole(digest) = inner.end else {
+            return None;
+        };
+        let pieces = (inner.base == 0).then(|| inner.chunks.iter().cloned().collect());
+        let file = inner.spill.as_ref();
+        let file = file.filter(|(_, covered)| *covered == inner.len);
+        Some(Content {
+            length: inner.len,
+            digest,
+            pieces,
+            file: file.map(|(spill, _)| Arc::clone(spill)),
+        })
+    }
+
+    /// Its file does not hold what was written: nobody else is to be given it.
+    pub(crate) fn spoil(&self) {
+        self.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its file was found not to hold what was written.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        self.spoilt.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

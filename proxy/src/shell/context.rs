@@ -17,6 +17,7 @@ use super::metrics::Metrics;
 use super::reload::Blocked;
 use super::room::Room;
 use super::share::Shares;
+use super::store::{DiskStore, HasShelf};
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
@@ -24,6 +25,7 @@ use crate::engine::http::interim::Forwarding;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::policy::Policy;
 use crate::engine::share;
+use crate::engine::shelf::Shelf;
 
 /// The engine with the shell's handles.
 pub(crate) type SharedFlow = Flow<Arc<SharedBody>, Arc<Fill>>;
@@ -40,6 +42,8 @@ pub(crate) struct Context {
     /// `None` for a proxy on its own.
     pub(crate) index: Option<IndexLink>,
     pub(crate) spill: SpillRule,
+    /// `None` if nothing is to outlive the process.
+    pub(crate) store: Option<Arc<DiskStore>>,
     /// Memory for bodies.
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
@@ -72,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) client: Arc<Client>,
     pub(crate) index: Option<IndexLink>,
     pub(crate) spill: SpillRule,
+    pub(crate) store: Option<Arc<DiskStore>>,
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
@@ -93,6 +98,7 @@ impl Context {
             client: parts.client,
             index: parts.index,
             spill: parts.spill,
+            store: parts.store,
             room: parts.room,
             metrics: parts.metrics,
             shares: parts.shares,
@@ -160,5 +166,11 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .bytes()
+    }
+}
+
+impl HasShelf for Context {
+    fn with_shelf(&self, act: &mut dyn FnMut(&mut Shelf)) {
+        act(self.flow().shelf());
     }
 }

@@ -17,12 +17,14 @@ use tokio::time::{sleep, timeout};
 use super::context::Context;
 use super::hints::Hints;
 use super::metrics::IndexOutcome;
-use crate::engine::announce::LEASE;
+use crate::engine::announce::{LEASE, POINTER_LEAST, POINTERS_MAX, pointer_life};
 use crate::engine::flow::{PATIENCE_HOT, Renewal};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::peers;
 use crate::engine::pointer::{Pointer, Progress};
 use crate::engine::pursuit::{News, TAKE_OVER_WITHIN};
+use crate::engine::shelf::entry::Name;
+use crate::engine::shelf::record::name_of;
 use crate::engine::words::{Say, Word};
 
 /// For one put or withdrawal.
@@ -30,6 +32,9 @@ const PUT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Pointers renewed per wake-up.
 const RENEWALS_PER_TICK: usize = 256;
+
+/// Copies on disk told of after a restart, per wake-up; each is a read.
+const AGAIN_PER_TICK: usize = 64;
 
 /// Between two looks at what is due; a lease is renewed ten seconds before it ends.
 const TICK: Duration = Duration::from_millis(500);
@@ -287,8 +292,52 @@ fn renew(ctx: &Arc<Context>, key: &PrimaryKey, renewal: Renewal<Arc<super::body:
             Some(progress) => announce(ctx, key, progress, life),
             None => withdraw(ctx, key),
         },
+        Renewal::Shelved(life) => announce_shelved(ctx, name_of(key), life),
         Renewal::Fetching => announce(ctx, key, Progress::Fetching, LEASE),
         Renewal::Withdraw => withdraw(ctx, key),
+    }
+}
+
+/// Tells the index of a copy on disk, whose head is read for it; nothing if that cannot be read.
+fn announce_shelved(ctx: &Arc<Context>, name: Name, life: Duration) {
+    let ctx = Arc::clone(ctx);
+    tokio::task::spawn_blocking(move || {
+        let now = ctx.now();
+        let place = ctx.flow().shelf().freshest(name, now);
+        let read = ctx.store.as_ref().zip(place);
+        if let Some((key, progress)) = read.and_then(|(store, (place, _))| store.peek(&place)) {
+            announce(&ctx, &key, progress, life);
+        }
+    });
+}
+
+/// Tells the index of what was on disk at the start: each within a quarter of its pointer's life, at a
+/// moment of its own, so that a fleet that restarts at once does not speak at once.
+pub(crate) async fn tell_again(ctx: Arc<Context>, mut rng: Generator) {
+    let found = ctx
+        .flow()
+        .shelf()
+        .fresh(ctx.now(), POINTER_LEAST, POINTERS_MAX);
+    let when = |(name, left)| {
+        let life = pointer_life(left)?;
+        Some((rng.jitter(life / 4), name))
+    };
+    let mut due: Vec<_> = found.into_iter().filter_map(when).collect();
+    due.sort_unstable_by_key(|(after, _)| std::cmp::Reverse(*after));
+    let began = ctx.now();
+    while !due.is_empty() {
+        sleep(TICK).await;
+        for _ in 0..AGAIN_PER_TICK {
+            let passed = ctx.now().since(began);
+            let Some((_, name)) = due.pop_if(|(after, _)| *after <= passed) else {
+                break;
+            };
+            let left = ctx.flow().shelf().freshest(name, ctx.now());
+            // Gone, stale, or told of meanwhile because somebody asked for it.
+            if let Some(life) = left.and_then(|(_, left)| pointer_life(left)) {
+                announce_shelved(&ctx, name, life);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::clock::Moment;
 use common::shell::admin::{Inspect, Readiness};
 use common::telemetry::{Kind, Metric};
 use serde_json::json;
@@ -9,8 +10,10 @@ use serde_json::json;
 use super::context::Context;
 use super::fill::{Fill, Look};
 use super::hints::Hints;
+use super::store::DiskStore;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::share::Share;
+use crate::engine::shelf::Shelf;
 use crate::engine::store::Kept;
 
 /// URLs and sites shown on the state page.
@@ -65,6 +68,10 @@ impl Inspect for Window {
             .iter(now)
             .map(|(peer, why)| json!({ "peer": peer.to_string(), "reason": why.as_str() }))
             .collect();
+        let disk = ctx
+            .store
+            .as_ref()
+            .map(|store| disk_state(store, flow.shelf(), now));
         let pointers = flow.ledger().len();
         let alone = flow.filling_alone();
         let fills = flow.fills();
@@ -87,6 +94,7 @@ impl Inspect for Window {
                 "objects": count, "memory_bytes": used.memory, "disk_bytes": used.disk,
                 "evictions": evictions, "hottest": objects,
             },
+            "disk": disk,
             "draining": ctx.is_draining(),
             "share": ctx.shares.look(share_state),
             "spill_bytes": ctx.spill.space.used(),
@@ -99,6 +107,23 @@ impl Inspect for Window {
             "hottest_sites": hot,
         })
     }
+}
+
+/// What is on disk, and how the disk is.
+fn disk_state(store: &DiskStore, shelf: &Shelf, now: Moment) -> serde_json::Value {
+    let failing = store.failing().map(|failing| {
+        json!({
+            "what": failing.what.as_str(), "error": failing.error,
+            "for_s": now.since(failing.since).as_secs(),
+        })
+    });
+    json!({
+        "writing": shelf.is_on(), "failing": failing,
+        "objects": shelf.len(), "bytes": shelf.used(), "budget": shelf.budget(),
+        "segments": shelf.segments(), "files": shelf.files(),
+        "index_bytes": shelf.index_bytes(), "queued_bytes": store.queued(),
+        "queued": shelf.pending(), "removals_lost": shelf.removals_lost(),
+    })
 }
 
 fn kept_state(kept: &Kept) -> serde_json::Value {
@@ -165,7 +190,7 @@ fn share_state(share: &mut Share) -> serde_json::Value {
 pub(crate) fn gauges(ctx: &Context) -> Vec<Metric> {
     let hints = ctx.index.as_ref().and_then(|link| link.hints.as_ref());
     let hints = hints.map(Hints::metrics).unwrap_or_default();
-    [share_gauges(ctx), flow_gauges(ctx), hints].concat()
+    [share_gauges(ctx), flow_gauges(ctx), disk_gauges(ctx), hints].concat()
 }
 
 fn share_gauges(ctx: &Context) -> Vec<Metric> {
@@ -208,6 +233,42 @@ fn share_gauges(ctx: &Context) -> Vec<Metric> {
             "atoll_proxy_draining",
             "Whether nobody should be sent here",
             u64::from(ctx.is_draining()),
+        ),
+    ]
+}
+
+fn disk_gauges(ctx: &Context) -> Vec<Metric> {
+    let Some(store) = &ctx.store else {
+        return Vec::new();
+    };
+    let mut flow = ctx.flow();
+    let shelf = flow.shelf();
+    let gauge = |name, help, value| Metric::plain(name, help, Kind::Gauge, value);
+    vec![
+        gauge(
+            "atoll_proxy_disk_writing",
+            "Whether responses are written to disk; 0 while the disk fails",
+            u64::from(shelf.is_on()),
+        ),
+        gauge(
+            "atoll_proxy_disk_objects",
+            "Responses on disk",
+            shelf.len() as u64,
+        ),
+        gauge(
+            "atoll_proxy_disk_bytes",
+            "Bytes of the disk store, everything included",
+            shelf.used(),
+        ),
+        gauge(
+            "atoll_proxy_disk_index_bytes",
+            "Memory of the index of what is on disk",
+            shelf.index_bytes(),
+        ),
+        gauge(
+            "atoll_proxy_disk_queued_bytes",
+            "Bytes that wait to be written to disk",
+            store.queued(),
         ),
     ]
 }

@@ -14,6 +14,7 @@
 //! | `body`, `room`, `spill` | a body while it grows: memory, disk, readers |
 //! | `multipart` | several parts of a body in one answer |
 //! | `upstream`, `connect`, `resolve` | HTTP towards origins and peers |
+//! | `store` | what is kept on disk: the writer, the reader, the start |
 //! | `share` | fair shares, and who waits for a turn |
 //! | `peer` | requests of other proxies |
 //! | `hints`, `round_trip` | how far clients are, told to the index |
@@ -46,6 +47,7 @@ mod round_trip;
 pub mod run;
 mod share;
 mod spill;
+mod store;
 mod task;
 mod tls;
 mod transfer;

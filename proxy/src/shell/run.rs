@@ -5,7 +5,7 @@
 //! index, finishes what is under way, and ends; on the second it ends at once.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use common::clock::SystemClock;
@@ -34,6 +34,9 @@ use super::resolve::Resolver;
 use super::room::Room;
 use super::share::Shares;
 use super::spill::SpillSpace;
+use super::store::DiskStore;
+use super::store::disk::Machine;
+use super::store::recover::OpenError;
 use super::tls::Secure;
 use super::upstream::{Client, Patience};
 use crate::engine::beginnings;
@@ -46,7 +49,11 @@ const PEER_CONNECTIONS_MAX: usize = 4_096;
 /// For answers under way when the process ends.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// What the spill room exceeds the disk budget by: bodies under way beside those kept, in percent.
+/// For what waits to be written to disk when the process ends.
+const STORE_STOP: Duration = Duration::from_secs(5);
+
+/// What the spill room exceeds the disk budget by where nothing outlives the process: bodies under
+/// way beside those kept, in percent.
 const UNDER_WAY_PERCENT: u64 = 25;
 
 /// Runs the proxy until it is told to stop. On SIGHUP it takes over what it can of `again`.
@@ -142,15 +149,7 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         certificates: held.map(|(_, secure)| Arc::clone(secure.held())),
     };
     tokio::spawn(reload::watch(Arc::clone(&ctx), watched, again));
-    if ctx.index.is_some() {
-        tokio::spawn(index::keep_pointers(Arc::clone(&ctx)));
-        tokio::spawn(hints::keep_telling(Arc::clone(&ctx)));
-        tokio::spawn(index::keep_registered(
-            Arc::clone(&ctx),
-            rng,
-            shutdown.clone(),
-        ));
-    }
+    talk_to_index(&ctx, rng, &shutdown);
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
     let access = ctx.access.clone();
     // Spawned like the connections, with which they take turns.
@@ -158,11 +157,14 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     for doorway in doorways(listeners.doors, bounds) {
         serving.spawn(listen::serve(Arc::clone(&ctx), doorway, shutdown.clone()));
     }
-    drop(ctx);
     // Others may be in the middle of a page of ours; each listener has a deadline of its own.
     while serving.join_next().await.is_some() {}
     if let Some(access) = access {
         access.close();
+    }
+    if let Some(store) = &ctx.store {
+        // Blocks, and nothing else is left that it could keep from its work.
+        store.stop(STORE_STOP);
     }
     tracing::info!("stopped");
     Ok(())
@@ -205,6 +207,20 @@ fn doorways(doors: Doors, bounds: Bounds) -> Vec<Doorway> {
         bounds,
     });
     doorways
+}
+
+/// What is told to the index for as long as the process runs.
+fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
+    if ctx.index.is_some() {
+        tokio::spawn(index::keep_pointers(Arc::clone(ctx)));
+        tokio::spawn(hints::keep_telling(Arc::clone(ctx)));
+        tokio::spawn(index::tell_again(Arc::clone(ctx), rng.child()));
+        tokio::spawn(index::keep_registered(
+            Arc::clone(ctx),
+            rng,
+            shutdown.clone(),
+        ));
+    }
 }
 
 async fn bind(config: &Config) -> Result<Listeners, StartError> {
@@ -266,8 +282,10 @@ pub(super) fn context(
         header: config.origin.header_timeout,
         body: config.origin.body_timeout,
     };
+    let spill = spill(&config)?;
     let ctx = Context::new(Parts {
-        spill: spill(&config)?,
+        store: store(&config, &spill, clock, &mut registry),
+        spill,
         room: Arc::new(Room::new(
             config
                 .store
@@ -293,7 +311,55 @@ pub(super) fn context(
     });
     let watched = Arc::clone(&ctx);
     registry.register_collector(Box::new(MetricTable::new(move || gauges(&watched))));
+    if let Some(store) = &ctx.store {
+        open_store(&ctx, store, rng.child())?;
+    }
     Ok((ctx, Arc::new(registry), rng))
+}
+
+/// What outlives the process, if the operator named a place for it.
+fn store(
+    config: &Config,
+    spill: &SpillRule,
+    clock: SystemClock,
+    registry: &mut Registry,
+) -> Option<Arc<DiskStore>> {
+    let dir = config.store.dir.as_deref()?;
+    let (at, space) = ((dir, config.store.budget.disk), Arc::clone(&spill.space));
+    Some(DiskStore::new(
+        at,
+        Box::new(Machine),
+        space,
+        clock,
+        registry,
+    ))
+}
+
+/// Reads what is on disk. A disk that fails is tried again later; another process is not.
+fn open_store(
+    ctx: &Arc<Context>,
+    store: &Arc<DiskStore>,
+    rng: Generator,
+) -> Result<(), StartError> {
+    let recovered = match store.open() {
+        Ok(mut recovered) => {
+            let mut shelf = std::mem::take(&mut recovered.shelf);
+            shelf.switch(true);
+            *ctx.flow().shelf() = shelf;
+            Some(recovered)
+        }
+        Err(OpenError::Io(error)) => {
+            tracing::warn!(%error, "the disk store cannot be opened");
+            None
+        }
+        Err(error @ OpenError::InUse { .. }) => {
+            return Err(StartError::Runtime(format!("store.dir {error}")));
+        }
+    };
+    let of: Weak<Context> = Arc::downgrade(ctx);
+    store
+        .start(of, recovered, rng)
+        .map_err(|error| StartError::Runtime(format!("no thread for the disk store: {error}")))
 }
 
 fn open(access: Access, metrics: &Metrics) -> Result<Arc<AccessLog>, StartError> {
@@ -325,9 +391,13 @@ fn spill(config: &Config) -> Result<SpillRule, StartError> {
         .map_err(|error| StartError::Runtime(format!("store.dir {}: {error}", dir.display())))?;
     let disk = config.store.budget.disk;
     let broken = beginnings::budget(config.store.budget).disk;
-    let limit = disk
-        .saturating_add(disk / 100 * UNDER_WAY_PERCENT)
-        .saturating_add(broken);
+    // What the disk store keeps it counts itself.
+    let limit = if config.store.dir.is_some() {
+        disk / 2
+    } else {
+        disk.saturating_add(disk / 100 * UNDER_WAY_PERCENT)
+    };
+    let limit = limit.saturating_add(broken);
     Ok(SpillRule {
         space: Arc::new(SpillSpace::new(dir, limit)),
         over: config.store.spill_over,

@@ -1,16 +1,23 @@
-//! Room on disk for bodies that are too large for memory: unlinked files within a byte budget.
+//! Bodies in files of their own, within a byte budget: on their way, and for as long as they are kept.
 //!
-//! A spill file has no name, so nothing is left behind whatever happens to the process. Bytes are
-//! reserved before they are written; without room the body passes through memory instead.
+//! A file has no name while it is written, so nothing is left behind whatever happens to the process;
+//! once its body is whole the disk store gives it one. Bytes are reserved before they are written;
+//! without room the body passes through memory instead. What is read back is checked block by block.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+
+use crate::engine::shelf::blocks::{BLOCK, Blocks, Check};
+use crate::engine::shelf::entry::Large;
+
+/// Damaged files whose numbers wait for the disk store; more are found again when they are read.
+const DAMAGED_MAX: usize = 1_024;
 
 /// The room that all spill files share.
 #[derive(Debug)]
@@ -18,6 +25,7 @@ pub(crate) struct SpillSpace {
     dir: PathBuf,
     limit: u64,
     used: AtomicU64,
+    damaged: Mutex<Vec<u64>>,
 }
 
 impl SpillSpace {
@@ -27,6 +35,7 @@ impl SpillSpace {
             dir,
             limit,
             used: AtomicU64::new(0),
+            damaged: Mutex::new(Vec::new()),
         }
     }
 
@@ -52,6 +61,30 @@ impl SpillSpace {
     fn release(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
+
+    fn damaged(&self, id: Option<u64>) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.len() < DAMAGED_MAX {
+            damaged.extend(id);
+        }
+    }
+
+    /// The files found damaged since this was asked last.
+    pub(crate) fn take_damaged(&self) -> Vec<u64> {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut damaged)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    blocks: Blocks,
+    /// Bytes written, one after another; `None` if they were written in another order.
+    written: Option<u64>,
+    /// Its number in the disk store.
+    id: Option<u64>,
+    /// Bytes of the budget of bodies under way that it holds.
+    reserved: u64,
 }
 
 /// One body's file. Grows at its end only; what is written never changes.
@@ -59,44 +92,148 @@ impl SpillSpace {
 pub(crate) struct Spill {
     file: File,
     space: Arc<SpillSpace>,
-    reserved: AtomicU64,
+    state: Mutex<State>,
 }
 
 impl Spill {
     /// A new empty file. Blocks.
     pub(crate) fn create(space: &Arc<SpillSpace>) -> io::Result<Self> {
         let file = tempfile::tempfile_in(&space.dir)?;
-        Ok(Self {
+        let state = State {
+            blocks: Blocks::default(),
+            written: Some(0),
+            id: None,
+            reserved: 0,
+        };
+        Ok(Self::of(file, space, state))
+    }
+
+    /// The file of a whole body that the disk store has, with its checks.
+    pub(crate) fn opened(
+        file: File,
+        space: &Arc<SpillSpace>,
+        large: Large,
+        checks: Vec<Check>,
+    ) -> Self {
+        let state = State {
+            blocks: Blocks::of(checks),
+            written: Some(large.bytes),
+            id: Some(large.id),
+            reserved: 0,
+        };
+        Self::of(file, space, state)
+    }
+
+    fn of(file: File, space: &Arc<SpillSpace>, state: State) -> Self {
+        Self {
             file,
             space: Arc::clone(space),
-            reserved: AtomicU64::new(0),
-        })
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes `bytes` at `offset`. Blocks.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let len = bytes.len() as u64;
         self.space.reserve(len)?;
-        self.reserved.fetch_add(len, Ordering::Relaxed);
+        {
+            let mut state = self.state();
+            state.reserved += len;
+            if state.written == Some(offset) {
+                state.blocks.take(bytes);
+                state.written = Some(offset + len);
+            } else {
+                state.written = None;
+            }
+        }
         self.file.write_all_at(bytes, offset)
     }
 
-    /// The file, to be sent from.
-    pub(crate) const fn file(&self) -> &File {
-        &self.file
+    /// Reads `len` bytes at `offset`, all of which have been written, and checks the blocks that they
+    /// are in. Blocks.
+    pub(crate) fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let (written, id) = {
+            let state = self.state();
+            (state.written, state.id)
+        };
+        let read = match written {
+            Some(written) => self.read_checked(offset, len, written),
+            // Nothing is known of it but that it is ours and young.
+            None => self.read_plain(offset, len),
+        };
+        if read.is_err() {
+            self.space.damaged(id);
+        }
+        read
     }
 
-    /// Reads `len` bytes at `offset`, all of which have been written. Blocks.
-    pub(crate) fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+    fn read_plain(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let mut bytes = BytesMut::zeroed(len);
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.freeze())
+    }
+
+    fn read_checked(&self, offset: u64, len: usize, written: u64) -> io::Result<Bytes> {
+        let block = BLOCK as u64;
+        let first = offset / block;
+        let start = first * block;
+        let end = (offset + len as u64).next_multiple_of(block).min(written);
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let bytes = self.read_plain(start, size(end - start))?;
+        let state = self.state();
+        for (n, block) in bytes.chunks(BLOCK).enumerate() {
+            if !state.blocks.is_right(size(first) + n, block) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a block is not what was written",
+                ));
+            }
+        }
+        drop(state);
+        let from = size(offset - start);
+        Ok(bytes.slice(from..from + len))
+    }
+
+    /// The checks of all of its `length` bytes, if they are known.
+    pub(crate) fn checks(&self, length: u64) -> Option<Vec<Check>> {
+        let mut state = self.state();
+        (state.written == Some(length)).then(|| state.blocks.end().to_vec())
+    }
+
+    /// Its number in the disk store, if it has one.
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.state().id
+    }
+
+    /// The disk store has it from now on under this number, and counts its bytes.
+    pub(crate) fn shelved(&self, id: u64) {
+        let mut state = self.state();
+        state.id = Some(id);
+        self.space.release(std::mem::take(&mut state.reserved));
+    }
+
+    /// The disk store has let it go: whoever still reads it holds its bytes.
+    pub(crate) fn unshelved(&self) {
+        let mut state = self.state();
+        state.id = None;
+        state.reserved = state.written.unwrap_or(0);
+        // Also beyond the limit: they are there.
+        self.space.used.fetch_add(state.reserved, Ordering::Relaxed);
+    }
+
+    /// The file itself, to be given a name.
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
     }
 }
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        self.space.release(self.reserved.load(Ordering::Relaxed));
+        self.space.release(self.state().reserved);
     }
 }
 
@@ -116,5 +253,34 @@ mod tests {
         drop(one);
         two.write(b"abc", 0).unwrap();
         assert_eq!(space.used(), 3);
+        two.shelved(5);
+        assert_eq!((space.used(), two.id()), (0, Some(5)));
+        two.unshelved();
+        assert_eq!((space.used(), two.id()), (3, None));
+        drop(two);
+        assert_eq!(space.used(), 0);
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_written_is_not_read() {
+        let space = Arc::new(SpillSpace::new(std::env::temp_dir(), 1 << 20));
+        let spill = Spill::create(&space).unwrap();
+        let body = vec![7; BLOCK + 1_000];
+        spill.write(&body, 0).unwrap();
+        let checks = spill.checks(body.len() as u64).unwrap();
+        assert_eq!(spill.read(10, BLOCK + 100).unwrap(), body[10..BLOCK + 110]);
+        spill.file.write_all_at(b"x", 20).unwrap();
+        assert!(spill.read(10, 5).is_err(), "its block is damaged");
+        assert_eq!(spill.read(BLOCK as u64, 5).unwrap(), body[..5]);
+        assert!(space.take_damaged().is_empty());
+        let large = Large {
+            id: 3,
+            bytes: body.len() as u64,
+        };
+        let again = Spill::opened(spill.file.try_clone().unwrap(), &space, large, checks);
+        assert!(again.read(0, 1).is_err());
+        again.file.set_len(BLOCK as u64 + 10).unwrap();
+        assert!(again.read(BLOCK as u64, 5).is_err(), "its end is not there");
+        assert_eq!(space.take_damaged(), [3, 3]);
     }
 }

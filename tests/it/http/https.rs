@@ -55,7 +55,9 @@ async fn an_https_origin_is_fetched_by_its_name_and_only_with_a_trusted_certific
     proxy.daemon.kill();
     drop(proxy);
 
-    let proxy = Proxy::alone(&place, &[resolvers]).await;
+    // One that has not seen the page.
+    let other = set("store.dir", place.file("other-store").display());
+    let proxy = Proxy::alone(&place, &[resolvers, other]).await;
     let answer = proxy.get(&page).await;
     assert_eq!(answer.status, 502, "a root that nobody added");
     assert!(

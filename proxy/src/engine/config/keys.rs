@@ -299,7 +299,7 @@ pub static KEYS: &[KeySpec] = &[
         "store.disk",
         "8GiB",
         "bytes",
-        "Disk for large bodies, and for what slow readers have not read yet. Bodies that broke off and wait to be completed may have a sixteenth more.",
+        "Disk for what is kept, files and their blocks included. Bodies on their way, and those still being read after they had to go, may have half as much more; bodies that broke off and wait to be completed a sixteenth more.",
     ),
     key(
         "store.under_way",
@@ -312,13 +312,13 @@ pub static KEYS: &[KeySpec] = &[
         default: Some(""),
         example: "/var/lib/atoll/store",
         what: "path",
-        why: "Where large bodies are spilled; empty for the system's temporary directory. Without room there, large bodies pass through and are not kept.",
+        why: "Where responses are kept over a restart; one process each. A disk that fails is left alone for a while and the proxy works from memory. Empty for nowhere: then large bodies go to the system's temporary directory, and nothing outlives the process.",
     },
     key(
         "store.spill_over",
         "1MiB",
         "bytes",
-        "Bodies larger than this go to disk.",
+        "Bodies larger than this have a file of their own; smaller ones are in memory, and on disk as well if store.dir is set.",
     ),
     key(
         "near.measure",

@@ -19,6 +19,7 @@ use crate::engine::origin::{Gate, Gates};
 use crate::engine::page::Saved;
 use crate::engine::peers::Blame;
 use crate::engine::reason::FailReason;
+use crate::engine::shelf::{Shelf, record};
 use crate::engine::store::Store;
 use crate::engine::store::object::Object;
 use crate::engine::words::Words;
@@ -111,6 +112,10 @@ impl<B, F> Flow<B, F> {
                 return Renewal::Copy(Arc::clone(object), life);
             }
         }
+        let shelved = self.shelf.freshest(record::name_of(key), now);
+        if let Some(life) = shelved.and_then(|(_, left)| pointer_life(left)) {
+            return Renewal::Shelved(life);
+        }
         if self.fills.contains_key(key) {
             Renewal::Fetching
         } else {
@@ -127,6 +132,11 @@ impl<B, F> Flow<B, F> {
     #[must_use]
     pub const fn policy(&self) -> &FreshPolicy {
         &self.policy
+    }
+
+    /// What is on disk.
+    pub const fn shelf(&mut self) -> &mut Shelf {
+        &mut self.shelf
     }
 
     /// The store, for the state page.

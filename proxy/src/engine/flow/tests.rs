@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::heat::HOT_AT;
 use crate::engine::http::key::Scheme;
 use crate::engine::origin::Gate;
+use crate::engine::shelf::entry::Put;
 use crate::engine::store::object::tests::{headers, object};
 
 type TestFlow = Flow<u32, u32>;
@@ -36,6 +37,7 @@ fn ask(flow: &mut TestFlow, now: Moment, path: &str, fields: &[(&str, &str)], fi
         headers: &headers,
     };
     match flow.lookup(now, ask, || fill) {
+        Lookup::Shelved => "shelved".to_owned(),
         Lookup::Hit {
             object,
             stale,
@@ -277,4 +279,67 @@ fn a_plain_hit_is_of_the_variant_that_was_asked_for() {
         hit(&mut flow, at(1), "/v", &[("accept-encoding", "br")]),
         None
     );
+}
+
+/// A flow with a response on disk, and nothing of it in memory.
+fn shelved() -> (TestFlow, Arc<Object<u32>>) {
+    let mut flow = flow();
+    let kept = object("/d", &[("cache-control", "max-age=60")], &[], 7);
+    *flow.shelf() = Shelf::new(1 << 20);
+    flow.shelf().switch(true);
+    let ticket = flow.shelve(at(0), &kept, Weight::default()).unwrap();
+    let put = Put {
+        name: record::name_of(&kept.key),
+        variant: record::variant_of(&kept),
+        offset: 64,
+        length: 100,
+        large: None,
+        at: 0,
+        fresh: 60,
+    };
+    assert!(flow.shelf().written(at(0), ticket, &put, 0));
+    (flow, kept)
+}
+
+#[test]
+fn what_is_only_on_disk_is_read_first_and_answers_even_without_room_in_memory() {
+    let (mut flow, kept) = shelved();
+    let headers = HeaderMap::new();
+    let ask = Ask {
+        key: &kept.key,
+        method: &Method::GET,
+        headers: &headers,
+    };
+    assert!(matches!(flow.lookup(at(1), ask, || 0), Lookup::Shelved));
+    let read = [Arc::clone(&kept)];
+    let found = flow.lookup_again(at(1), ask, &read, || 0);
+    assert!(matches!(found, Lookup::Hit { object, .. } if object.body == 7));
+    // The disk said nothing of use.
+    let found = flow.lookup_again(at(1), ask, &[], || 0);
+    assert!(matches!(found, Lookup::Start(..)));
+    flow.forget(&kept.key);
+    assert!(flow.shelf().is_empty() && flow.shelf().has_removals());
+    // What was read before it was taken back is not served.
+    let found = flow.lookup_again(at(1), ask, &read, || 0);
+    assert!(matches!(found, Lookup::Join(..)));
+}
+
+#[test]
+fn peers_and_the_index_are_told_of_what_is_on_disk() {
+    let (mut flow, kept) = shelved();
+    let headers = HeaderMap::new();
+    let ask = Ask {
+        key: &kept.key,
+        method: &Method::GET,
+        headers: &headers,
+    };
+    assert!(flow.knows(&kept.key));
+    let found = flow.lookup_for_peer(at(1), ask, false);
+    assert!(matches!(found, PeerLookup::Shelved));
+    let read = [Arc::clone(&kept)];
+    let found = flow.lookup_again_for_peer(at(1), ask, false, &read);
+    assert!(matches!(found, PeerLookup::Hit(object) if object.body == 7));
+    let life = Duration::from_secs(59);
+    let renewal = flow.renewal(at(1), &kept.key);
+    assert!(matches!(renewal, Renewal::Shelved(left) if left == life));
 }

@@ -81,7 +81,10 @@ impl<S: Unpin> Body for Reader<S> {
                 self.loading = None;
                 return match loaded {
                     Ok(Ok(bytes)) => self.took(bytes),
-                    Ok(Err(_)) | Err(_) => Poll::Ready(Some(Err(Cut(FailReason::ReaderTooSlow)))),
+                    Ok(Err(_)) | Err(_) => {
+                        self.body.spoil();
+                        Poll::Ready(Some(Err(Cut(FailReason::Damaged))))
+                    }
                 };
             }
             let next = {

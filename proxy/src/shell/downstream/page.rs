@@ -25,6 +25,7 @@ use crate::shell::guard::Link;
 use crate::shell::metrics::Outcome;
 use crate::shell::multipart::Parts;
 use crate::shell::outgoing::Outgoing;
+use crate::shell::store;
 use crate::shell::task::Task;
 use crate::shell::upstream::Hints;
 
@@ -35,12 +36,30 @@ const ROUNDS_MAX: usize = 4;
 /// once that would be missed.
 const HINTS_MOST: usize = 4;
 
+/// What the engine says of a request.
+type Found = Lookup<Arc<SharedBody>, Arc<Fill>>;
+
 /// What one look at the cache gave.
 enum Looked {
     /// An answer.
     Answered(Response<Outgoing>),
     /// A fetch to wait for.
     Waiting(Waiting),
+    /// It is on disk.
+    Shelved,
+}
+
+/// Which look at the cache it is.
+#[derive(Clone, Copy)]
+enum Look<'a> {
+    /// The first: what is on disk is to be read first.
+    First,
+    /// The one after this was read from disk.
+    Read(&'a [Arc<Object>]),
+    /// A later one.
+    Again,
+    /// The last: nobody else is waited for.
+    Alone,
 }
 
 /// What an answer says of where it came from.
@@ -90,8 +109,24 @@ impl Client {
             let response = self.refuse(RefuseReason::Loop, Some(&key));
             return Serving::Now(Some(self.done(response)));
         }
-        match self.look_up(&key, front, self.began, false) {
+        match self.look_up(&key, front, self.began, Look::First) {
             Looked::Answered(response) => Serving::Now(Some(self.done(response))),
+            Looked::Shelved => {
+                let link = Arc::clone(link);
+                Serving::Later(Box::pin(async move {
+                    let read = store::reader::load(&self.ctx, &key).await;
+                    let looked = self.look_up(&key, front, self.ctx.now(), Look::Read(&read));
+                    let response = match looked {
+                        Looked::Answered(response) => response,
+                        Looked::Waiting(waiting) => {
+                            self.await_fetch(key, front, waiting, &link).await
+                        }
+                        // A later look does not say that.
+                        Looked::Shelved => self.refuse(RefuseReason::Busy, Some(&key)),
+                    };
+                    self.done(response)
+                }))
+            }
             Looked::Waiting(waiting) => {
                 let link = Arc::clone(link);
                 Serving::Later(Box::pin(async move {
@@ -123,35 +158,30 @@ impl Client {
             if round > ROUNDS_MAX {
                 break;
             }
-            waiting = match self.look_up(&key, front, self.ctx.now(), round == ROUNDS_MAX) {
+            let look = if round == ROUNDS_MAX {
+                Look::Alone
+            } else {
+                Look::Again
+            };
+            waiting = match self.look_up(&key, front, self.ctx.now(), look) {
                 Looked::Answered(response) => return response,
                 Looked::Waiting(waiting) => waiting,
+                Looked::Shelved => break,
             };
         }
         self.fail(&Failure::of(FailReason::Abandoned), &key)
     }
 
     /// One look at what is kept and what is under way. Starts what has to be started.
-    fn look_up(&self, key: &PrimaryKey, front: Front, now: Moment, alone: bool) -> Looked {
+    fn look_up(&self, key: &PrimaryKey, front: Front, now: Moment, look: Look<'_>) -> Looked {
         let ask = Ask {
             key,
             method: &self.method,
             headers: &self.headers,
         };
-        let (found, seat) = {
-            let mut flow = self.ctx.flow();
-            let found = match flow.lookup(now, ask, Fill::new) {
-                Lookup::Join(_, miss) if alone => flow.alone(miss, Fill::new),
-                found => found,
-            };
-            // Seated under the lock, or it might find nobody waiting and give up.
-            let seat = match &found {
-                Lookup::Join(fill, _) | Lookup::Start(fill, _) => Some(fill.seat()),
-                Lookup::Hit { .. } | Lookup::OnlyIfCached | Lookup::Busy => None,
-            };
-            (found, seat)
-        };
+        let (found, seat) = self.find(now, ask, look);
         match found {
+            Lookup::Shelved => Looked::Shelved,
             Lookup::Hit {
                 object,
                 heat,
@@ -192,6 +222,31 @@ impl Client {
                 })
             }
         }
+    }
+
+    /// What the cache says, and a seat at the fetch that it names.
+    fn find(&self, now: Moment, ask: Ask<'_>, look: Look<'_>) -> (Found, Option<Seat>) {
+        let mut flow = self.ctx.flow();
+        let found = match look {
+            Look::First => flow.lookup(now, ask, Fill::new),
+            Look::Read(read) => flow.lookup_again(now, ask, read, Fill::new),
+            Look::Again | Look::Alone => flow.lookup_again(now, ask, &[], Fill::new),
+        };
+        let found = match found {
+            Lookup::Join(_, miss) if matches!(look, Look::Alone) => flow.alone(miss, Fill::new),
+            // What it is the head of was found to be damaged.
+            Lookup::Hit { object, .. } if object.body.is_spoilt() => {
+                flow.forget(ask.key);
+                flow.lookup_again(now, ask, &[], Fill::new)
+            }
+            found => found,
+        };
+        // Seated under the lock, or it might find nobody waiting and give up.
+        let seat = match &found {
+            Lookup::Join(fill, _) | Lookup::Start(fill, _) => Some(fill.seat()),
+            Lookup::Hit { .. } | Lookup::Shelved | Lookup::OnlyIfCached | Lookup::Busy => None,
+        };
+        (found, seat)
     }
 
     /// A way for interim responses, if this client gets any.

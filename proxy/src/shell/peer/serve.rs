@@ -22,6 +22,7 @@ use crate::shell::context::Context;
 use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
 use crate::shell::metrics::Served;
 use crate::shell::outgoing::Outgoing;
+use crate::shell::store;
 
 /// Answers one request on the peer port.
 pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
@@ -46,16 +47,11 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
         headers: &head.headers,
     };
     let stale = head.headers.contains_key(STALE);
-    let (found, seat) = {
-        let mut flow = ctx.flow();
-        let found = flow.lookup_for_peer(ctx.now(), ask, stale);
-        // Seated under the lock, or it might be given up meanwhile.
-        let seat = match &found {
-            PeerLookup::Join(fill) => Some(fill.seat()),
-            PeerLookup::Hit(_) | PeerLookup::Nothing => None,
-        };
-        (found, seat)
-    };
+    let (mut found, mut seat) = look(&ctx, ask, stale, None);
+    if matches!(found, PeerLookup::Shelved) {
+        let read = store::reader::load(&ctx, &key).await;
+        (found, seat) = look(&ctx, ask, stale, Some(&read));
+    }
     let offset = number(&head.headers, &OFFSET).unwrap_or(0);
     match found {
         PeerLookup::Hit(object) => {
@@ -63,8 +59,32 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
             answer(&ctx, &object, &[], Handling::Hit, offset, None)
         }
         PeerLookup::Join(fill) => join(&ctx, (&fill, seat), &head.headers, &path, offset).await,
-        PeerLookup::Nothing => nothing(&ctx),
+        PeerLookup::Nothing | PeerLookup::Shelved => nothing(&ctx),
     }
+}
+
+/// One look at what is here; again with what was `read` from disk.
+fn look(
+    ctx: &Context,
+    ask: Ask<'_>,
+    stale: bool,
+    read: Option<&[Arc<Object>]>,
+) -> (PeerLookup<Arc<SharedBody>, Arc<Fill>>, Option<Seat>) {
+    let mut flow = ctx.flow();
+    let found = match read {
+        Some(read) => flow.lookup_again_for_peer(ctx.now(), ask, stale, read),
+        None => flow.lookup_for_peer(ctx.now(), ask, stale),
+    };
+    // Seated under the lock, or it might be given up meanwhile.
+    let seat = match &found {
+        PeerLookup::Join(fill) => Some(fill.seat()),
+        PeerLookup::Hit(object) if object.body.is_spoilt() => {
+            flow.forget(ask.key);
+            return (PeerLookup::Nothing, None);
+        }
+        PeerLookup::Hit(_) | PeerLookup::Nothing | PeerLookup::Shelved => None,
+    };
+    (found, seat)
 }
 
 /// The resource asked for, if the request proves membership.

@@ -17,7 +17,9 @@ use crate::engine::http::{conditional, fresh};
 use crate::engine::lenient::Unclear;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
+use crate::engine::shelf::{NotShelved, Ticket};
 use crate::engine::splice::{Intake, Promise, Splice};
+use crate::engine::store::Weight;
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::{Failure, Headed, Response, Source, Stage};
@@ -284,7 +286,7 @@ impl Task {
     /// that whoever asks again after it finds the copy and not the fill.
     fn keep(&self, object: &Arc<Response>, finish: impl FnOnce()) {
         let (ctx, key) = (&self.ctx, &self.asker.key);
-        let (life, gone) = {
+        let (life, gone, shelving, weight) = {
             let mut flow = ctx.flow();
             finish();
             flow.ended(key, self.plan.id);
@@ -294,8 +296,11 @@ impl Task {
             if let Some(stale) = &self.plan.stale {
                 flow.superseded(stale);
             }
-            flow.keep(ctx.now(), Arc::clone(object), weight)
+            let now = ctx.now();
+            let (life, gone) = flow.keep(now, Arc::clone(object), weight);
+            (life, gone, flow.shelve(now, object, weight), weight)
         };
+        self.shelve(object, shelving, weight);
         match (life, index::progress_of(&object.body)) {
             (Some(life), Some(progress)) => index::announce(ctx, key, progress, life),
             _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
@@ -303,6 +308,16 @@ impl Task {
         }
         for key in gone {
             index::withdraw(ctx, &key);
+        }
+    }
+
+    /// Has a response written to disk, if it is to be.
+    fn shelve(&self, object: &Arc<Response>, shelving: Result<Ticket, NotShelved>, weight: Weight) {
+        let Some(store) = &self.ctx.store else { return };
+        match shelving {
+            Ok(ticket) if store.put(ticket, object, weight.memory) => {}
+            Ok(ticket) => self.ctx.flow().shelf().not_written(ticket),
+            Err(reason) => store.counters.not_written(reason),
         }
     }
 

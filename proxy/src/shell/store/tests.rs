@@ -1,0 +1,545 @@
+//! The store on a real file system, and on one that fails. The writer's turns are taken by hand.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::clock::{Clock as _, SystemClock, WallTime};
+use common::rng::Generator;
+use http::{HeaderMap, StatusCode};
+use prometheus_client::registry::Registry;
+
+use super::disk::{Machine, Medium};
+use super::recover::OpenError;
+use super::writer::{DiskFault, Writer};
+use super::{DiskStore, HasShelf, Job, Write, ask};
+use crate::engine::http::fresh::{FreshPolicy, Heat};
+use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::shelf::record::{name_of, variant_of};
+use crate::engine::shelf::{NotShelved, Shelf};
+use crate::engine::store::admission::Candidate;
+use crate::engine::store::object::{Object, Received};
+use crate::shell::body::SharedBody;
+use crate::shell::fill::Response;
+use crate::shell::room::Room;
+use crate::shell::spill::{Spill, SpillSpace};
+
+const BUDGET: u64 = 16 << 20;
+
+/// What a bad disk does.
+const GOOD: u8 = 0;
+const FULL: u8 = 1;
+const READ_ONLY: u8 = 2;
+const NO_READS: u8 = 3;
+const SHORT: u8 = 4;
+const LYING: u8 = 5;
+
+/// A file system that does as it is told.
+#[derive(Clone, Debug, Default)]
+struct Moody(Arc<AtomicU8>);
+
+impl Moody {
+    fn is(&self, mood: u8) -> bool {
+        self.0.load(Ordering::SeqCst) == mood
+    }
+
+    fn set(&self, mood: u8) {
+        self.0.store(mood, Ordering::SeqCst);
+    }
+}
+
+impl Medium for Moody {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        if self.is(READ_ONLY) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Machine.create(path)
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+        if self.is(FULL) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if self.is(SHORT) {
+            return Machine.write_at(file, &bytes[..bytes.len().min(1_000)], at);
+        }
+        if self.is(LYING) {
+            return Machine.write_at(file, &vec![0; bytes.len()], at);
+        }
+        Machine.write_at(file, bytes, at)
+    }
+
+    fn read_at(&self, file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        if self.is(NO_READS) {
+            return Err(io::Error::other("input/output error"));
+        }
+        Machine.read_at(file, bytes, at)
+    }
+
+    fn link(&self, file: &File, path: &Path) -> io::Result<()> {
+        if self.is(READ_ONLY) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Machine.link(file, path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Machine.remove(path)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shelves(Mutex<Shelf>);
+
+impl HasShelf for Shelves {
+    fn with_shelf(&self, act: &mut dyn FnMut(&mut Shelf)) {
+        act(&mut self.0.lock().unwrap());
+    }
+}
+
+/// A store and its writer.
+struct Rig {
+    store: Arc<DiskStore>,
+    shelves: Arc<Shelves>,
+    writer: Writer,
+    inbox: Receiver<Job>,
+    room: Arc<Room>,
+    space: Arc<SpillSpace>,
+    mood: Moody,
+}
+
+impl Rig {
+    fn new(dir: &Path) -> Self {
+        Self::with(dir, BUDGET)
+    }
+
+    fn with(dir: &Path, budget: u64) -> Self {
+        let mood = Moody::default();
+        let space = Arc::new(SpillSpace::new(dir.to_owned(), 1 << 30));
+        let store = DiskStore::new(
+            (dir, budget),
+            Box::new(mood.clone()),
+            Arc::clone(&space),
+            SystemClock::new(),
+            &mut Registry::default(),
+        );
+        let mut recovered = store.open().unwrap();
+        let shelf = std::mem::take(&mut recovered.shelf);
+        let shelves = Arc::new(Shelves(Mutex::new(shelf)));
+        shelves.0.lock().unwrap().switch(true);
+        let inbox = store.inbox.lock().unwrap().take().unwrap();
+        let weak: Weak<Shelves> = Arc::downgrade(&shelves);
+        let retry = (Duration::from_millis(1), Duration::from_millis(4));
+        let rng = Generator::from_seed(1);
+        Self {
+            writer: Writer::new(Arc::clone(&store), weak, Some(recovered), retry, rng),
+            store,
+            shelves,
+            inbox,
+            room: Arc::new(Room::new(1 << 30)),
+            space,
+            mood,
+        }
+    }
+
+    fn ask<R>(&self, question: impl FnOnce(&mut Shelf) -> R) -> R {
+        ask(&*self.shelves, question).unwrap()
+    }
+
+    /// Offers a response, as a fill that has ended does.
+    fn keep(&self, object: &Arc<Response>, in_memory: u64) -> Result<(), NotShelved> {
+        let candidate = Candidate {
+            key: &object.key,
+            bytes: object.body.length().unwrap_or(0),
+            fresh: Duration::from_secs(60),
+            found: 0,
+        };
+        let which = (name_of(&object.key), variant_of(object));
+        let ticket = self.ask(|shelf| shelf.offer(which, &candidate))?;
+        assert!(self.store.put(ticket, object, in_memory));
+        Ok(())
+    }
+
+    /// The writer's turn.
+    fn turn(&mut self) {
+        let first: Option<Write> = match self.inbox.try_recv() {
+            Ok(Job::Put(write)) => Some(write),
+            _ => None,
+        };
+        let shelves = Arc::clone(&self.shelves);
+        self.writer.work(&*shelves, first, &self.inbox);
+    }
+
+    fn put(&mut self, n: usize, body: &[u8]) {
+        let object = self.object(n, body);
+        self.keep(&object, body.len() as u64).unwrap();
+        self.turn();
+    }
+
+    fn object(&self, n: usize, body: &[u8]) -> Arc<Response> {
+        let digest = *blake3::hash(body).as_bytes();
+        let body = SharedBody::whole(Bytes::copy_from_slice(body), digest, &self.room);
+        response(n, body)
+    }
+
+    /// A body in a file of its own.
+    fn large(&self, n: usize, body: &[u8]) -> Arc<Response> {
+        let spill = Spill::create(&self.space).unwrap();
+        spill.write(body, 0).unwrap();
+        let digest = *blake3::hash(body).as_bytes();
+        let length = body.len() as u64;
+        let body = SharedBody::filed(Arc::new(spill), length, digest, &self.room);
+        response(n, body)
+    }
+
+    /// What is read back of a URL: `None` if it is not there, or not right.
+    fn read(&self, n: usize) -> Option<Vec<u8>> {
+        let key = key(n);
+        let place = *self.ask(|shelf| shelf.read(name_of(&key))).first()?;
+        let object = self.store.object(&self.room, &key, &place).ok()?;
+        assert!(object.remaining(self.store.clock.moment(), Heat::Quiet) > Duration::from_secs(50));
+        let content = object.body.content().unwrap();
+        if let Some(pieces) = content.pieces.filter(|_| content.file.is_none()) {
+            return Some(pieces.concat());
+        }
+        let length = usize::try_from(content.length).unwrap();
+        content.file.unwrap().read(0, length).ok().map(Into::into)
+    }
+}
+
+fn key(n: usize) -> PrimaryKey {
+    PrimaryKey::new(Scheme::Http, "example.com", 80, &format!("/{n}"))
+}
+
+fn response(n: usize, body: Arc<SharedBody>) -> Arc<Response> {
+    let mut headers = HeaderMap::new();
+    headers.insert("cache-control", "max-age=60".parse().unwrap());
+    let received = Received {
+        status: StatusCode::OK,
+        headers: &headers,
+        at: SystemClock::new().moment(),
+        wall: WallTime::from_unix(1_000_000),
+        delay: Duration::ZERO,
+    };
+    let policy = FreshPolicy::default();
+    let request = HeaderMap::new();
+    let kept = headers.clone();
+    Arc::new(Object::new(
+        key(n),
+        &received,
+        kept,
+        &request,
+        &policy,
+        body,
+    ))
+}
+
+fn body(n: usize) -> Vec<u8> {
+    let byte = u8::try_from(n % 251).unwrap();
+    vec![byte; 3_000 + n % 100]
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir.join("v1")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.retain(|path| path.is_file());
+    files
+}
+
+#[test]
+fn what_was_kept_is_there_after_a_restart() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    for n in 0..50 {
+        rig.put(n, &body(n));
+    }
+    let big = vec![9; 2_000_000];
+    let large = rig.large(77, &big);
+    rig.keep(&large, 0).unwrap();
+    rig.turn();
+    assert_eq!(rig.space.used(), 0, "its bytes are the store's now");
+    drop((large, rig));
+    let mut rig = Rig::new(dir.path());
+    assert_eq!(rig.ask(|shelf| (shelf.len(), shelf.files())), (51, 1));
+    for n in 0..50 {
+        assert_eq!(rig.read(n), Some(body(n)), "{n}");
+    }
+    assert!(rig.read(77) == Some(big));
+    rig.ask(|shelf| shelf.forget(name_of(&key(7)), None));
+    rig.ask(|shelf| shelf.forget(name_of(&key(77)), None));
+    rig.put(8, b"newer");
+    rig.turn();
+    drop(rig);
+    let rig = Rig::new(dir.path());
+    assert_eq!((rig.read(7), rig.read(8)), (None, Some(b"newer".to_vec())));
+    assert_eq!(rig.read(77), None);
+    let left = fs::read_dir(dir.path().join("v1/large")).unwrap().count();
+    assert_eq!(left, 0, "a large body goes with its record");
+}
+
+#[test]
+fn two_processes_do_not_share_a_directory() {
+    let dir = directory();
+    let rig = Rig::new(dir.path());
+    let error = rig.store.open().unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("({})", std::process::id())),
+        "{text}"
+    );
+    drop(rig);
+    assert!(Rig::new(dir.path()).ask(|shelf| shelf.is_empty()));
+}
+
+#[test]
+fn forty_flipped_bytes_are_forty_misses_and_no_wrong_byte() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    for n in 0..200 {
+        rig.put(n, &body(n));
+    }
+    let data = &files(dir.path())[1];
+    let file = fs::OpenOptions::new().write(true).open(data).unwrap();
+    for n in 0..40 {
+        let place = rig.ask(|shelf| shelf.read(name_of(&key(n * 5))))[0];
+        let at = u64::from(place.spot.offset) + n as u64 * u64::from(place.length) / 40;
+        let old = rig
+            .store
+            .disk
+            .read(&File::open(data).unwrap(), 1, at)
+            .unwrap();
+        file.write_all_at(&[old[0] ^ 1], at).unwrap();
+    }
+    for n in 0..200 {
+        let want = (n % 5 != 0).then(|| body(n));
+        assert!(rig.read(n) == want, "{n}");
+    }
+    let len = fs::metadata(data).unwrap().len();
+    file.set_len(len / 2).unwrap();
+    assert!(rig.read(199).is_none(), "it is cut off");
+    assert!(rig.read(1) == Some(body(1)));
+}
+
+#[test]
+fn damage_in_a_large_body_is_never_read() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let large = rig.large(1, &big);
+    rig.keep(&large, 0).unwrap();
+    rig.turn();
+    drop(large);
+    let path = dir.path().join("v1/large/00000000");
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(b"!", 2_500_000).unwrap();
+    assert!(rig.read(1).is_none());
+    fs::remove_file(&path).unwrap();
+    assert!(rig.read(1).is_none());
+    rig.turn();
+    assert!(rig.ask(|shelf| shelf.is_empty()), "the writer was told");
+}
+
+#[test]
+fn the_budget_holds_and_what_is_read_stays_longest() {
+    let dir = directory();
+    let mut rig = Rig::with(dir.path(), 4 << 20);
+    for n in 0..3_000 {
+        rig.put(n, &body(n));
+        if n > 5 {
+            assert!(rig.read(5) == Some(body(5)), "{n}: it is read all the time");
+        }
+    }
+    let used = rig.ask(|shelf| shelf.used());
+    assert!(used <= 4 << 20, "{used}");
+    let on_disk: u64 = files(dir.path())
+        .iter()
+        .map(|path| std::os::unix::fs::MetadataExt::blocks(&fs::metadata(path).unwrap()) * 512)
+        .sum();
+    assert!(on_disk <= used, "{on_disk} on disk, {used} counted");
+    assert!(rig.read(100).is_none(), "written long ago and not read");
+    assert!(rig.read(2_999) == Some(body(2_999)));
+}
+
+#[test]
+fn large_bodies_make_room_for_each_other() {
+    let dir = directory();
+    let mut rig = Rig::with(dir.path(), 16 << 20);
+    for n in 0..40 {
+        let large = rig.large(n, &vec![1; 1_500_000]);
+        rig.keep(&large, 0).unwrap();
+        rig.turn();
+    }
+    let (used, files) = rig.ask(|shelf| (shelf.used(), shelf.files()));
+    assert!(
+        used <= 16 << 20 && files >= 7,
+        "{used} bytes, {files} files"
+    );
+    let there = fs::read_dir(dir.path().join("v1/large")).unwrap().count();
+    assert_eq!(there, files);
+    assert_eq!(rig.space.used(), 0);
+    let too_large = rig.large(99, &vec![1; 8_500_000]);
+    assert_eq!(rig.keep(&too_large, 0), Err(NotShelved::TooLarge));
+}
+
+#[test]
+fn one_that_is_still_read_holds_its_bytes_when_it_had_to_go() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    let large = rig.large(1, &vec![1; 1_500_000]);
+    rig.keep(&large, 0).unwrap();
+    rig.turn();
+    rig.ask(|shelf| shelf.forget(name_of(&key(1)), None));
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.space.used(), 1_500_000);
+    assert!(
+        large
+            .body
+            .content()
+            .unwrap()
+            .file
+            .unwrap()
+            .read(0, 10)
+            .is_ok()
+    );
+    drop(large);
+    assert_eq!(rig.space.used(), 0);
+}
+
+/// Takes turns until the store writes again.
+fn until_back(rig: &mut Rig) {
+    let began = rig.store.clock.moment();
+    while rig.store.failing().is_some() {
+        let waited = rig.store.clock.moment().since(began);
+        assert!(waited < Duration::from_secs(10), "it does not come back");
+        rig.turn();
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only_is_left_alone_and_comes_back() {
+    for (mood, word) in [
+        (FULL, DiskFault::Full),
+        (READ_ONLY, DiskFault::ReadOnly),
+        (LYING, DiskFault::Lying),
+    ] {
+        let dir = directory();
+        let mut rig = Rig::new(dir.path());
+        rig.put(1, &body(1));
+        // The next one begins a segment, for which files are made.
+        drop(rig);
+        let mut rig = Rig::new(dir.path());
+        rig.mood.set(mood);
+        rig.put(2, &body(2));
+        if mood == LYING {
+            assert!(rig.read(2).is_none(), "what it says it wrote is not there");
+            rig.mood.set(FULL);
+            rig.put(3, &body(3));
+            rig.mood.set(LYING);
+            std::thread::yield_now();
+            rig.turn();
+        }
+        let failing = rig.store.failing().unwrap();
+        assert!(failing.what == word || mood == LYING, "{failing:?}");
+        let object = rig.object(4, &body(4));
+        assert_eq!(rig.keep(&object, 0), Err(NotShelved::Off));
+        assert!(rig.read(1) == Some(body(1)), "what is there is read");
+        rig.mood.set(GOOD);
+        until_back(&mut rig);
+        rig.put(5, &body(5));
+        assert!(rig.read(5) == Some(body(5)));
+        drop(rig);
+        let rig = Rig::new(dir.path());
+        assert!(
+            rig.read(5) == Some(body(5)) && rig.read(2).is_none(),
+            "{word:?}"
+        );
+    }
+}
+
+#[test]
+fn short_writes_are_finished_and_failed_reads_are_misses() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    rig.mood.set(SHORT);
+    rig.put(1, &body(1));
+    assert!(rig.read(1) == Some(body(1)));
+    rig.mood.set(NO_READS);
+    assert!(rig.read(1).is_none());
+    rig.mood.set(GOOD);
+    assert!(rig.read(1) == Some(body(1)));
+}
+
+#[test]
+fn a_directory_that_vanishes_is_made_again() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    rig.put(1, &body(1));
+    fs::remove_dir_all(dir.path().join("v1")).unwrap();
+    assert!(rig.read(1) == Some(body(1)), "open files are still there");
+    // Fill the segment, so that another one is begun.
+    for n in 2..600 {
+        rig.put(n, &body(n));
+    }
+    assert!(rig.read(599) == Some(body(599)));
+    drop(rig);
+    let rig = Rig::new(dir.path());
+    assert!(rig.read(599) == Some(body(599)) && rig.read(1).is_none());
+}
+
+#[test]
+fn what_another_version_wrote_is_put_aside() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    rig.put(1, &body(1));
+    drop(rig);
+    let rig = Rig::new(dir.path());
+    let index = &files(dir.path())[0];
+    let mut bytes = fs::read(index).unwrap();
+    bytes[8] = 9;
+    fs::write(index, &bytes).unwrap();
+    drop(rig);
+    let mut rig = Rig::new(dir.path());
+    assert!(rig.read(1).is_none());
+    let aside = dir.path().join("v1/aside");
+    assert_eq!(
+        fs::read_dir(&aside).unwrap().count(),
+        2,
+        "nothing is deleted"
+    );
+    rig.put(1, &body(2));
+    drop(rig);
+    assert!(Rig::new(dir.path()).read(1) == Some(body(2)));
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 2);
+}
+
+#[test]
+fn only_so_much_waits_to_be_written() {
+    let dir = directory();
+    let rig = Rig::new(dir.path());
+    let object = rig.object(1, &body(1));
+    let which = (name_of(&object.key), variant_of(&object));
+    let candidate = Candidate {
+        key: &object.key,
+        bytes: 1,
+        fresh: Duration::ZERO,
+        found: 0,
+    };
+    let ticket = rig.ask(|shelf| shelf.offer(which, &candidate)).unwrap();
+    assert!(rig.store.put(ticket, &object, super::QUEUE_BYTES));
+    assert!(!rig.store.put(ticket, &object, 1), "too many bytes wait");
+    assert_eq!(rig.store.queued(), super::QUEUE_BYTES);
+}

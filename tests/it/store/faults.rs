@@ -1,0 +1,115 @@
+//! A disk that is full, or can only be read: a file system in memory of the test's own.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::cluster::{Proxy, set};
+use harness::exec;
+use harness::metrics;
+use harness::origin::{Origin, Reply};
+use harness::place::Place;
+use harness::skip;
+use harness::wait::{self, EVENTUALLY, SOON};
+
+/// A mounted file system; gone with this.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// One of 24 MiB, or nothing where that takes privileges we lack.
+    async fn new(place: &Place) -> Option<Self> {
+        if !exec::is_root() {
+            skip::loudly("a file system of its own takes root");
+            return None;
+        }
+        let at = place.file("disk");
+        fs::create_dir(&at).unwrap();
+        let mount = exec::find("mount").unwrap();
+        let mut command = exec::command(mount);
+        command
+            .args(["-t", "tmpfs", "-o", "size=24m", "none"])
+            .arg(&at);
+        let ran = exec::run(&mut command).await;
+        if ran.code != Some(0) {
+            skip::loudly(&format!("no file system of its own: {}", ran.err.trim()));
+            return None;
+        }
+        Some(Self(at))
+    }
+
+    async fn remount(&self, how: &str) {
+        let mut command = exec::command(exec::find("mount").unwrap());
+        command.args(["-o", &format!("remount,{how}")]).arg(&self.0);
+        let _ = exec::run(&mut command).await.ok();
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let mut command = std::process::Command::new("umount");
+        let _ = command.arg("-l").arg(&self.0).status();
+    }
+}
+
+const WRITING: &str = "atoll_proxy_disk_writing";
+
+/// Asks for new pages until the store writes, or does not.
+async fn until_writing(proxy: &Proxy, origin: &Origin, next: &Cell<usize>, want: u64) {
+    let what = if want == 1 {
+        "it writes again"
+    } else {
+        "it gave the disk up"
+    };
+    wait::until(what, EVENTUALLY, async || {
+        next.set(next.get() + 1);
+        let path = format!("/{}", next.get());
+        origin.serves(&path, |_| Reply::page(vec![7; 50_000]).fresh_for(600));
+        let answer = proxy.get(&origin.page(&path)).await;
+        assert!(answer.status == 200 && answer.body.len() == 50_000);
+        proxy.metric(WRITING).await == want
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_costs_nobody_anything_and_is_used_again() {
+    let place = Place::shared().await;
+    let Some(mount) = Mount::new(&place).await else {
+        return;
+    };
+    let origin = Origin::start(&place).await;
+    let dir = mount.path().join("store");
+    let sets = [set("store.dir", dir.display()), set("store.disk", "16MiB")];
+    let mut proxy = Proxy::alone(&place, &sets).await;
+    let next = Cell::new(0);
+    until_writing(&proxy, &origin, &next, 1).await;
+    // Somebody else fills the disk.
+    let hog = mount.path().join("hog");
+    let _ = fs::write(&hog, vec![1; 64 << 20]);
+    until_writing(&proxy, &origin, &next, 0).await;
+    assert!(metrics::is_ready(proxy.admin).await, "it stays ready");
+    let state = metrics::page(proxy.admin, "/state").await.text();
+    assert!(state.contains("\"what\": \"full\""), "{state}");
+    assert!(proxy.daemon.log().contains("memory only for a while"));
+    fs::remove_file(&hog).unwrap();
+    until_writing(&proxy, &origin, &next, 1).await;
+    assert!(proxy.daemon.log().contains("in use again"));
+    // It can only be read when the proxy starts.
+    proxy.daemon.stop().await;
+    mount.remount("ro").await;
+    proxy.daemon.start_again();
+    proxy.until_up().await;
+    until_writing(&proxy, &origin, &next, 0).await;
+    let failed = "atoll_proxy_disk_failures_total{what=\"read_only\"}";
+    let counted = async || proxy.metric(failed).await >= 1;
+    wait::until("it is said what is wrong", SOON, counted).await;
+    mount.remount("rw").await;
+    until_writing(&proxy, &origin, &next, 1).await;
+    let there = proxy.metric("atoll_proxy_disk_objects").await;
+    assert!(there > 0, "what was on disk before is known again");
+    proxy.daemon.stop().await;
+}

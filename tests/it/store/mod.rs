@@ -1,0 +1,5 @@
+//! What a proxy has on disk: over restarts and deaths, and when the disk fails.
+
+mod death;
+mod faults;
+mod restart;
