@@ -9,6 +9,7 @@
     reason = "a measurement that cannot go on ends with what happened"
 )]
 
+mod chaos;
 mod cpu;
 mod dns;
 mod dns_checks;
@@ -30,6 +31,7 @@ mod index;
 mod late;
 mod load;
 mod quota;
+mod restart;
 mod rivals;
 mod tally;
 mod tls;
@@ -77,6 +79,10 @@ enum What {
     HttpFloor(http_floor::FloorArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
+    /// The proxy's disk store: how soon it is there again
+    Restart(restart::RestartArgs),
+    /// The proxy killed at random moments under load
+    Chaos(chaos::ChaosArgs),
     /// The proxy, and other caches, with more visitors than they can serve
     HttpFlood(flood::FloodArgs),
 }
@@ -101,6 +107,8 @@ fn main() {
         What::HttpFloor(args) => http_floor::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpFlood(args) => flood::run(&args),
+        What::Restart(args) => restart::run(&args),
+        What::Chaos(args) => chaos::run(&args),
         What::DnsKill(args) => dns_live::kill(&args),
         What::DnsChurn(args) => dns_live::churn(&args),
         What::DnsChecks(args) => dns_checks::run(&args),

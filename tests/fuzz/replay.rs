@@ -113,6 +113,7 @@ fn seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
             "www.nyud.test",
         ]),
         "queries" => questions(),
+        "shelf" => harness::fuzz::shelf::seeds(),
         "responses" | "requests" | "fields" | "ranges" | "structured" => {
             named(http_seeds(target.name))
         }

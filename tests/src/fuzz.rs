@@ -6,6 +6,7 @@
 
 mod dns;
 mod http;
+pub mod shelf;
 
 use common::name::{Name, Zone};
 use common::wire::codec::Reader;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::dns::queries;
 pub use self::http::{fields, ranges, requests, responses, structured};
+pub use self::shelf::shelf;
 
 /// Room for anything that was decoded from at most 64 KiB.
 const ROOM: usize = 1 << 17;
@@ -35,7 +37,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "header",
         run: header,
@@ -83,6 +85,10 @@ pub const TARGETS: [Target; 12] = [
     Target {
         name: "structured",
         run: structured,
+    },
+    Target {
+        name: "shelf",
+        run: shelf,
     },
 ];
 
