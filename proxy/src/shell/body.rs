@@ -169,9 +169,12 @@ impl SharedBody {
     pub(crate) fn whole(bytes: Bytes, digest: Digest, room: &Arc<Room>) -> Arc<Self> {
         let mut inner = Inner::empty(Arc::clone(room));
         let length = bytes.len() as u64;
-        inner.push(bytes);
+        inner.push(bytes.clone());
         inner.end = End::Whole(digest);
-        Arc::new(Self::with(inner, Some(length)))
+        let body = Self::with(inner, Some(length));
+        // Nothing else was set before.
+        let _ = body.one.set(bytes);
+        Arc::new(body)
     }
 
     /// A whole body of `length` in a file.
@@ -214,7 +217,12 @@ impl SharedBody {
 
     /// Whether its file was found not to hold what was written.
     pub(crate) fn is_spoilt(&self) -> bool {
-        self.spoilt.load(Ordering::Relaxed)
+        let file_is = || {
+            let inner = self.lock();
+            let file = inner.spill.as_ref();
+            file.is_some_and(|(spill, _)| spill.is_spoilt())
+        };
+        self.spoilt.load(Ordering::Relaxed) || (self.one().is_none() && file_is())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

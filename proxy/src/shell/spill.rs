@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -85,6 +85,8 @@ struct State {
     id: Option<u64>,
     /// Bytes of the budget of bodies under way that it holds.
     reserved: u64,
+    /// Which blocks were found right since it was opened; `None` of a file that was written here.
+    found_right: Option<Vec<bool>>,
 }
 
 /// One body's file. Grows at its end only; what is written never changes.
@@ -93,6 +95,7 @@ pub(crate) struct Spill {
     file: File,
     space: Arc<SpillSpace>,
     state: Mutex<State>,
+    spoilt: AtomicBool,
 }
 
 impl Spill {
@@ -104,6 +107,7 @@ impl Spill {
             written: Some(0),
             id: None,
             reserved: 0,
+            found_right: None,
         };
         Ok(Self::of(file, space, state))
     }
@@ -116,6 +120,7 @@ impl Spill {
         checks: Vec<Check>,
     ) -> Self {
         let state = State {
+            found_right: Some(vec![false; checks.len()]),
             blocks: Blocks::of(checks),
             written: Some(large.bytes),
             id: Some(large.id),
@@ -129,6 +134,7 @@ impl Spill {
             file,
             space: Arc::clone(space),
             state: Mutex::new(state),
+            spoilt: AtomicBool::new(false),
         }
     }
 
@@ -166,6 +172,7 @@ impl Spill {
             None => self.read_plain(offset, len),
         };
         if read.is_err() {
+            self.spoilt.store(true, Ordering::Relaxed);
             self.space.damaged(id);
         }
         read
@@ -184,18 +191,40 @@ impl Spill {
         let end = (offset + len as u64).next_multiple_of(block).min(written);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let bytes = self.read_plain(start, size(end - start))?;
-        let state = self.state();
+        let mut state = self.state();
         for (n, block) in bytes.chunks(BLOCK).enumerate() {
-            if !state.blocks.is_right(size(first) + n, block) {
+            let n = size(first) + n;
+            if !state.blocks.is_right(n, block) {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "a block is not what was written",
                 ));
             }
+            let right = state.found_right.as_mut();
+            if let Some(right) = right.and_then(|right| right.get_mut(n)) {
+                *right = true;
+            }
         }
         drop(state);
         let from = size(offset - start);
         Ok(bytes.slice(from..from + len))
+    }
+
+    /// Whether the bytes from `start` to `end` may be sent from memory without being read: this process
+    /// wrote them, or found them right.
+    pub(crate) fn is_known(&self, start: u64, end: u64) -> bool {
+        let state = self.state();
+        let block = |at: u64| usize::try_from(at / BLOCK as u64).unwrap_or(usize::MAX);
+        let known = |right: &Vec<bool>| {
+            let blocks = right.get(block(start)..=block(end.saturating_sub(1)));
+            blocks.is_some_and(|blocks| blocks.iter().all(|right| *right))
+        };
+        state.found_right.as_ref().is_none_or(known)
+    }
+
+    /// Whether something else was read from it than had been written.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        self.spoilt.load(Ordering::Relaxed)
     }
 
     /// The checks of all of its `length` bytes, if they are known.
@@ -225,7 +254,7 @@ impl Spill {
         self.space.used.fetch_add(state.reserved, Ordering::Relaxed);
     }
 
-    /// The file itself, to be given a name.
+    /// The file itself, to be given a name or sent from.
     pub(crate) const fn file(&self) -> &File {
         &self.file
     }
@@ -278,7 +307,10 @@ mod tests {
             bytes: body.len() as u64,
         };
         let again = Spill::opened(spill.file.try_clone().unwrap(), &space, large, checks);
-        assert!(again.read(0, 1).is_err());
+        assert!(again.read(0, 1).is_err() && again.is_spoilt());
+        assert!(again.read(BLOCK as u64, 5).is_ok());
+        assert!(again.is_known(BLOCK as u64, BLOCK as u64 + 9) && !again.is_known(0, 9));
+        assert!(spill.is_known(0, 9), "it was written here");
         again.file.set_len(BLOCK as u64 + 10).unwrap();
         assert!(again.read(BLOCK as u64, 5).is_err(), "its end is not there");
         assert_eq!(space.take_damaged(), [3, 3]);

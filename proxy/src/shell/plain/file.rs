@@ -66,7 +66,10 @@ impl FileBody {
             let loaded = ready!(std::pin::Pin::new(loading).poll(cx));
             self.loading = None;
             loaded.map_err(io::Error::other)??;
-        } else if !(is_here(&self.spill, at) && is_here(&self.spill, end - 1)) {
+        } else if !(self.spill.is_known(at, end)
+            && is_here(&self.spill, at)
+            && is_here(&self.spill, end - 1))
+        {
             let spill = Arc::clone(&self.spill);
             let len = usize::try_from(end - at).unwrap_or(0);
             self.loading = Some(spawn_blocking(move || spill.read(at, len).map(drop)));

@@ -154,6 +154,10 @@ fn usable<'o>(
         Some(bytes) => Here::Memory(bytes),
         None if files => {
             let (spill, len) = object.body.file()?;
+            // What is wrong with it is dealt with elsewhere.
+            if spill.is_spoilt() {
+                return None;
+            }
             Here::File(spill, len)
         }
         None => return None,
