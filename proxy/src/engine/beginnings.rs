@@ -177,6 +177,16 @@ impl<B> Beginnings<B> {
         }
     }
 
+    /// Those of which `purged` says so are of no use any more.
+    pub fn purge(&mut self, purged: impl Fn(&Object<B>) -> bool) {
+        let kept = self.kept.iter(Moment::ZERO);
+        let gone = kept.filter(|(_, (beginning, _))| purged(&beginning.object));
+        let gone: Vec<_> = gone.map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.remove(&key);
+        }
+    }
+
     /// What is used now.
     #[must_use]
     pub const fn used(&self) -> Weight {

@@ -76,6 +76,8 @@ pub struct Listen {
     pub send_timeout: Duration,
     /// The block list.
     pub block_file: Option<PathBuf>,
+    /// The tokens of those who may purge; `None` if nobody may over the clients' door.
+    pub purge_tokens: Option<PathBuf>,
     /// For others to learn that this node is about to stop.
     pub drain_grace: Duration,
     /// For a request to begin.
@@ -177,6 +179,7 @@ impl Config {
             header_timeout: settings.value::<Span>("http.header_timeout").0,
             send_timeout: settings.value::<Span>("http.send_timeout").0,
             block_file: settings.optional("block.file"),
+            purge_tokens: settings.optional("purge.tokens_file"),
             drain_grace: settings.value::<Span>("drain.grace").0,
             idle_timeout: settings.value::<Span>("http.idle_timeout").0,
             interim: settings.value("http.interim"),

@@ -10,6 +10,7 @@
 //! `B` is the shell's handle to a body, `F` its handle to a fill.
 
 mod parts;
+mod purge;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use super::http::store::NoStoreReason;
 use super::http::verdict::{self, RevalidateReason, StaleReason, Verdict};
 use super::origin::Gates;
 use super::peers::Blame;
+use super::purge::{Fate, Orders};
 use super::reason::FailReason;
 use super::shelf::{NotShelved, Shelf, Ticket, record};
 use super::store::admission::Candidate;
@@ -156,6 +158,8 @@ struct Filling<B, F> {
     request: HeaderMap,
     /// What it will answer with, once the head is here.
     object: Option<Arc<Object<B>>>,
+    /// What it may answer with was purged meanwhile: nobody joins it any more.
+    purged: bool,
 }
 
 /// See the module.
@@ -174,6 +178,7 @@ pub struct Flow<B, F> {
     ledger: Ledger,
     words: Words,
     beginnings: Beginnings<B>,
+    orders: Orders,
     policy: FreshPolicy,
 }
 
@@ -204,6 +209,7 @@ impl<B, F: Clone> Flow<B, F> {
             ledger: Ledger::default(),
             words: Words::default(),
             beginnings: Beginnings::new(budget),
+            orders: Orders::default(),
             policy,
         }
     }
@@ -241,7 +247,9 @@ impl<B, F: Clone> Flow<B, F> {
         if found.is_some() || read.is_empty() || !self.is_only_shelved(ask.key) {
             return found;
         }
-        choose(read.iter().rev(), ask.headers, is_fresh).map(Arc::clone)
+        let read = read.iter().rev();
+        let read = read.filter(|object| self.orders.fate(object) == Fate::Spared);
+        choose(read, ask.headers, is_fresh).map(Arc::clone)
     }
 
     fn look(
@@ -377,9 +385,8 @@ impl<B, F: Clone> Flow<B, F> {
     /// the Vary of other responses for the same URL; where there is none, hope is all there is.
     fn joinable(&self, ask: Ask<'_>) -> Option<F> {
         let fillings = self.fills.get(ask.key)?;
-        let heads = fillings
-            .iter()
-            .filter_map(|filling| filling.object.as_ref());
+        let fillings = || fillings.iter().filter(|filling| !filling.purged);
+        let heads = fillings().filter_map(|filling| filling.object.as_ref());
         let known = heads.last().or_else(|| self.store.latest(ask.key));
         let fits = |filling: &&Filling<B, F>| match (&filling.object, known) {
             (Some(object), _) => object.answers(ask.headers),
@@ -389,10 +396,7 @@ impl<B, F: Clone> Flow<B, F> {
             }
             (None, None) => true,
         };
-        fillings
-            .iter()
-            .find(fits)
-            .map(|filling| filling.fill.clone())
+        fillings().find(fits).map(|filling| filling.fill.clone())
     }
 
     fn start(
@@ -408,6 +412,7 @@ impl<B, F: Clone> Flow<B, F> {
             fill: fill.clone(),
             request: ask.headers.clone(),
             object: None,
+            purged: false,
         };
         self.fills.entry(ask.key.clone()).or_default().push(filling);
         self.filling += 1;
@@ -499,8 +504,37 @@ impl<B, F: Clone> Flow<B, F> {
         }
     }
 
-    /// Keeps a whole response. Returns how long its pointer should live, if it should have one, and
-    /// the URLs that had to go and whose pointers must be withdrawn.
+    /// `object` was asked about at its origin, and what came instead of it is about to be kept: it
+    /// goes, also where the new one is for other requests because Vary has changed.
+    pub fn superseded(&mut self, object: &Arc<Object<B>>) {
+        self.store.remove_variant(object);
+        let which = (record::name_of(&object.key), record::variant_of(object));
+        self.shelf.forget(which.0, Some(which.1));
+    }
+
+    /// What is kept of `key` may not be any more.
+    pub fn forget(&mut self, key: &PrimaryKey) {
+        self.beginnings.remove(key);
+        self.store.remove(key);
+        self.shelf.forget(record::name_of(key), None);
+    }
+
+    /// A response to `key` proved not to be shareable: for a while nobody queues for it. Not told of
+    /// errors: one odd request would part a crowd, just when its site suffers.
+    pub fn not_shareable(&mut self, now: Moment, key: &PrimaryKey, reason: NoStoreReason) {
+        // Without a lifetime it depends on the heat, which may be another one in a moment.
+        if reason.is_lasting() && reason != NoStoreReason::NoLifetimeNoValidator {
+            while self.unshareable.expire(now).is_some() {}
+            self.unshareable
+                .insert(key.clone(), reason, now + UNSHAREABLE_FOR);
+        }
+    }
+}
+
+impl<B: Clone, F: Clone> Flow<B, F> {
+    /// Keeps a whole response, unless it was purged while it was on its way. Returns how long its
+    /// pointer should live, if it should have one, and the URLs that had to go and whose pointers
+    /// must be withdrawn.
     pub fn keep(
         &mut self,
         now: Moment,
@@ -509,6 +543,12 @@ impl<B, F: Clone> Flow<B, F> {
     ) -> (Option<Duration>, Vec<PrimaryKey>) {
         let key = object.key.clone();
         self.unshareable.remove(&key);
+        let object = match self.orders.fate(&object) {
+            Fate::Spared => object,
+            // Better than nothing while the origin is away, worse than what came after it.
+            Fate::Stale if !self.store.has(&key) => object.outdated(),
+            Fate::Stale | Fate::Gone => return (None, Vec::new()),
+        };
         let life = pointer_life(object.remaining(now, self.heat.of(now, key.host())));
         let gone = self.insert(object, weight);
         let kept = self.store.has(&key);
@@ -548,36 +588,10 @@ impl<B, F: Clone> Flow<B, F> {
     /// A response that was read from disk is in memory from now on, unless something of its URL came
     /// there meanwhile. Gives the URLs whose pointers must be withdrawn.
     pub fn unshelved(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
-        if self.store.has_variant(&object) {
+        if self.store.has_variant(&object) || self.orders.fate(&object) != Fate::Spared {
             return Vec::new();
         }
         self.insert(object, weight)
-    }
-
-    /// `object` was asked about at its origin, and what came instead of it is about to be kept: it
-    /// goes, also where the new one is for other requests because Vary has changed.
-    pub fn superseded(&mut self, object: &Arc<Object<B>>) {
-        self.store.remove_variant(object);
-        let which = (record::name_of(&object.key), record::variant_of(object));
-        self.shelf.forget(which.0, Some(which.1));
-    }
-
-    /// What is kept of `key` may not be any more.
-    pub fn forget(&mut self, key: &PrimaryKey) {
-        self.beginnings.remove(key);
-        self.store.remove(key);
-        self.shelf.forget(record::name_of(key), None);
-    }
-
-    /// A response to `key` proved not to be shareable: for a while nobody queues for it. Not told of
-    /// errors: one odd request would part a crowd, just when its site suffers.
-    pub fn not_shareable(&mut self, now: Moment, key: &PrimaryKey, reason: NoStoreReason) {
-        // Without a lifetime it depends on the heat, which may be another one in a moment.
-        if reason.is_lasting() && reason != NoStoreReason::NoLifetimeNoValidator {
-            while self.unshareable.expire(now).is_some() {}
-            self.unshareable
-                .insert(key.clone(), reason, now + UNSHAREABLE_FOR);
-        }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod page;
 pub mod peers;
 pub mod pointer;
 pub mod policy;
+pub mod purge;
 pub mod pursuit;
 pub mod reason;
 pub mod share;

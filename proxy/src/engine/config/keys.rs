@@ -161,6 +161,13 @@ pub static KEYS: &[KeySpec] = &[
         what: "path",
         why: "List of hosts, domains, urls, addresses and clients that are not served, one rule a line; read anew when it changes. A bad one keeps the last good one in force.",
     },
+    KeySpec {
+        path: "purge.tokens_file",
+        default: Some(""),
+        example: "/etc/atoll/purge",
+        what: "path",
+        why: "Who may purge over the clients' door, with mode 0600: a line each of a name, a site or *, and the BLAKE3 hash of a token, as `atoll secret token` prints it; read anew on SIGHUP. Empty for nobody: PURGE is then answered 405. The admin listener takes orders without a token.",
+    },
     key(
         "share.bytes_per_second",
         "0",

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod demand;
 mod ghosts;
 pub mod object;
+pub mod purge;
 #[cfg(test)]
 mod tests;
 

@@ -53,6 +53,7 @@ pub struct Object<B> {
     /// Whether it came with an Age, that is, out of some cache (RFC 9111 §5.1).
     pub aged: bool,
     received: Moment,
+    asked: Moment,
     initial_age: Duration,
     quiet: Lifetime,
     hot: Lifetime,
@@ -129,6 +130,7 @@ impl<B> Object<B> {
             told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
+            asked: asked(received),
             initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet,
             hot,
@@ -150,6 +152,7 @@ impl<B> Object<B> {
             told: HeaderMap::new(),
             aged: from.aged,
             received: now,
+            asked: now - from.age.saturating_add(elapsed),
             initial_age: from.age.saturating_add(elapsed),
             quiet: from.quiet,
             hot: from.hot,
@@ -172,6 +175,13 @@ impl<B> Object<B> {
     #[must_use]
     pub fn age(&self, now: Moment) -> Duration {
         fresh::current_age(self.initial_age, self.received, now)
+    }
+
+    /// When it was asked for at its origin, or that long ago at the latest where it comes out of some
+    /// cache: what was purged after this was purged of it too.
+    #[must_use]
+    pub const fn asked(&self) -> Moment {
+        self.asked
     }
 
     /// Its lifetime while the site is this hot.
@@ -286,6 +296,7 @@ impl<B: Clone> Object<B> {
             told: told(received.headers),
             aged: fresh::is_aged(received.headers),
             received: received.at,
+            asked: asked(received),
             initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
             quiet: lifetime(Heat::Quiet),
             hot: lifetime(Heat::Hot),
@@ -315,6 +326,7 @@ impl<B: Clone> Object<B> {
             told: HeaderMap::new(),
             aged: self.aged,
             received: self.received,
+            asked: self.asked,
             initial_age: self.initial_age,
             quiet: over,
             hot: over,
@@ -323,6 +335,15 @@ impl<B: Clone> Object<B> {
             body: self.body.clone(),
         })
     }
+}
+
+/// When a response was asked for at its origin, at the latest. An Age is cut to whole seconds.
+pub(in crate::engine) fn asked(received: &Received<'_>) -> Moment {
+    if !fresh::is_aged(received.headers) {
+        return received.at - received.delay;
+    }
+    let age = fresh::initial_age(received.headers, received.wall, received.delay);
+    received.at - age.saturating_add(Duration::from_secs(1))
 }
 
 /// The members of Cache-Status and Proxy-Status; too many are none.
