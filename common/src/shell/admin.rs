@@ -1,15 +1,17 @@
 //! The admin listener: `/metrics`, `/healthz`, `/readyz`, `/state` over HTTP/1.
 //!
-//! It shows, and changes nothing but whether the daemon drains (`/drain`); it is meant for loopback or a management network. Bounds:
+//! It shows, and changes nothing but whether the daemon drains (`/drain`), and what the daemon itself
+//! takes orders for; it is meant for loopback or a management network. Bounds:
 //! 32 connections, 10 s for a request, no request bodies.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -36,6 +38,9 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// What becomes of an order: a status, and what was done, as JSON.
+pub type Ordered = Pin<Box<dyn Future<Output = (StatusCode, serde_json::Value)> + Send>>;
+
 /// What a daemon shows of itself.
 pub trait Inspect: Send + Sync + 'static {
     /// Whether it does its real work, not merely runs.
@@ -45,6 +50,12 @@ pub trait Inspect: Send + Sync + 'static {
     /// A page of this daemon's own, as JSON; `None` if it has none at `path`.
     fn page(&self, path: &str, query: &str) -> Option<serde_json::Value> {
         let _ = (path, query);
+        None
+    }
+    /// An order given with POST, in fields that no web page can make a browser send here without asking
+    /// first; `None` if this daemon takes none at `path`.
+    fn order(&self, path: &str, headers: &HeaderMap) -> Option<Ordered> {
+        let _ = (path, headers);
         None
     }
     /// Asks that nobody be sent here any more, or takes it back. Whether the daemon can do that.
@@ -78,8 +89,15 @@ pub async fn serve(
         let (registry, inspect) = (Arc::clone(&registry), Arc::clone(&inspect));
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = respond(&request, &registry, &*inspect);
-                std::future::ready(Ok::<_, Infallible>(response))
+                let ordered = ordered(&request, &*inspect);
+                let (registry, inspect) = (Arc::clone(&registry), Arc::clone(&inspect));
+                async move {
+                    let response = match ordered {
+                        Some(ordered) => json(ordered.await),
+                        None => respond(&request, &registry, &*inspect),
+                    };
+                    Ok::<_, Infallible>(response)
+                }
             });
             let mut server = http1::Builder::new();
             server
@@ -140,6 +158,16 @@ fn respond<B>(
             answer(StatusCode::NOT_FOUND, "text/plain", text.into())
         }
     }
+}
+
+fn ordered<B>(request: &Request<B>, inspect: &dyn Inspect) -> Option<Ordered> {
+    let post = request.method() == Method::POST;
+    post.then(|| inspect.order(request.uri().path(), request.headers()))?
+}
+
+fn json((status, page): (StatusCode, serde_json::Value)) -> Response<Full<Bytes>> {
+    let text = serde_json::to_string_pretty(&page).unwrap_or_default();
+    answer(status, "application/json", text + "\n")
 }
 
 /// PUT drains, DELETE takes it back. Neither is a method that a web page can make a browser send

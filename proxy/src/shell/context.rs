@@ -14,6 +14,7 @@ use super::body::{SharedBody, SpillRule};
 use super::fill::Fill;
 use super::index::IndexLink;
 use super::metrics::Metrics;
+use super::purge::Desk;
 use super::reload::Blocked;
 use super::room::Room;
 use super::share::Shares;
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
+    /// Who may purge.
+    pub(crate) purge: Desk,
     /// `None` if it is off.
     pub(crate) access: Option<Arc<AccessLog>>,
     connections_max: usize,
@@ -81,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
+    pub(crate) purge: Desk,
     pub(crate) access: Option<Arc<AccessLog>>,
     pub(crate) connections_max: usize,
     pub(crate) flow: SharedFlow,
@@ -103,6 +107,7 @@ impl Context {
             metrics: parts.metrics,
             shares: parts.shares,
             blocked: parts.blocked,
+            purge: parts.purge,
             access: parts.access,
             connections_max: parts.connections_max,
             draining: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 
 mod own;
 mod page;
+mod purge;
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -153,6 +154,7 @@ pub(crate) fn serve<B>(
         Ok(Asked::Home(key)) => client.home(&key),
         Ok(Asked::Options) => client.options(),
         Err(reason) => match meant {
+            Some(Asked::Page { key, .. }) if client.orders() => return client.purge(key),
             Some(Asked::Page { key, .. }) => client.refuse(reason, Some(&key)),
             _ => client.refuse(reason, None),
         },

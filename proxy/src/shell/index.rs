@@ -11,7 +11,7 @@ use common::backoff::Backoff;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::wire::secret::Network;
-use dht::client::{Claim, Client, ClientError, Value};
+use dht::client::{Claim, Client, ClientError, ServiceSession, Value};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
@@ -44,6 +44,9 @@ const TAKE_OVER_WANT: usize = 8;
 
 /// The service that name servers look for.
 const SERVICE: &str = "http";
+
+/// The service that proxies find each other by, where no pointer names one.
+pub(crate) const PEER_SERVICE: &str = "peer";
 
 /// Name of the network, the way to the index, and what we say there.
 pub(crate) struct IndexLink {
@@ -358,13 +361,14 @@ pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut s
     let Some(link) = &ctx.index else { return };
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
-        match link.client.service(SERVICE, link.advertise).await {
-            Ok(mut session) => {
+        match register(link).await {
+            Ok((mut session, mut as_peer)) => {
                 tracing::info!(addr = %link.advertise, "registered at the index");
                 backoff.succeed();
                 ctx.metrics.registered(true);
                 tokio::select! {
                     () = session.closed() => {}
+                    () = as_peer.closed() => {}
                     // Draining: name servers stop sending clients while the last are served.
                     () = shutdown.draining() => return ctx.metrics.registered(false),
                 }
@@ -375,4 +379,12 @@ pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut s
         }
         sleep(backoff.fail(&mut rng)).await;
     }
+}
+
+/// Both of our doors, told to the index: the clients' and the peers'.
+async fn register(link: &IndexLink) -> Result<(ServiceSession, ServiceSession), ClientError> {
+    let client = &link.client;
+    // First the one that nobody is sent to.
+    let as_peer = client.service(PEER_SERVICE, link.peer).await?;
+    Ok((client.service(SERVICE, link.advertise).await?, as_peer))
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use common::clock::Moment;
-use common::shell::admin::{Inspect, Readiness};
+use common::shell::admin::{Inspect, Ordered, Readiness};
 use common::telemetry::{Kind, Metric};
+use http::HeaderMap;
 use serde_json::json;
 
 use super::context::Context;
 use super::fill::{Fill, Look};
 use super::hints::Hints;
 use super::store::DiskStore;
+use super::purge;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::share::Share;
 use crate::engine::shelf::Shelf;
@@ -40,6 +42,10 @@ impl Inspect for Window {
         tracing::info!(draining, "told by the admin listener");
         self.0.drain(draining);
         true
+    }
+
+    fn order(&self, path: &str, headers: &HeaderMap) -> Option<Ordered> {
+        (path == "/purge").then(|| purge::told_by_admin(Arc::clone(&self.0), headers))
     }
 
     fn state(&self) -> serde_json::Value {

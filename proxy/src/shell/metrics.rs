@@ -138,6 +138,7 @@ pub(crate) struct Metrics {
     beginnings: Family<Label, Counter>,
     index: Family<Label, Counter>,
     peer_requests: Family<Label, Counter>,
+    purges: Family<Label, Counter>,
     in_flight: Gauge,
     connections: Gauge,
     connections_refused: Family<Label, Counter>,
@@ -206,11 +207,7 @@ impl Metrics {
             "Requests of other proxies",
             m.peer_requests.clone(),
         );
-        registry.register(
-            "atoll_proxy_access_lines_dropped",
-            "Lines of the access log that were lost because the disk did not take them",
-            m.access_dropped.clone(),
-        );
+        m.register_purges_and_log(registry);
         m.register_connections(registry);
         if let Some(histogram) = &m.first_byte {
             registry.register(
@@ -243,6 +240,19 @@ impl Metrics {
             "atoll_proxy_bounced",
             "Requests sent to the site itself because it, or this node, had its share",
             m.bounced.clone(),
+        );
+    }
+
+    fn register_purges_and_log(&self, registry: &mut Registry) {
+        registry.register(
+            "atoll_proxy_access_lines_dropped",
+            "Lines of the access log that were lost because the disk did not take them",
+            self.access_dropped.clone(),
+        );
+        registry.register(
+            "atoll_proxy_purges",
+            "Orders to purge: given here, told by peers, or why refused",
+            self.purges.clone(),
         );
     }
 
@@ -364,6 +374,10 @@ impl Metrics {
         self.peer_requests
             .get_or_create(&[("outcome", outcome.as_str())])
             .inc();
+    }
+
+    pub(crate) fn purge(&self, outcome: &'static str) {
+        self.purges.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// A client's request is under way until this is dropped.

@@ -17,6 +17,7 @@
 //! | `store` | what is kept on disk: the writer, the reader, the start |
 //! | `share` | fair shares, and who waits for a turn |
 //! | `peer` | requests of other proxies |
+//! | `purge` | orders to purge: who may, here, everywhere |
 //! | `hints`, `round_trip` | how far clients are, told to the index |
 //! | `index` | the index daemon: claims, pointers, registration |
 //! | [`reload`] | what changes while the proxy runs |
@@ -40,6 +41,7 @@ mod multipart;
 mod outgoing;
 mod peer;
 mod plain;
+mod purge;
 pub mod reload;
 mod resolve;
 mod room;

@@ -6,6 +6,9 @@
 //! follow and no circles to close, except through fetches under way, which is why one that itself
 //! waits for a peer refers to that peer instead of letting others wait behind it.
 //!
+//! An order to purge is a PURGE of `/purge/ID/TEXT` with the order's text in hexadecimal digits. It is
+//! carried out here and sent to nobody else.
+//!
 //! | field | on | meaning |
 //! |---|---|---|
 //! | `atoll-proof` | request | membership, bound to this request |
@@ -15,15 +18,18 @@
 //! | `atoll-peer` | answer | `hit`, `fill` or `refused` |
 //! | `atoll-see` | answer | whom to ask instead |
 //! | `atoll-length` | answer | length of the whole body, if known |
+//! | `atoll-purged` | answer | what became of an order to purge: stale, gone, node |
 //! | `atoll-digest` | answer, or its trailer | BLAKE3 of the whole body |
 
 mod ask;
+mod order;
 mod serve;
 
 use data_encoding::HEXLOWER;
 use http::header::{HeaderMap, HeaderName};
 
 pub(crate) use ask::{Wish, ask};
+pub(crate) use order::tell;
 pub(crate) use serve::serve;
 
 use crate::engine::pointer::Digest;
@@ -36,6 +42,7 @@ const STALE: HeaderName = HeaderName::from_static("atoll-stale");
 const PEER: HeaderName = HeaderName::from_static("atoll-peer");
 const SEE: HeaderName = HeaderName::from_static("atoll-see");
 const LENGTH: HeaderName = HeaderName::from_static("atoll-length");
+const PURGED: HeaderName = HeaderName::from_static("atoll-purged");
 const DIGEST: HeaderName = HeaderName::from_static("atoll-digest");
 
 /// The digest that a head or trailer states.
@@ -54,7 +61,9 @@ pub(crate) fn promise(head: &HeaderMap) -> Promise {
 
 /// Takes the fields of this protocol out of a response, which an origin might send too.
 pub(crate) fn strip(fields: &mut HeaderMap) {
-    for name in [PROOF, PATH, OFFSET, STALE, PEER, SEE, LENGTH, DIGEST] {
+    for name in [
+        PROOF, PATH, OFFSET, STALE, PEER, SEE, LENGTH, PURGED, DIGEST,
+    ] {
         fields.remove(name);
     }
 }

@@ -108,6 +108,7 @@ pub(crate) async fn watch(ctx: Arc<Context>, watched: Watched, again: Again) {
                 access.reopen();
             }
             reload(&ctx, &again);
+            renew_tokens(&ctx);
         }
         let now = file.as_deref().and_then(stamp);
         if let Some(file) = file.as_deref().filter(|_| told || now != seen) {
@@ -153,6 +154,16 @@ fn take_over(ctx: &Context, file: &Path) {
         Err(error) => {
             ctx.metrics.reload_failed("block_list");
             tracing::warn!(%error, "the block list is bad: the last good one stays in force");
+        }
+    }
+}
+
+fn renew_tokens(ctx: &Context) {
+    match ctx.purge.load() {
+        Ok(tokens) => tracing::info!(tokens, "the tokens for purges were read anew"),
+        Err(error) => {
+            ctx.metrics.reload_failed("purge_tokens");
+            tracing::warn!(%error, "the tokens are bad: the last good ones stay in force");
         }
     }
 }

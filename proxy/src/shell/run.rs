@@ -29,6 +29,7 @@ use super::index::{self, IndexLink};
 use super::inspect::{Window, gauges};
 use super::listen::{self, Bounds, Crowd, Door, Doorway};
 use super::metrics::Metrics;
+use super::purge::Desk;
 use super::reload::{self, Again, Blocked, Watched};
 use super::resolve::Resolver;
 use super::room::Room;
@@ -297,6 +298,7 @@ pub(super) fn context(
         index: config.index.as_ref().map(link).transpose()?,
         client: Client::new(connector, clock, patience),
         blocked,
+        purge: desk(&config)?,
         access,
         shares: Shares::new(config.share.clone()),
         flow: Flow::new(config.store.budget, config.fresh, rng.child()),
@@ -369,6 +371,13 @@ fn open(access: Access, metrics: &Metrics) -> Result<Arc<AccessLog>, StartError>
         let name = name.unwrap_or_default();
         StartError::Runtime(format!("log.access_file {name}: {error}"))
     })
+}
+
+fn desk(config: &Config) -> Result<Desk, StartError> {
+    let desk = Desk::new(config.listen.purge_tokens.clone());
+    desk.load()
+        .map_err(|error| StartError::Runtime(format!("purge.tokens_file {error}")))?;
+    Ok(desk)
 }
 
 fn link(index: &Index) -> Result<IndexLink, StartError> {

@@ -204,6 +204,11 @@ impl Task {
         let wish = peer::Wish { stale, offset };
         self.ctx.metrics.fetch("peer");
         match peer::ask(&self.ctx, peer, &self.asker, wish).await {
+            Ok(found) if self.was_purged(&found.upstream, stale) => {
+                tokio::spawn(found.upstream.body.discard());
+                self.trail.push(trail::Step::Peer(FailReason::PeerRefused));
+                Step::News(News::PeerFailed { instead: None })
+            }
             Ok(found) => {
                 let promise = peer::promise(&found.upstream.head.headers);
                 let level = self.levels.iter().find(|(addr, _)| *addr == peer);

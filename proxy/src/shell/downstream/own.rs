@@ -214,7 +214,7 @@ struct Said<'a> {
 }
 
 /// A short answer of our own, which nobody keeps.
-fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
+pub(super) fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
     let mut response = Response::new(Outgoing::text(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();

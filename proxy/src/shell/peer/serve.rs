@@ -12,7 +12,7 @@ use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
+use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE, order};
 use crate::engine::drawing::{Joining, Offer};
 use crate::engine::flow::{Ask, PeerLookup};
 use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
@@ -23,10 +23,14 @@ use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
 use crate::shell::metrics::Served;
 use crate::shell::outgoing::Outgoing;
 use crate::shell::store;
+use crate::shell::purge;
 
 /// Answers one request on the peer port.
 pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
     let (head, _) = request.into_parts();
+    if head.method == *purge::METHOD {
+        return order::serve(&ctx, &head).await;
+    }
     let Some(key) = proven(&ctx, &head.method, &head.uri, &head.headers) else {
         ctx.metrics.peer_request(Served::Forbidden);
         return refused(StatusCode::FORBIDDEN, None);
@@ -94,6 +98,27 @@ fn proven(
     uri: &http::Uri,
     headers: &HeaderMap,
 ) -> Option<PrimaryKey> {
+    if method != Method::GET {
+        return None;
+    }
+    let target = member(ctx, method, uri, headers)?;
+    let (scheme, rest) = target.strip_prefix('/')?.split_once('/')?;
+    let scheme = Scheme::parse(scheme)?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, scheme.default_port()),
+    };
+    Some(PrimaryKey::new(scheme, host, port, path))
+}
+
+/// The target of a request that proves membership.
+pub(super) fn member<'a>(
+    ctx: &Context,
+    method: &Method,
+    uri: &'a http::Uri,
+    headers: &HeaderMap,
+) -> Option<&'a str> {
     let link = ctx.index.as_ref()?;
     let target = uri.path_and_query()?.as_str();
     let proof: Proof = headers.get(PROOF)?.to_str().ok()?.parse().ok()?;
@@ -103,17 +128,7 @@ fn proven(
         method: method.as_str(),
         target,
     };
-    if method != Method::GET || !proof.holds(&link.network, bound) {
-        return None;
-    }
-    let (scheme, rest) = target.strip_prefix('/')?.split_once('/')?;
-    let scheme = Scheme::parse(scheme)?;
-    let (authority, path) = rest.split_at(rest.find('/')?);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (authority, scheme.default_port()),
-    };
-    Some(PrimaryKey::new(scheme, host, port, path))
+    proof.holds(&link.network, bound).then_some(target)
 }
 
 fn path(headers: &HeaderMap) -> Vec<SocketAddr> {
@@ -195,7 +210,7 @@ fn nothing(ctx: &Context) -> Response<Outgoing> {
     refused(StatusCode::NOT_FOUND, None)
 }
 
-fn refused(status: StatusCode, see: Option<SocketAddr>) -> Response<Outgoing> {
+pub(super) fn refused(status: StatusCode, see: Option<SocketAddr>) -> Response<Outgoing> {
     let mut response = Response::new(Outgoing::empty());
     *response.status_mut() = status;
     if status != StatusCode::FORBIDDEN {

@@ -15,6 +15,7 @@ use crate::engine::http::control::Directives;
 use crate::engine::http::store::{self, Exchange, NoStoreReason};
 use crate::engine::http::{conditional, fresh};
 use crate::engine::lenient::Unclear;
+use crate::engine::purge::Fate;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
 use crate::engine::shelf::{NotShelved, Ticket};
@@ -162,6 +163,12 @@ impl Task {
         if had_pointer {
             index::withdraw(ctx, key);
         }
+    }
+
+    /// Whether a peer's answer was purged here, of which that peer has not heard yet.
+    pub(super) fn was_purged(&self, upstream: &Upstream, stale: bool) -> bool {
+        let fate = self.ctx.flow().fate(&self.asker.key, &received(upstream));
+        fate == Fate::Gone || (fate == Fate::Stale && !stale)
     }
 
     /// The origin confirmed the copy that is here.
