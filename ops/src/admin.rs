@@ -55,6 +55,31 @@ pub enum FetchError {
     Deadline(Duration),
 }
 
+/// For an order that a daemon carries out together with others.
+const ORDER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Posts an order to the daemon whose admin listener is `addr`; its words are in the field `name`.
+///
+/// # Errors
+/// There is no whole answer within half a minute.
+pub async fn order(
+    addr: SocketAddr,
+    path: &str,
+    (name, words): (&str, &str),
+) -> Result<Page, FetchError> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(header::HOST, addr.to_string())
+        .header(header::CONNECTION, "close")
+        .header(name, words)
+        .body(Empty::<Bytes>::new())?;
+    match tokio::time::timeout(ORDER_DEADLINE, exchange(addr, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(FetchError::Deadline(ORDER_DEADLINE)),
+    }
+}
+
 /// Gets `path` of the daemon whose admin listener is `addr`.
 ///
 /// # Errors

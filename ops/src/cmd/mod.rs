@@ -6,6 +6,7 @@ pub mod dns;
 pub mod index;
 pub mod launch;
 pub mod origin;
+pub mod purge;
 pub mod ring;
 pub mod secret;
 pub mod status;
@@ -55,11 +56,13 @@ enum Command {
     Ring(ring::RingArgs),
     /// Print the coralised forms of a URL
     Url(url::UrlArgs),
+    /// Take pages out of all proxies before their time is over
+    Purge(purge::PurgeArgs),
     /// Send a crowd through a running cluster and count what reached the origin
     Crowd(crowd::CrowdArgs),
     /// Serve the demo's web site: an origin that can be made slow or dead
     Origin(origin::OriginArgs),
-    /// Make network secrets
+    /// Make network secrets, and tokens for purges
     Secret(secret::SecretArgs),
     /// Become another program that dies with its parent
     #[command(hide = true)]
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Dns(args) => on_runtime(dns::run(args)),
         Command::Ring(args) => on_runtime(ring::run(args)),
         Command::Url(args) => url::run(&args),
+        Command::Purge(args) => on_runtime(purge::run(args)),
         Command::Crowd(args) => on_runtime(crowd::run(args)),
         Command::Origin(args) => on_runtime(origin::run(args)),
         Command::Secret(args) => secret::run(&args),

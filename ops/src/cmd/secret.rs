@@ -1,10 +1,11 @@
-//! `atoll secret new`: makes a network secret.
+//! `atoll secret new`: makes a network secret. `atoll secret token`: a token for purges.
 
 use std::path::{Path, PathBuf};
 
 use common::rng::Generator;
 use common::shell::secret::{SecretFileError, create};
 use common::wire::secret::NetworkSecret;
+use data_encoding::HEXLOWER;
 
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
@@ -23,6 +24,21 @@ enum Action {
     /// All nodes that are to link up need the same secret. Name its file to every daemon with
     /// network.secret_file; it is refused if others can read it.
     New(NewArgs),
+    /// Make a token with which a site's owner may purge
+    ///
+    /// Prints the token, for whoever is to have it, and the line with its hash for the file that
+    /// purge.tokens_file names at each proxy.
+    Token(TokenArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct TokenArgs {
+    /// Who is to have it, for the log
+    #[arg(long)]
+    name: String,
+    /// The site whose pages it may purge, with all below its name; * for all sites
+    #[arg(long, value_name = "HOST")]
+    site: String,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +56,6 @@ struct NewArgs {
 /// # Errors
 /// The file exists already, or cannot be written.
 pub fn run(args: &SecretArgs) -> Outcome {
-    let Action::New(args) = &args.action;
     let mut rng = Generator::from_system().map_err(|error| {
         let what = format!("the system gives no random bytes: {error}");
         Failure::failed(
@@ -48,6 +63,10 @@ pub fn run(args: &SecretArgs) -> Outcome {
             "check that getrandom is not forbidden to this process",
         )
     })?;
+    let args = match &args.action {
+        Action::New(args) => args,
+        Action::Token(args) => return token(args, &mut rng),
+    };
     let secret = NetworkSecret::generate(&mut rng);
     if args.stdout {
         say::result(secret.to_text().trim_end());
@@ -59,6 +78,20 @@ pub fn run(args: &SecretArgs) -> Outcome {
     say::note(&format!(
         "copy it to every node with mode 0600, then: atoll-dht --set network.secret_file={path} ..."
     ));
+    Ok(Exit::Ok)
+}
+
+fn token(args: &TokenArgs, rng: &mut Generator) -> Outcome {
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !word(&args.name) || !word(&args.site) || args.name.starts_with('#') {
+        let advice = "use letters, digits and hyphens, without spaces";
+        return Err(Failure::usage("the name or the site is no word", advice));
+    }
+    let token = HEXLOWER.encode(&rng.bytes::<32>());
+    say::result(&token);
+    let hash = blake3::hash(token.as_bytes()).to_hex();
+    say::note(&format!("{} {} {hash}", args.name, args.site));
+    say::note("add the line above to the file of purge.tokens_file and send SIGHUP to the proxies");
     Ok(Exit::Ok)
 }
 
