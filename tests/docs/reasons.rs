@@ -43,7 +43,8 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 29] = [
+const TABLES: [Table; 32] = [
+const TABLES: [Table; 32] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -219,6 +220,29 @@ const TABLES: [Table; 29] = [
         "proxy/src/shell/store/writer.rs",
         "Why the disk store is left alone for a while",
         "`what` in the log and of the metric `atoll_proxy_disk_failures`, `/state`.",
+        "PurgeRefusal",
+        "proxy/src/engine/purge/token.rs",
+        "Purges refused",
+        "`refused` in the answer, `reason` in the access log with the outcome `refused`, `outcome` of \
+         the metric `atoll_proxy_purges`.",
+    ),
+    table(
+        "OrderFault",
+        "proxy/src/engine/purge/order.rs",
+        "Purges not understood",
+        "As purges refused.",
+    ),
+    table(
+        "Unconfirmed",
+        "proxy/src/engine/purge/receipt.rs",
+        "Purges not confirmed",
+        "`unconfirmed[].reason` of a purge's receipt.",
+    ),
+    table(
+        "Reach",
+        "proxy/src/engine/purge/receipt.rs",
+        "How far purges were told",
+        "`reach` of a purge's receipt.",
     ),
 ];
 

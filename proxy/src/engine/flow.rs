@@ -574,6 +574,9 @@ impl<B: Clone, F: Clone> Flow<B, F> {
         object: &Object<B>,
         weight: Weight,
     ) -> Result<Ticket, NotShelved> {
+        if self.orders.fate(object) != Fate::Spared {
+            return Err(NotShelved::Purged);
+        }
         let key = &object.key;
         let candidate = Candidate {
             key,

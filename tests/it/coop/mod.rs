@@ -5,4 +5,5 @@ mod death;
 mod faults;
 mod large;
 mod peers;
+mod purge;
 mod servers;

@@ -126,6 +126,8 @@ pub enum NotShelved {
     NotWhole,
     /// The disk failed while it was written.
     Failed,
+    /// It was purged while it was on its way.
+    Purged,
 }
 
 impl NotShelved {
@@ -139,6 +141,7 @@ impl NotShelved {
             Self::Behind => "behind",
             Self::NotWhole => "not_whole",
             Self::Failed => "failed",
+            Self::Purged => "purged",
         }
     }
 }

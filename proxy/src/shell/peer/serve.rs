@@ -22,8 +22,8 @@ use crate::shell::context::Context;
 use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
 use crate::shell::metrics::Served;
 use crate::shell::outgoing::Outgoing;
-use crate::shell::store;
 use crate::shell::purge;
+use crate::shell::store;
 
 /// Answers one request on the peer port.
 pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
