@@ -43,8 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 32] = [
-const TABLES: [Table; 32] = [
+const TABLES: [Table; 33] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -220,6 +219,8 @@ const TABLES: [Table; 32] = [
         "proxy/src/shell/store/writer.rs",
         "Why the disk store is left alone for a while",
         "`what` in the log and of the metric `atoll_proxy_disk_failures`, `/state`.",
+    ),
+    table(
         "PurgeRefusal",
         "proxy/src/engine/purge/token.rs",
         "Purges refused",

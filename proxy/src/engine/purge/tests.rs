@@ -58,7 +58,7 @@ fn look(flow: &mut Flow<u32, u32>, now: Moment, path: &str) -> &'static str {
         Lookup::Join(..) => "join",
         Lookup::Start(_, plan) if plan.stale.is_some() => "validate",
         Lookup::Start(..) => "fetch",
-        Lookup::OnlyIfCached | Lookup::Busy => "no",
+        Lookup::Shelved | Lookup::OnlyIfCached | Lookup::Busy => "no",
     }
 }
 
