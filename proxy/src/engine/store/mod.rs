@@ -35,8 +35,9 @@ pub const VARIANTS_MAX: usize = 8;
 /// Bytes that an entry costs beside its header fields and body: keys, lists, allocator.
 const OVERHEAD: u64 = 1_024;
 
-/// URLs that are looked at to find the hottest: those whose uses doubled last. Enough to hold a node's
-/// busy ones, few enough to go through while requests wait.
+/// URLs that are looked at to find the hottest: those whose uses doubled last, and while they are not
+/// as many, those that came. Enough to hold a node's busy ones, few enough to go through while requests
+/// wait.
 pub const RISING: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// Bytes of memory, and of disk, for each URL that is remembered when it is gone: what half of the
@@ -246,6 +247,9 @@ impl<B> Store<B> {
             return vec![key];
         }
         let kept = self.entries.len();
+        if self.rising.len() < RISING.get() {
+            self.rising.put(key.clone(), ());
+        }
         let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
             variants: Vec::new(),
             found: 0,

@@ -1,7 +1,7 @@
 //! HTTP/2 over any stream: requests as they come, each answered where all requests are, with the
 //! bounds that a connection of many requests needs.
 //!
-//! The frames are h2's affair, what they may cost is the [`Purse`]'s. An answer that is here and short
+//! The frames are h2's affair, what they may cost is the purse's. An answer that is here and short
 //! goes out at once; any other has a task, which ends with the connection. A task holds no more of
 //! its body than the client's window takes, and judges how fast that opens.
 

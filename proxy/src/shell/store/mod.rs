@@ -1,5 +1,5 @@
 //! The disk store: files and the threads that wait for them. What is where, and what goes, is the
-//! engine's [`Shelf`](crate::engine::shelf::Shelf); the format is in docs/design/store.md.
+//! engine's shelf's; the format is in docs/design/store.md.
 //!
 //! One thread writes; readers run on the runtime's threads for blocking work, a bounded number. No
 //! thread that serves clients touches the disk. What is to be written waits in a bounded queue, and
