@@ -146,28 +146,28 @@ impl Spill {
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let len = bytes.len() as u64;
         self.space.reserve(len)?;
-        {
-            let mut state = self.state();
-            state.reserved += len;
-            if state.written == Some(offset) {
-                state.blocks.take(bytes);
-                state.written = Some(offset + len);
-            } else {
-                state.written = None;
-            }
+        self.state().reserved += len;
+        self.file.write_all_at(bytes, offset)?;
+        // Only now: readers read to the end of a block as far as it is said to be written.
+        let mut state = self.state();
+        if state.written == Some(offset) {
+            state.blocks.take(bytes);
+            state.written = Some(offset + len);
+        } else {
+            state.written = None;
         }
-        self.file.write_all_at(bytes, offset)
+        Ok(())
     }
 
     /// Reads `len` bytes at `offset`, all of which have been written, and checks the blocks that they
     /// are in. Blocks.
     pub(crate) fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        let (written, id) = {
+        let (written, ended, id) = {
             let state = self.state();
-            (state.written, state.id)
+            (state.written, state.blocks.is_ended(), state.id)
         };
         let read = match written {
-            Some(written) => self.read_checked(offset, len, written),
+            Some(written) => self.read_checked((offset, len), written, ended),
             // Nothing is known of it but that it is ours and young.
             None => self.read_plain(offset, len),
         };
@@ -184,7 +184,12 @@ impl Spill {
         Ok(bytes.freeze())
     }
 
-    fn read_checked(&self, offset: u64, len: usize, written: u64) -> io::Result<Bytes> {
+    fn read_checked(
+        &self,
+        (offset, len): (u64, usize),
+        written: u64,
+        ended: bool,
+    ) -> io::Result<Bytes> {
         let block = BLOCK as u64;
         let first = offset / block;
         let start = first * block;
@@ -194,7 +199,9 @@ impl Spill {
         let mut state = self.state();
         for (n, block) in bytes.chunks(BLOCK).enumerate() {
             let n = size(first) + n;
-            if !state.blocks.is_right(n, block) {
+            // A beginning of a block tells nothing, though the block may be whole meanwhile.
+            let telling = ended || block.len() == BLOCK;
+            if telling && !state.blocks.is_right(n, block) {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "a block is not what was written",
@@ -288,6 +295,31 @@ mod tests {
         assert_eq!((space.used(), two.id()), (3, None));
         drop(two);
         assert_eq!(space.used(), 0);
+    }
+
+    #[test]
+    fn what_is_still_being_written_can_be_read_at_any_time() {
+        let space = Arc::new(SpillSpace::new(std::env::temp_dir(), 1 << 30));
+        let spill = Spill::create(&space).unwrap();
+        let said = AtomicU64::new(0);
+        let piece = [5; 1_500];
+        let total = 2_000 * piece.len() as u64;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..2_000 {
+                    let at = n * piece.len() as u64;
+                    spill.write(&piece, at).unwrap();
+                    said.store(at + piece.len() as u64, Ordering::Release);
+                }
+            });
+            while said.load(Ordering::Acquire) < total {
+                let here = said.load(Ordering::Acquire);
+                let at = here.saturating_sub(700);
+                let len = usize::try_from(here - at).unwrap();
+                assert_eq!(spill.read(at, len).unwrap().len(), len);
+            }
+        });
+        assert!(!spill.is_spoilt());
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl Blocks {
         &self.done
     }
 
+    /// Whether nothing more comes: the last block is known, however short.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     fn close(&mut self) {
         self.done.push(check(&self.hasher));
         self.hasher.reset();
