@@ -72,7 +72,7 @@ pub static KEYS: &[KeySpec] = &[
         "http.prepared",
         "true",
         "true or false",
-        "Whether plain requests for fresh copies are answered with bytes that were made before. The answers are the same without, and cost three times as much.",
+        "Whether plain requests for fresh copies are answered with bytes that were made before. The answers are the same without, and cost more.",
     ),
     key(
         "http.send_timeout",
