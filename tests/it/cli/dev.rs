@@ -74,10 +74,16 @@ async fn the_ready_file_says_where_everything_is_and_it_works() {
         assert!(all, "{kind} tells {told:?}, not {figures:?}");
     }
     let table = run(&mut atoll(&place, &["status"])).await.ok();
+    let (processes, seen) = table.split_once("\n\n").expect("two tables");
+    let lines = (processes.lines().count(), seen.trim_end().lines().count());
     assert_eq!(
-        table.lines().count(),
-        10,
-        "a head and one line each: {table}"
+        lines,
+        (10, 7),
+        "heads, processes, proxies by server: {table}"
+    );
+    assert!(
+        seen.starts_with("seen by") && seen.contains(" alive "),
+        "{table}"
     );
 }
 
