@@ -5,6 +5,7 @@ use crate::engine::heat::HOT_AT;
 use crate::engine::http::key::Scheme;
 use crate::engine::origin::Gate;
 use crate::engine::shelf::entry::Put;
+use crate::engine::store::Weight;
 use crate::engine::store::object::tests::{headers, object};
 
 type TestFlow = Flow<u32, u32>;

@@ -13,15 +13,19 @@
 //! | [`log`] | the segment being written |
 //! | [`replay`] | the index after a restart |
 //! | [`elapsed`] | time between processes |
+//! | `leaving` | what goes, and what the disk is told of it |
+//! | `room` | segments and files, and the bytes that they take |
 
 pub mod blocks;
 pub mod elapsed;
 pub mod entry;
+mod leaving;
 pub mod log;
 #[cfg(test)]
 mod model;
 pub mod record;
 pub mod replay;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -342,27 +346,6 @@ impl Shelf {
         self.must_be_told_gone(ticket);
     }
 
-    /// A record that the index does not know may be on disk; a newer one says so itself.
-    fn must_be_told_gone(&mut self, ticket: Ticket) {
-        let newer = self.pending.contains_key(&(ticket.name, ticket.variant));
-        let places = self.names.get(&ticket.name);
-        let known = places.is_some_and(|places| {
-            let mut all = places.all().iter();
-            all.any(|place| place.variant == ticket.variant)
-        });
-        if !newer && !known {
-            self.remove_from_disk(ticket.name, Some(ticket.variant));
-        }
-    }
-
-    fn remove_from_disk(&mut self, name: Name, variant: Option<Variant>) {
-        if self.removals.len() >= REMOVALS_MAX {
-            self.removals.pop_front();
-            self.removals_lost += 1;
-        }
-        self.removals.push_back((name, variant));
-    }
-
     /// The record at `from` was written again, in `segment`. Whether it is in the index there.
     pub fn moved(&mut self, from: Spot, put: &Put, segment: u32) -> bool {
         let Some(place) = self.at(put.name, from).copied() else {
@@ -405,98 +388,6 @@ impl Shelf {
         }
     }
 
-    // ---- what goes
-
-    /// This variant, or all of the URL, is gone.
-    pub fn forget(&mut self, name: Name, variant: Option<Variant>) {
-        self.pending
-            .retain(|(of, which), _| *of != name || !is_meant(variant, *which));
-        if self.drop_from_index(name, variant) {
-            self.remove_from_disk(name, variant);
-        }
-    }
-
-    /// Whether there was anything.
-    fn drop_from_index(&mut self, name: Name, variant: Option<Variant>) -> bool {
-        let places = self.names.get(&name).map(Places::all).unwrap_or_default();
-        let gone = places.iter().map(|place| place.variant);
-        let gone: Vec<_> = gone.filter(|which| is_meant(variant, *which)).collect();
-        gone.iter()
-            .for_each(|which| self.remove_variant(name, *which));
-        !gone.is_empty()
-    }
-
-    /// What is at `spot` cannot be used. Whether the index knew it.
-    pub fn spoilt(&mut self, name: Name, spot: Spot) -> bool {
-        let variant = self.at(name, spot).map(|place| place.variant);
-        if variant.is_some() {
-            self.forget(name, variant);
-        }
-        variant.is_some()
-    }
-
-    /// What the disk is to be told is gone, in order. A write that follows may bring it back.
-    pub fn take_removals(&mut self) -> Vec<(Name, Option<Variant>)> {
-        self.removals.drain(..).collect()
-    }
-
-    /// Those that were written are not known to be on disk: to be told again.
-    pub fn untold(&mut self, removals: Vec<(Name, Option<Variant>)>) {
-        for (name, variant) in removals {
-            self.remove_from_disk(name, variant);
-        }
-    }
-
-    /// Whether the disk is to be told that something is gone.
-    #[must_use]
-    pub fn has_removals(&self) -> bool {
-        !self.removals.is_empty()
-    }
-
-    /// How many were not told because there were too many.
-    #[must_use]
-    pub const fn removals_lost(&self) -> u64 {
-        self.removals_lost
-    }
-
-    /// The body in file `id` cannot be used. Whether the index knew of it.
-    pub fn spoilt_file(&mut self, id: u64) -> bool {
-        let of = |(spot, large): (&Spot, &Large)| (large.id == id).then_some(*spot);
-        let spots: Vec<_> = self.larges.iter().filter_map(of).collect();
-        let mut all = self.names.iter();
-        let name = all.find(|(_, places)| {
-            let mut places = places.all().iter();
-            places.any(|place| spots.contains(&place.spot))
-        });
-        let name = name.map(|(name, _)| *name);
-        let spoilt = |name| spots.iter().any(|spot| self.spoilt(name, *spot));
-        !spots.is_empty() && name.is_some_and(spoilt)
-    }
-
-    /// What becomes of `put`, whose `segment` is about to go.
-    pub fn reclaim(&mut self, now: Moment, put: &Put, segment: u32) -> Fate {
-        let spot = Spot {
-            segment,
-            offset: put.offset,
-        };
-        let Some(place) = self.at(put.name, spot).copied() else {
-            return Fate::Dead;
-        };
-        if self.admission.stays_on_disk(place.used) {
-            let left = u64::from(place.fresh_until).saturating_sub(seconds(now));
-            return Fate::Moves(u32::try_from(left).unwrap_or(u32::MAX));
-        }
-        self.remove_variant(put.name, place.variant);
-        Fate::Gone
-    }
-
-    /// The record at `spot` goes with its segment after all.
-    pub fn not_moved(&mut self, name: Name, spot: Spot) {
-        if let Some(place) = self.at(name, spot).copied() {
-            self.remove_variant(name, place.variant);
-        }
-    }
-
     fn at(&self, name: Name, spot: Spot) -> Option<&Place> {
         let places = self.names.get(&name)?.all();
         places.iter().find(|place| place.spot == spot)
@@ -531,114 +422,6 @@ impl Shelf {
             segment.large = segment.large.saturating_sub(bytes);
         }
         self.let_go(large);
-    }
-
-    fn hold(&mut self, large: Option<Large>) {
-        if let Some(large) = large {
-            let file = self.files.entry(large.id).or_insert((large, 0));
-            file.1 += 1;
-            if file.1 == 1 {
-                self.used += on_disk(large.bytes) + FILE_COST;
-            }
-        }
-    }
-
-    fn let_go(&mut self, large: Option<Large>) {
-        let Some(large) = large else { return };
-        let Some(file) = self.files.get_mut(&large.id) else {
-            return;
-        };
-        file.1 = file.1.saturating_sub(1);
-        if file.1 == 0 {
-            self.files.remove(&large.id);
-            self.used = self.used.saturating_sub(on_disk(large.bytes) + FILE_COST);
-            self.loose.push(large);
-        }
-    }
-
-    /// Files of which no record speaks any more: to be removed.
-    pub fn take_loose(&mut self) -> Vec<Large> {
-        let mut loose = std::mem::take(&mut self.loose);
-        // A record written meanwhile may speak of it again.
-        loose.retain(|large| !self.has_file(large.id));
-        loose
-    }
-
-    // ---- room
-
-    /// A segment was begun; its two files are there.
-    pub fn segment_begun(&mut self, segment: u32) {
-        self.segments.entry(segment).or_default();
-        self.used += 2 * FILE_COST;
-    }
-
-    /// So many bytes more are in the files of `segment`.
-    pub fn segment_grew(&mut self, segment: u32, bytes: u64, removes: bool) {
-        let of = self.segments.entry(segment).or_default();
-        // The two files are rounded up, each by itself.
-        let before = on_disk(of.bytes);
-        of.bytes += bytes;
-        of.removes |= removes;
-        self.used += on_disk(of.bytes) - before;
-    }
-
-    /// The files of `segment` are gone, and with them what it still held.
-    pub fn segment_gone(&mut self, segment: u32) {
-        if let Some(of) = self.segments.remove(&segment) {
-            self.used = self.used.saturating_sub(on_disk(of.bytes) + 2 * FILE_COST);
-            if of.live > 0 {
-                self.drop_all_of(segment);
-            }
-        }
-    }
-
-    fn drop_all_of(&mut self, segment: u32) {
-        let held = |(name, places): (&Name, &Places)| {
-            let here = places.all().iter();
-            let here = here.filter(|place| place.spot.segment == segment);
-            here.map(|place| (*name, place.variant)).collect::<Vec<_>>()
-        };
-        let gone: Vec<_> = self.names.iter().flat_map(held).collect();
-        gone.into_iter()
-            .for_each(|(name, variant)| self.remove_variant(name, variant));
-    }
-
-    /// The segment that should go so that `more` bytes fit, if they do not.
-    #[must_use]
-    pub fn in_the_way(&self, more: u64) -> Option<u32> {
-        let over = self.used.saturating_add(more) > self.budget;
-        let oldest = self.segments.first_key_value();
-        oldest.filter(|_| over).map(|(segment, _)| *segment)
-    }
-
-    /// The segment written longest ago.
-    #[must_use]
-    pub fn oldest(&self) -> Option<u32> {
-        self.segments.first_key_value().map(|(segment, _)| *segment)
-    }
-
-    /// A segment, other than `newest`, that holds nothing of use.
-    #[must_use]
-    pub fn empty_segment(&self, newest: Option<u32>) -> Option<u32> {
-        let oldest = self.oldest();
-        let empty = |(id, of): &(&u32, &Segment)| {
-            // What it says is gone might come back from an older one.
-            of.live == 0 && Some(**id) != newest && (!of.removes || Some(**id) == oldest)
-        };
-        self.segments.iter().find(empty).map(|(id, _)| *id)
-    }
-
-    /// Bytes that the records of `segment` stand for, large bodies included.
-    #[must_use]
-    pub fn segment_bytes(&self, segment: u32) -> u64 {
-        let of = self.segments.get(&segment);
-        of.map_or(0, |of| of.bytes + of.large)
-    }
-
-    /// Whether records of this segment may be known.
-    #[must_use]
-    pub fn has_segment(&self, segment: u32) -> bool {
-        self.segments.contains_key(&segment)
     }
 
     // ---- how it stands
@@ -698,10 +481,6 @@ impl Shelf {
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
-}
-
-fn is_meant(variant: Option<Variant>, which: Variant) -> bool {
-    variant.is_none_or(|variant| variant == which)
 }
 
 /// Whole seconds of the process's clock.
