@@ -4,9 +4,11 @@ pub mod crowd;
 pub mod dev;
 pub mod dns;
 pub mod index;
+pub mod key;
 pub mod launch;
 pub mod origin;
 pub mod purge;
+pub mod release;
 pub mod ring;
 pub mod secret;
 pub mod status;
@@ -64,6 +66,10 @@ enum Command {
     Origin(origin::OriginArgs),
     /// Make network secrets, and tokens for purges
     Secret(secret::SecretArgs),
+    /// Make and show the keys that sign releases and orders to nodes
+    Key(key::KeyArgs),
+    /// Sign releases, and check them
+    Release(release::ReleaseArgs),
     /// Become another program that dies with its parent
     #[command(hide = true)]
     Launch(launch::LaunchArgs),
@@ -83,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Crowd(args) => on_runtime(crowd::run(args)),
         Command::Origin(args) => on_runtime(origin::run(args)),
         Command::Secret(args) => secret::run(&args),
+        Command::Key(args) => key::run(&args),
+        Command::Release(args) => release::run(&args),
         Command::Launch(args) => launch::run(&args),
     };
     match outcome {
