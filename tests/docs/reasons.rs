@@ -248,8 +248,9 @@ const TABLES: [Table; 33] = [
 ];
 
 /// Enums whose words nobody outside sees.
-const INNER: [&str; 6] = [
+const INNER: [&str; 7] = [
     "Scheme",
+    "NotSliced",
     "WholeReason",
     "MismatchReason",
     "LifetimeSource",

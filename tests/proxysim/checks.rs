@@ -106,6 +106,8 @@ impl World {
             let wrong = match progress {
                 Progress::Fetching => true,
                 Progress::Complete { .. } => !has && !excused,
+                // No page here is large.
+                Progress::Parts { .. } => true,
             };
             if until > self.now && wrong {
                 self.violate(format!("n{node} is said to have /{key}: {progress:?}"));

@@ -308,7 +308,9 @@ impl World {
                     None => self.tell(node, key, Word::Gone),
                 },
                 Renewal::Fetching => self.announce(node, key, Progress::Fetching, LEASE),
-                Renewal::Withdraw | Renewal::Shelved(_) => self.tell(node, key, Word::Gone),
+                Renewal::Withdraw | Renewal::Shelved(_) | Renewal::Parts(..) => {
+                    self.tell(node, key, Word::Gone);
+                }
             }
         }
         while let Some(name) = self.nodes[node].flow.words().due(now) {

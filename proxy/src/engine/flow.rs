@@ -12,6 +12,7 @@
 mod fills;
 mod parts;
 mod purge;
+mod slices;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use super::shelf::{Shelf, record};
 use super::store::object::Object;
 use super::store::{Budget, Store, choose};
 use super::words::Words;
+pub use slices::{EXTENT_LIFE, SliceLookup};
 
 /// Keys remembered as not shareable; the one that would be forgotten first makes room.
 pub const UNSHAREABLE_MAX: usize = 50_000;
@@ -145,6 +147,8 @@ pub enum Renewal<B> {
     Copy(Arc<Object<B>>, Duration),
     /// That a copy is on disk, for so long: to be read for what to say of it.
     Shelved(Duration),
+    /// That these slices of an extent are here, for so long.
+    Parts(u16, Duration),
     /// That it is being fetched.
     Fetching,
     /// Nothing: there is no fresh copy any more.
@@ -180,6 +184,8 @@ pub struct Flow<B, F> {
     beginnings: Beginnings<B>,
     orders: Orders,
     policy: FreshPolicy,
+    /// Whether there ever was a large object in slices, which a purge of its URL has to look for.
+    sliced: bool,
 }
 
 impl<B, F> std::fmt::Debug for Flow<B, F> {
@@ -211,6 +217,7 @@ impl<B, F: Clone> Flow<B, F> {
             beginnings: Beginnings::new(budget),
             orders: Orders::default(),
             policy,
+            sliced: false,
         }
     }
 
@@ -296,7 +303,8 @@ impl<B, F: Clone> Flow<B, F> {
             let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
             let answers = |object: &Object<B>| {
                 let verdict = verdict::judge(&object.standing(now, heat), &none);
-                verdict == Verdict::Fresh && usable(object, heat)
+                let whole = object.sliced.is_none();
+                verdict == Verdict::Fresh && whole && usable(object, heat)
             };
             let object = store.find_at(url, fields, is_fresh, answers)?;
             Some((object, heat))

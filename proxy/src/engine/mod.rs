@@ -35,6 +35,7 @@ pub mod pursuit;
 pub mod reason;
 pub mod share;
 pub mod shelf;
+pub mod slices;
 pub mod splice;
 pub mod steps;
 pub mod store;

@@ -5,7 +5,10 @@
 //! ```text
 //! atoll1 fetching 192.0.2.1:8081
 //! atoll1 complete 192.0.2.1:8081 41000 <64 hexadecimal digits of BLAKE3>
+//! atoll1 parts 192.0.2.1:8081 00ff
 //! ```
+//!
+//! The last is about an [extent](super::slices::extent) of a large object, with a bit for each slice.
 //!
 //! Words after those are ignored, so that later releases can add some. A pointer is a hint from a
 //! member: the digest is checked by whoever fetches, and a pointer to nobody costs one attempt.
@@ -32,6 +35,11 @@ pub enum Progress {
         length: u64,
         /// Their digest.
         digest: Digest,
+    },
+    /// It has these of an extent's slices, and perhaps more by now.
+    Parts {
+        /// A bit for each.
+        held: u16,
     },
 }
 
@@ -64,6 +72,10 @@ impl Pointer {
                     digest: digest.try_into().ok()?,
                 }
             }
+            "parts" => {
+                let held = u16::from_str_radix(words.next()?, 16).ok()?;
+                Progress::Parts { held }
+            }
             _ => return None,
         };
         Some(Self { peer, progress })
@@ -74,6 +86,7 @@ impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.progress {
             Progress::Fetching => write!(f, "{TAG} fetching {}", self.peer),
+            Progress::Parts { held } => write!(f, "{TAG} parts {} {held:04x}", self.peer),
             Progress::Complete { length, digest } => {
                 write!(
                     f,
@@ -95,9 +108,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_what_it_writes(ip: u128, port: u16, complete: bool, length: u64, digest: [u8; 32]) {
-            let progress =
-                if complete { Progress::Complete { length, digest } } else { Progress::Fetching };
+        fn reads_what_it_writes(
+            ip: u128, port: u16, kind in 0..3, length: u64, digest: [u8; 32], held: u16,
+        ) {
+            let progress = match kind {
+                0 => Progress::Complete { length, digest },
+                1 => Progress::Parts { held },
+                _ => Progress::Fetching,
+            };
             let ip = std::net::IpAddr::V6(ip.into());
             let pointer = Pointer { peer: SocketAddr::new(ip, port), progress };
             let text = pointer.to_string();
@@ -119,6 +137,7 @@ mod tests {
             "atoll2 fetching 192.0.2.1:1",
             "atoll1 gone 192.0.2.1:1",
             "atoll1 complete 192.0.2.1:1 5",
+            "atoll1 parts 192.0.2.1:1 12345",
         ] {
             assert_eq!(Pointer::parse(text.as_bytes()), None, "{text}");
         }

@@ -265,6 +265,10 @@ pub enum FailReason {
     Damaged,
     /// The address is on the block list.
     Blocked,
+    /// The page is another one than when its first bytes were sent.
+    Changed,
+    /// The origin sends the whole where a part was asked for, though it said that it knows parts.
+    RangeIgnored,
     /// As many fetches from this site are under way as it may have.
     SiteBusy,
     /// As many fetches are under way as this node carries.
@@ -273,7 +277,7 @@ pub enum FailReason {
 
 impl FailReason {
     /// All of them, for documents and tests; of those that hold another reason, one.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::DnsName,
         Self::DnsTimeout,
         Self::DnsError,
@@ -298,6 +302,8 @@ impl FailReason {
         Self::ReaderTooSlow,
         Self::Damaged,
         Self::Blocked,
+        Self::Changed,
+        Self::RangeIgnored,
         Self::SiteBusy,
         Self::NodeBusy,
     ];
@@ -345,6 +351,8 @@ impl FailReason {
             Self::ReaderTooSlow => "reader_too_slow",
             Self::Damaged => "damaged",
             Self::Blocked => "blocked",
+            Self::Changed => "changed",
+            Self::RangeIgnored => "range_ignored",
             Self::SiteBusy => "site_busy",
             Self::NodeBusy => "node_busy",
         }
@@ -364,11 +372,13 @@ impl FailReason {
             Self::Certificate => ProxyError::TlsCertificateError,
             Self::HeaderTimeout | Self::BodyTimeout => ProxyError::HttpResponseTimeout,
             Self::Broken => ProxyError::ConnectionTerminated,
-            Self::Malformed | Self::Unclear(_) => ProxyError::HttpProtocolError,
+            Self::Malformed | Self::Unclear(_) | Self::RangeIgnored => {
+                ProxyError::HttpProtocolError
+            }
             Self::NoSockets | Self::NoMemory | Self::SiteBusy | Self::NodeBusy => {
                 ProxyError::ConnectionLimitReached
             }
-            Self::Truncated => ProxyError::HttpResponseIncomplete,
+            Self::Truncated | Self::Changed => ProxyError::HttpResponseIncomplete,
             Self::ServerError(_) => ProxyError::DestinationUnavailable,
             Self::Digest
             | Self::PeerRefused
@@ -425,6 +435,8 @@ impl FailReason {
             }
             Self::ServerError(_) => "has an error of its own",
             Self::Truncated | Self::BodyTimeout => "sent only a part of the page",
+            Self::Changed => "has changed the page meanwhile: ask again",
+            Self::RangeIgnored => "sends other parts of the page than it is asked for",
             Self::Digest
             | Self::PeerRefused
             | Self::Abandoned

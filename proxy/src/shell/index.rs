@@ -296,6 +296,7 @@ fn renew(ctx: &Arc<Context>, key: &PrimaryKey, renewal: Renewal<Arc<super::body:
             None => withdraw(ctx, key),
         },
         Renewal::Shelved(life) => announce_shelved(ctx, name_of(key), life),
+        Renewal::Parts(held, life) => announce(ctx, key, Progress::Parts { held }, life),
         Renewal::Fetching => announce(ctx, key, Progress::Fetching, LEASE),
         Renewal::Withdraw => withdraw(ctx, key),
     }

@@ -106,6 +106,9 @@ impl<B, F> Flow<B, F> {
     /// What the pointer to `key` should say now.
     #[must_use]
     pub fn renewal(&self, now: Moment, key: &PrimaryKey) -> Renewal<B> {
+        if key.is_portion() {
+            return self.renewal_of_extent(key);
+        }
         if let Some(object) = self.store.latest(key) {
             let remaining = object.remaining(now, self.heat.of(now, key.host()));
             if let Some(life) = pointer_life(remaining) {

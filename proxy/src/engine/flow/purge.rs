@@ -20,6 +20,8 @@ pub struct Purging {
     given: Moment,
     /// Places of the store that are still to be looked at: those before this one.
     left: usize,
+    /// The URL that it names was looked up; its slices have to be looked for.
+    direct: bool,
     tally: Tally,
 }
 
@@ -32,6 +34,8 @@ impl Purging {
 
     fn fate<B>(&self, object: &Object<B>) -> Fate {
         match object.asked() <= self.given && self.order.meets(&object.key, &object.headers) {
+            // The URL itself was looked up first, and counts once.
+            true if self.direct && !object.key.is_portion() => Fate::Spared,
             true if self.order.hard => Fate::Gone,
             true => Fate::Stale,
             false => Fate::Spared,
@@ -52,7 +56,7 @@ impl<B: Clone, F> Flow<B, F> {
             head.is_none_or(|object| order.meets(&object.key, &object.headers))
         };
         match &order.selector {
-            Selector::Url(key) => {
+            Selector::Url(key) if !self.sliced => {
                 let fillings = self.fills.get_mut(key).into_iter().flatten();
                 fillings.for_each(|filling| filling.purged = true);
             }
@@ -69,6 +73,7 @@ impl<B: Clone, F> Flow<B, F> {
         Some(Purging {
             left: self.store.len(),
             given: now,
+            direct: false,
             tally: Tally::default(),
             order,
         })
@@ -81,9 +86,10 @@ impl<B: Clone, F> Flow<B, F> {
             return None;
         }
         let mut gone = Vec::new();
-        if let Selector::Url(key) = &purging.order.selector {
+        if let (Selector::Url(key), false) = (&purging.order.selector, purging.direct) {
             let purged = self.store.purge(key, |object| purging.fate(object));
-            purging.left = 0;
+            purging.direct = true;
+            purging.left = if self.sliced { self.store.len() } else { 0 };
             purging.tally.add(purged.tally);
             self.shelf.forget(record::name_of(key), None);
             // A pointer to a fetch of before leads nowhere either.

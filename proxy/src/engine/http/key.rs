@@ -4,6 +4,9 @@
 //! case, the port with the scheme's default filled in, then path and query byte for byte. Percent
 //! encodings, empty segments, dot segments and the order of parameters are left alone, because an
 //! origin may tell them apart. The secondary key is [`vary`](super::vary)'s business.
+//!
+//! A slice of a large resource has a key of its own: the resource's, and what could be no part of it
+//! after a `#`. It is asked for at the same URL.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -75,6 +78,17 @@ pub struct PrimaryKey {
     port: u16,
     host_end: usize,
     path_start: usize,
+    /// Where the URL ends, and the name of a part of the resource begins, if it is one.
+    url_end: usize,
+}
+
+/// Which part of a large resource a key is about, beside the version that it is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Portion {
+    /// The slice of this number.
+    Slice(u64),
+    /// Those slices that have one pointer together: the extent of this number.
+    Extent(u64),
 }
 
 impl PrimaryKey {
@@ -98,6 +112,7 @@ impl PrimaryKey {
         let path_start = text.len();
         push_target(&mut text, path_and_query);
         Self {
+            url_end: text.len(),
             text: text.into(),
             scheme,
             port,
@@ -106,9 +121,59 @@ impl PrimaryKey {
         }
     }
 
-    /// The key whose canonical URL is `url`; `None` if that is no such URL.
+    /// The key of a portion of the version of this resource that is called `tag`, a word of letters and
+    /// digits.
+    #[must_use]
+    pub fn portion(&self, tag: &str, portion: Portion) -> Self {
+        let url = self.url();
+        let text = match portion {
+            Portion::Slice(n) => format!("{url}#{tag}/{n}"),
+            Portion::Extent(n) => format!("{url}#{tag}/e{n}"),
+        };
+        Self {
+            text: text.into(),
+            ..*self
+        }
+    }
+
+    /// The version and the portion that it is about, unless it is the whole resource's.
+    #[must_use]
+    pub fn as_portion(&self) -> Option<(&str, Portion)> {
+        let (tag, portion) = self.text.get(self.url_end + 1..)?.split_once('/')?;
+        let portion = match portion.strip_prefix('e') {
+            Some(extent) => Portion::Extent(extent.parse().ok()?),
+            None => Portion::Slice(portion.parse().ok()?),
+        };
+        Some((tag, portion))
+    }
+
+    /// Whether it is about a portion of a resource.
+    #[must_use]
+    pub fn is_portion(&self) -> bool {
+        self.url_end < self.text.len()
+    }
+
+    /// The canonical URL of the resource that it is about, or about a portion of.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.text[..self.url_end]
+    }
+
+    /// The key whose canonical text is `url`; `None` if that is none.
     #[must_use]
     pub fn parse(url: &str) -> Option<Self> {
+        if let Some((url, portion)) = url.split_once('#') {
+            let (tag, number) = portion.split_once('/')?;
+            let whole = Self::parse(url)?;
+            let portion = match number.strip_prefix('e') {
+                Some(extent) => Portion::Extent(extent.parse().ok()?),
+                None => Portion::Slice(number.parse().ok()?),
+            };
+            return tag
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric())
+                .then(|| whole.portion(tag, portion));
+        }
         let (scheme, rest) = url.split_once("://")?;
         let scheme = Scheme::parse(scheme)?;
         let (authority, path) = rest.split_at(rest.find('/')?);
@@ -131,6 +196,7 @@ impl PrimaryKey {
         text.push_str(self.origin());
         push_target(&mut text, path_and_query);
         Self {
+            url_end: text.len(),
             text: text.into(),
             ..*self
         }
@@ -182,7 +248,7 @@ impl PrimaryKey {
     /// Path and query, beginning with a slash.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.text[self.path_start..]
+        &self.text[self.path_start..self.url_end]
     }
 
     /// The point of the index where pointers to copies of this resource live.
@@ -326,6 +392,23 @@ mod tests {
         assert_eq!(key.authority(), "a.example:8443");
         assert_eq!(key.path_and_query(), "/p?q");
         assert_eq!(key.index_key(), Key::of(b"https://a.example:8443/p?q"));
+    }
+
+    #[test]
+    fn a_portion_has_a_key_of_its_own_at_the_same_url() {
+        let whole = PrimaryKey::new(Https, "A.example", 8443, "/p?q");
+        for portion in [Portion::Slice(7), Portion::Extent(7)] {
+            let key = whole.portion("0a1b", portion);
+            assert_eq!(key.as_portion(), Some(("0a1b", portion)));
+            assert_eq!((key.url(), key.path_and_query()), (whole.as_str(), "/p?q"));
+            assert!(key != whole && key.is_portion() && !whole.is_portion());
+            assert_eq!(PrimaryKey::parse(key.as_str()), Some(key));
+        }
+        assert_eq!(whole.as_portion(), None);
+        for text in ["/p#", "/p#a", "/p#a/", "/p#a/x", "/p#a b/1", "/p#a/1#b/2"] {
+            let text = format!("http://a.example{text}");
+            assert_eq!(PrimaryKey::parse(&text), None, "{text}");
+        }
     }
 
     #[test]

@@ -80,8 +80,8 @@ impl WholeReason {
 }
 
 /// One range-spec (§14.1.1, §14.1.2).
-#[derive(Clone, Copy)]
-enum Spec {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spec {
     /// From the first position to the last, or to the end.
     From(u64, Option<u64>),
     /// The last so many bytes.
@@ -124,6 +124,18 @@ fn requested(
         return Err(WholeReason::IfRange);
     }
     parse(line.as_bytes())
+}
+
+/// The one range that a request asks for, if it asks for exactly one in a way that is honoured.
+#[must_use]
+pub fn alone(request: &HeaderMap) -> Option<Spec> {
+    let mut lines = request.get_all(RANGE).iter();
+    let (line, none) = (lines.next()?, lines.next());
+    let specs = parse(line.as_bytes()).ok().filter(|_| none.is_none())?;
+    match specs.as_slice() {
+        [spec] => Some(*spec),
+        _ => None,
+    }
 }
 
 /// Reads `bytes=...`; the whole field is invalid if one range in it is (§14.1.1).
@@ -335,6 +347,26 @@ pub fn unsatisfied(complete: u64) -> HeaderValue {
 #[must_use]
 pub fn from_offset(offset: u64) -> HeaderValue {
     ascii(format!("bytes={offset}-"))
+}
+
+/// The Range that asks for `range`: `bytes=0-4` (§14.1.2). `range` must not be empty.
+#[must_use]
+pub fn exactly(range: &Range<u64>) -> HeaderValue {
+    debug_assert!(
+        range.start < range.end,
+        "an empty range cannot be asked for"
+    );
+    ascii(format!(
+        "bytes={}-{}",
+        range.start,
+        range.end.saturating_sub(1)
+    ))
+}
+
+/// The Range that asks for the last `count` bytes: `bytes=-5` (§14.1.2).
+#[must_use]
+pub fn last(count: u64) -> HeaderValue {
+    ascii(format!("bytes=-{count}"))
 }
 
 fn ascii(text: String) -> HeaderValue {

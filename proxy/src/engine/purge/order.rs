@@ -106,7 +106,8 @@ impl Selector {
     #[must_use]
     pub fn may_meet(&self, key: &PrimaryKey) -> bool {
         match self {
-            Self::Url(url) => key == url,
+            // Its slices with it, and no resource whose name goes on.
+            Self::Url(url) => key.url() == url.as_str(),
             Self::Prefix(url) => key.as_str().starts_with(url.as_str()),
             Self::Site(site) => lies_in(key.host(), site),
             Self::Tag(site, _) => site.as_ref().is_none_or(|site| lies_in(key.host(), site)),

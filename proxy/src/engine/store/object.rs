@@ -16,6 +16,7 @@ use crate::engine::http::proxy_status::PROXY_STATUS;
 use crate::engine::http::rewrite::Front;
 use crate::engine::http::vary::{Vary, VaryKey};
 use crate::engine::http::verdict::Standing;
+use crate::engine::slices::manifest;
 
 /// A response's head as it was received from an origin or a peer.
 #[derive(Clone, Debug)]
@@ -52,6 +53,9 @@ pub struct Object<B> {
     pub told: HeaderMap,
     /// Whether it came with an Age, that is, out of some cache (RFC 9111 §5.1).
     pub aged: bool,
+    /// Of how many bytes it is the [manifest](crate::engine::slices), if it is one: its body is elsewhere,
+    /// in slices.
+    pub sliced: Option<u64>,
     received: Moment,
     asked: Moment,
     initial_age: Duration,
@@ -136,6 +140,7 @@ impl<B> Object<B> {
             hot,
             ready: OnceLock::new(),
             prepared: OnceLock::new(),
+            sliced: manifest::total_of(&headers),
             headers,
             directives,
             body,
@@ -160,6 +165,7 @@ impl<B> Object<B> {
             prepared: OnceLock::new(),
             key: from.key,
             status: from.status,
+            sliced: manifest::total_of(&from.headers),
             headers: from.headers,
             body,
         }
@@ -302,6 +308,7 @@ impl<B: Clone> Object<B> {
             hot: lifetime(Heat::Hot),
             ready: OnceLock::new(),
             prepared: OnceLock::new(),
+            sliced: manifest::total_of(&headers),
             directives,
             body,
             headers,
@@ -325,6 +332,7 @@ impl<B: Clone> Object<B> {
             vary_key: self.vary_key,
             told: HeaderMap::new(),
             aged: self.aged,
+            sliced: self.sliced,
             received: self.received,
             asked: self.asked,
             initial_age: self.initial_age,
