@@ -216,7 +216,7 @@ const TABLES: [Table; 33] = [
     ),
     table(
         "DiskFault",
-        "proxy/src/shell/store/writer.rs",
+        "proxy/src/shell/store/writer/failing.rs",
         "Why the disk store is left alone for a while",
         "`what` in the log and of the metric `atoll_proxy_disk_failures`, `/state`.",
     ),
