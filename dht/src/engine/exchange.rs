@@ -194,7 +194,7 @@ impl Node {
         let token = peer.and_then(|peer| peer.token(now));
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
         let late = match purpose {
-            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc)),
+            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc, &self.usual)),
             _ => None,
         };
         let behalf = Self::behalf(&purpose);
@@ -223,7 +223,8 @@ impl Node {
     fn patience(&self, now: Moment, call: &Call<Purpose>) -> Duration {
         let attempts = call.attempts;
         let rtt = self.peers.at(call.to.id).map(|peer| peer.rtt);
-        let timeout = rtt.unwrap_or_default().timeout(&self.config.rpc, attempts);
+        let rtt = rtt.unwrap_or_default();
+        let timeout = rtt.timeout(&self.config.rpc, &self.usual, attempts);
         match call.purpose {
             Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
                 timeout.max(PROBE_PATIENCE)

@@ -30,6 +30,7 @@ use super::near::Search;
 use super::output::{Event, Output};
 use super::routing::{Entry, Table};
 use super::rpc::Calls;
+use super::rtt::Rtt;
 use super::stats::Stats;
 use super::store::{Spill, Store};
 use super::timers::Timer;
@@ -62,6 +63,8 @@ pub struct Node {
     pub(super) size: u32,
     pub(super) memberships: Vec<Membership>,
     pub(super) relays: usize,
+    /// Round trips of nodes of the world when they were measured for the first time.
+    pub(super) usual: Rtt,
     pub(super) scout: Moment,
     /// When a node of the cluster around may be probed by one that is alone inside.
     pub(super) scout_around: Moment,
@@ -132,6 +135,7 @@ impl Node {
             size: 1,
             memberships,
             relays: 0,
+            usual: Rtt::UNMEASURED,
             scout: now,
             scout_around: now,
             store: Store::new(config.store),

@@ -92,28 +92,40 @@ impl Rtt {
     }
 
     /// Later than this come 5 of 100 answers: mean + 2 deviations, where errors are distributed
-    /// normally. Before the first measurement half of the first patience: others may be asked beside
-    /// a node long before it is asked again.
+    /// normally. Before the first measurement it is `usual`'s, what first measurements of others
+    /// were, and at least half of the first patience: who is far from most would otherwise ask
+    /// others beside nearly every node that it meets.
     #[must_use]
-    pub fn late(&self, config: &RpcConfig) -> Duration {
-        let Some(mean) = self.mean() else {
-            return config.timeout_initial / 2;
+    pub fn late(&self, config: &RpcConfig, usual: &Self) -> Duration {
+        let expected = |rtt: &Self| rtt.mean().map(|mean| mean + rtt.deviation() * 2);
+        let Some(late) = expected(self) else {
+            let least = config.timeout_initial / 2;
+            return expected(usual)
+                .unwrap_or(least)
+                .clamp(least, config.timeout_cap / 2);
         };
-        (mean + self.deviation() * 2).clamp(config.timeout_floor / 2, config.timeout_cap)
+        late.clamp(config.timeout_floor / 2, config.timeout_cap)
     }
 
     /// How long to wait for attempt number `attempt`, from 0: mean + 4 deviations and at least a
-    /// quarter more than the mean, doubled with every attempt, within the bounds.
+    /// quarter more than the mean, doubled with every attempt, within the bounds. Before the first
+    /// measurement by `usual`, as in [`late`](Self::late).
     #[must_use]
-    pub fn timeout(&self, config: &RpcConfig, attempt: u8) -> Duration {
-        let Some(mean) = self.mean() else {
-            // A guess is meant to be longer than most paths take, so it need not double.
-            let longer = config.timeout_initial / 2 * u32::from(attempt);
-            return (config.timeout_initial + longer).min(config.timeout_cap);
-        };
+    pub fn timeout(&self, config: &RpcConfig, usual: &Self, attempt: u8) -> Duration {
         // A path that was quiet for long has next to no deviation left, and one late answer would
         // be asked for twice.
-        let base = mean + self.deviation().max(mean / DEVIATION_LEAST) * 4;
+        let expected = |rtt: &Self| {
+            rtt.mean()
+                .map(|mean| mean + rtt.deviation().max(mean / DEVIATION_LEAST) * 4)
+        };
+        let Some(base) = expected(self) else {
+            // A guess is meant to be longer than most paths take, so it need not double.
+            let first = expected(usual)
+                .unwrap_or_default()
+                .max(config.timeout_initial);
+            let longer = config.timeout_initial / 2 * u32::from(attempt);
+            return (first + longer).min(config.timeout_cap);
+        };
         let base = base.clamp(config.timeout_floor, config.timeout_cap);
         base.saturating_mul(1 << attempt.min(8))
             .min(config.timeout_cap)
@@ -132,17 +144,41 @@ mod tests {
     fn patience_follows_the_measured_time_within_bounds() {
         let config = RpcConfig::default();
         let mut rtt = Rtt::default();
-        assert_eq!(rtt.late(&config), ms(150));
-        assert_eq!(rtt.timeout(&config, 0), ms(300));
-        assert_eq!(rtt.timeout(&config, 1), ms(450));
-        assert_eq!(rtt.timeout(&config, 9), ms(1_000));
+        assert_eq!(rtt.late(&config, &Rtt::UNMEASURED), ms(150));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 0), ms(300));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 1), ms(450));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 9), ms(1_000));
         rtt.sample(Moment::ZERO, ms(50));
-        assert_eq!(rtt.timeout(&config, 0), ms(150));
-        assert_eq!(rtt.timeout(&config, 1), ms(300));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 0), ms(150));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 1), ms(300));
         for _ in 0..100 {
             rtt.sample(Moment::ZERO, ms(1));
         }
-        assert_eq!(rtt.timeout(&config, 0), ms(20));
+        assert_eq!(rtt.timeout(&config, &Rtt::UNMEASURED, 0), ms(20));
+    }
+
+    #[test]
+    fn strangers_are_given_the_time_that_strangers_take() {
+        let config = RpcConfig::default();
+        let stranger = Rtt::UNMEASURED;
+        let mut usual = Rtt::default();
+        for _ in 0..100 {
+            usual.sample(Moment::ZERO, ms(50));
+        }
+        assert_eq!(stranger.late(&config, &usual), ms(150), "never sooner");
+        assert_eq!(stranger.timeout(&config, &usual, 0), ms(300));
+        for _ in 0..100 {
+            usual.sample(Moment::ZERO, ms(320));
+        }
+        // The mean comes as near as whole microseconds let it.
+        assert_eq!(stranger.late(&config, &usual).as_millis(), 320);
+        assert_eq!(stranger.timeout(&config, &usual, 0).as_millis(), 399);
+        assert_eq!(stranger.timeout(&config, &usual, 1).as_millis(), 549);
+        for _ in 0..100 {
+            usual.sample(Moment::ZERO, ms(5_000));
+        }
+        assert_eq!(stranger.late(&config, &usual), ms(500), "bounded");
+        assert_eq!(stranger.timeout(&config, &usual, 0), ms(1_000));
     }
 
     #[test]

@@ -35,6 +35,9 @@ impl Node {
         }
         let peer = self.peers.meet(id, from);
         if !matches!(call.purpose, Purpose::Detour(..)) {
+            if peer.rtt.mean().is_none() && call.level == 0 {
+                self.usual.sample(now, rtt);
+            }
             peer.rtt.sample(now, rtt);
         }
         peer.given_token(now, reply.token);
@@ -89,6 +92,9 @@ impl Node {
         let peer = self.peers.meet(to.id, from);
         // A relayed answer took two links.
         if !matches!(reply.say, Say::Relayed(_)) {
+            if peer.rtt.mean().is_none() {
+                self.usual.sample(now, now.since(sent));
+            }
             peer.rtt.sample(now, now.since(sent));
         }
         if reply.token.is_some() {

@@ -17,6 +17,7 @@ use crate::engine::message::{Ask, Path, Reply, Request, Say, encode_request};
 use crate::engine::output::{Event, Output};
 use crate::engine::routing::Entry;
 use crate::engine::rpc::{Call, CallId, Due};
+use crate::engine::rtt::Rtt;
 use crate::refusal::Refusal;
 
 /// Least patience with a probe: nobody waits for it, and a suspicion follows.
@@ -87,7 +88,7 @@ impl Member {
         let peer = self.peers.at(to.id);
         let token = peer.and_then(|peer| peer.token(now));
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
-        let mut timeout = rtt.timeout(&self.config.rpc, attempts);
+        let mut timeout = rtt.timeout(&self.config.rpc, &Rtt::UNMEASURED, attempts);
         match purpose {
             Purpose::Probe | Purpose::Sync(_) => timeout = timeout.max(PROBE_PATIENCE),
             // Half of what is left for the first attempt, all of it for the second.
@@ -103,7 +104,7 @@ impl Member {
             Purpose::Inquiry(_) => timeout = timeout.saturating_mul(3).max(RELAY_PATIENCE),
         }
         let late = match purpose {
-            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc)),
+            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc, &Rtt::UNMEASURED)),
             _ => None,
         };
         let request = Request {
