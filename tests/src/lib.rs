@@ -35,6 +35,7 @@ pub mod daemon;
 pub mod dev;
 pub mod exec;
 pub mod fuzz;
+pub mod map;
 pub mod metrics;
 pub mod network;
 pub mod origin;

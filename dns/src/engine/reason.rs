@@ -11,6 +11,13 @@ pub enum Reason {
     Hinted1,
     /// Addresses of the nearest proxies that are alive, as measured; none is very near.
     Hinted0,
+    /// Addresses of proxies that are alive and, by the map, within the inner threshold of the asker, of
+    /// whom nobody has measured anything.
+    Mapped2,
+    /// The same within the outer threshold.
+    Mapped1,
+    /// The same, the nearest there are.
+    Mapped0,
     /// Addresses of proxies that are alive and of this server's own inner cluster: where the asker is
     /// is not known.
     Own2,
@@ -62,10 +69,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Hinted2,
         Self::Hinted1,
         Self::Hinted0,
+        Self::Mapped2,
+        Self::Mapped1,
+        Self::Mapped0,
         Self::Own2,
         Self::Own1,
         Self::Live,
@@ -96,7 +106,15 @@ impl Reason {
     pub const fn is_a_choice(self) -> bool {
         matches!(
             self,
-            Self::Hinted2 | Self::Hinted1 | Self::Hinted0 | Self::Own2 | Self::Own1 | Self::Live
+            Self::Hinted2
+                | Self::Hinted1
+                | Self::Hinted0
+                | Self::Mapped2
+                | Self::Mapped1
+                | Self::Mapped0
+                | Self::Own2
+                | Self::Own1
+                | Self::Live
         )
     }
 
@@ -107,6 +125,9 @@ impl Reason {
             Self::Hinted2 => "hinted_l2",
             Self::Hinted1 => "hinted_l1",
             Self::Hinted0 => "hinted_l0",
+            Self::Mapped2 => "mapped_l2",
+            Self::Mapped1 => "mapped_l1",
+            Self::Mapped0 => "mapped_l0",
             Self::Own2 => "own_l2",
             Self::Own1 => "own_l1",
             Self::Live => "live",

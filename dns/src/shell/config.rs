@@ -341,7 +341,7 @@ mod tests {
         drop(build(&mut settings));
         assert_eq!(settings.unread(), Vec::<&str>::new());
         // Its example names files, which are read.
-        let files = |path: &str| path == "zone.keys";
+        let files = |path: &str| ["zone.keys", "near.map_file"].contains(&path);
         let sets: Vec<_> = KEYS
             .iter()
             .filter(|key| !files(key.path))

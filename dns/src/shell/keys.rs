@@ -355,6 +355,14 @@ pub static KEYS: &[KeySpec] = &[
         "A network that was not asked for, or whose proxies could not be confirmed, in so long is forgotten.",
     ),
     key(
+        "near.map_file",
+        Some(""),
+        "/var/lib/GeoIP/GeoLite2-City.mmdb",
+        "path of a MaxMind DB with places (GeoLite2 City and the like), or empty",
+        "Where clients are of whom no proxy has measured anything: they are sent to the nearest as the crow flies, \
+         until somebody has. Kept in memory; read anew on SIGHUP.",
+    ),
+    key(
         "watch.parent",
         Some(""),
         "198.51.100.1:53",

@@ -1,6 +1,6 @@
 //! Runs the learner: its timers, one task per lookup, its editions to those who answer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::geography::Geography;
 use super::published::Published;
 use super::{explain, index, lock};
 use crate::engine::checker::Checker;
 use crate::engine::near::Network;
 use crate::engine::near::learner::{Found, Learner, Output};
 use crate::engine::output::Candidate;
+use crate::engine::proxy::Proxy;
 
 /// Lists of networks on their way from the receiving threads; beyond it they are dropped, and come
 /// again.
@@ -39,8 +41,10 @@ pub struct Learning {
     pub checker: Arc<Mutex<Checker>>,
     /// Where editions go.
     pub published: Arc<Published>,
-    /// The local index.
-    pub client: Client,
+    /// The local index, if there is one.
+    pub client: Option<Client>,
+    /// Where clients are whom nobody has measured.
+    pub geography: Arc<Geography>,
     /// The clock.
     pub clock: SystemClock,
 }
@@ -68,7 +72,19 @@ impl Learning {
         let now = self.clock.moment();
         // They are verified like any other before an answer names them.
         lock(&self.checker).handle_mentions(now, mentions);
-        lock(&self.learner).handle_found(now, *client, found);
+        if *found == Found::Nothing {
+            let guess = self.geography.guess(now, *client, || self.live());
+            lock(&self.learner).handle_found(now, *client, &guess);
+        } else {
+            lock(&self.learner).handle_found(now, *client, found);
+        }
+    }
+
+    /// The proxies that are alive.
+    fn live(&self) -> Vec<SocketAddr> {
+        let checker = lock(&self.checker);
+        let live = checker.proxies().filter(|proxy| proxy.is_live());
+        live.map(|proxy: &Proxy| proxy.http).collect()
     }
 
     /// Does what the learner wants done; returns when to wake it.
@@ -89,7 +105,10 @@ impl Learning {
     fn ask(&self, client: IpAddr, wide: bool, reports: mpsc::Sender<Report>) {
         let index = self.client.clone();
         tokio::spawn(async move {
-            let (found, mentions) = index::near(&index, client, wide, DEADLINE).await;
+            let (found, mentions) = match index {
+                Some(index) => index::near(&index, client, wide, DEADLINE).await,
+                None => (Found::Nothing, Vec::new()),
+            };
             // Only a learner that ended does not listen.
             drop(reports.send((client, found, mentions)).await);
         });
@@ -145,6 +164,7 @@ fn near_metrics(learner: &Mutex<Learner>) -> Vec<Metric> {
             "outcome",
             [
                 ("hinted", stats.hinted),
+                ("guessed", stats.guessed),
                 ("nothing", stats.nothing),
                 ("gone", stats.gone),
                 ("overdue", stats.overdue),

@@ -29,6 +29,7 @@
 //! | [`check_metrics`] | the admin listener's | what the checks come to, for machines |
 //! | [`state`] | the admin listener's | the proxies one by one, for people |
 //! | [`learning`] | one, and one per lookup | the learning engine and its timers |
+//! | [`geography`], [`map_file`] | the learning task's | guesses by a map, where nobody has measured |
 //! | [`explain`] | the admin listener's | why an answer names whom it names |
 //! | [`admin`] | the admin listener's | metrics and state pages |
 //!
@@ -43,11 +44,13 @@ pub mod config;
 pub mod cookie_secret;
 pub mod explain;
 pub mod fetch;
+pub mod geography;
 pub mod index;
 pub mod keyfile;
 pub mod keys;
 pub mod learning;
 pub mod listing;
+pub mod map_file;
 pub mod near_config;
 pub mod page;
 pub mod places;

@@ -1,10 +1,14 @@
 //! From the settings `near.*` to what the engine takes.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::{Settings, Span};
 
+use super::map_file::MapFile;
 use crate::engine::config::{NearConfig, NearLevels};
+use crate::engine::near::atlas::Map;
 
 /// What nearness is made from.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Near {
     pub learner: NearConfig,
     /// What counts as near.
     pub levels: NearLevels,
+    /// Where addresses are, for clients of whom nothing was measured.
+    pub map: Option<Arc<dyn Map>>,
 }
 
 /// Makes it.
@@ -42,7 +48,23 @@ pub(super) fn build(settings: &mut Settings) -> Near {
     if learner.forget < learner.refresh {
         settings.reject("near.forget", "must not be shorter than near.refresh");
     }
-    Near { learner, levels }
+    let file: Option<String> = settings.optional("near.map_file");
+    let map = file.and_then(|file| map(settings, Path::new(&file)));
+    Near {
+        learner,
+        levels,
+        map,
+    }
+}
+
+fn map(settings: &mut Settings, file: &Path) -> Option<Arc<dyn Map>> {
+    match MapFile::read(file) {
+        Ok(map) => Some(Arc::new(map)),
+        Err(error) => {
+            settings.reject("near.map_file", error);
+            None
+        }
+    }
 }
 
 fn a_second(settings: &mut Settings, path: &'static str) -> Duration {

@@ -1,5 +1,5 @@
-//! What changes while the server runs: on SIGHUP the zones, their keys and how answers look are read
-//! anew, and hold for the next question. Nobody who answers waits for it.
+//! What changes while the server runs: on SIGHUP the zones, their keys, how answers look and the map are
+//! read anew, and hold for the next question. Nobody who answers waits for it.
 //!
 //! What cannot be read or understood changes nothing, and is said loudly: the last good state goes on.
 //! Sockets, checks, limits and the first zone's name change with a restart alone.
@@ -13,6 +13,7 @@ use common::telemetry::Metric;
 use tokio::signal::unix::Signal;
 
 use super::config::Config;
+use super::geography::Geography;
 use super::lock;
 use super::published::Published;
 use crate::engine::watch::Watch;
@@ -69,6 +70,8 @@ pub struct Reloading {
     pub again: Again,
     /// What answers are made from.
     pub published: Arc<Published>,
+    /// Where clients are.
+    pub geography: Arc<Geography>,
     /// The delegation watch, if there is one.
     pub watch: Option<Arc<Mutex<Watch>>>,
     /// Counts.
@@ -90,7 +93,7 @@ impl Reloading {
                 Ok(zones) => {
                     tracing::info!(
                         zones,
-                        "zone.* with its keys and answer.* were read anew; other settings change with a restart"
+                        "zone.* with its keys, answer.* and near.map_file were read anew; other settings change with a restart"
                     );
                     &self.reloads.0.done
                 }
@@ -112,6 +115,7 @@ impl Reloading {
         let zones = Arc::new(config.zones);
         self.published
             .publish_zones(Arc::clone(&zones), Arc::new(config.answer));
+        self.geography.replace(config.near.map);
         let count = zones.iter().count();
         if let Some(watch) = &self.watch {
             lock(watch).replace(zones);
@@ -186,6 +190,7 @@ mod tests {
         Reloading {
             again: Again::new(|| Err("never called".to_owned())),
             published: Arc::new(Published::new(first)),
+            geography: Arc::new(Geography::new(None)),
             watch: None,
             reloads: Reloads::default(),
         }

@@ -26,6 +26,7 @@ use super::check_metrics;
 use super::config::{Config, Watching};
 use super::cookie_secret;
 use super::fetch;
+use super::geography::Geography;
 use super::learning::{LISTS_MAX, Learning, Learnt};
 use super::places::Places;
 use super::prober::Prober;
@@ -180,8 +181,10 @@ impl Bound {
         let manners = Arc::new(config.manners.with_secrets(secrets));
         let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
         let client = config.index.map(Client::new);
-        // Without an index there is nobody to ask.
-        let (teller, seen) = client.is_some().then(|| mpsc::channel(LISTS_MAX)).unzip();
+        // Without an index and a map there is nobody to ask.
+        let learns = client.is_some() || config.near.map.is_some();
+        let (teller, seen) = learns.then(|| mpsc::channel(LISTS_MAX)).unzip();
+        let geography = Arc::new(Geography::new(config.near.map));
         let workers = by_thread(sockets, config.threads).into_iter();
         for (sockets, counted) in workers.zip(tally.places()) {
             let worker = Worker {
@@ -203,16 +206,14 @@ impl Bound {
             let ended = worker.start(answering, shutdown.clone());
             tasks.spawn(until_ended(ended)?);
         }
-        let zones = keep_zones(&mut tasks, &published, watch, again, shutdown);
+        let zones = keep_zones(&mut tasks, (&published, &geography), watch, again, shutdown);
         let (indexed, now) = (client.is_some(), clock.moment());
-        let explaining = rng.child();
-        let checker = Checker::new(config.check.clone(), indexed, rng, now);
-        let checker = Arc::new(Mutex::new(checker));
+        let checker = Checker::new(config.check.clone(), indexed, rng.child(), now);
         let view = View {
             detection: check_metrics::detection(),
             named: named.into(),
-            checker,
-            near: learnt(config.near.learner, published, explaining),
+            checker: Arc::new(Mutex::new(checker)),
+            near: learnt(config.near.learner, published, rng),
             tally,
             traffic,
             zones,
@@ -223,6 +224,7 @@ impl Bound {
             config: config.check,
             zone: first,
             client,
+            geography,
             seen,
         }
         .start(&mut tasks, &view, shutdown);
@@ -234,7 +236,7 @@ impl Bound {
 /// Takes the zones over anew when told to, and shows them.
 fn keep_zones(
     tasks: &mut JoinSet<()>,
-    published: &Arc<Published>,
+    (published, geography): (&Arc<Published>, &Arc<Geography>),
     watch: Option<Arc<Mutex<Watch>>>,
     again: Option<(Again, Signal)>,
     shutdown: &Shutdown,
@@ -244,6 +246,7 @@ fn keep_zones(
         let reloading = Reloading {
             again,
             published: Arc::clone(published),
+            geography: Arc::clone(geography),
             watch: watch.clone(),
             reloads: reloads.clone(),
         };
@@ -270,18 +273,20 @@ struct Background {
     config: CheckConfig,
     zone: Zone,
     client: Option<Client>,
+    geography: Arc<Geography>,
     seen: Option<mpsc::Receiver<Vec<Network>>>,
 }
 
 impl Background {
     /// Starts it, on what `view` shows.
     fn start(self, tasks: &mut JoinSet<()>, view: &View, shutdown: &Shutdown) {
-        if let Some((client, seen)) = self.client.clone().zip(self.seen) {
+        if let Some(seen) = self.seen {
             let learning = Learning {
                 learner: Arc::clone(&view.near.learner),
                 checker: Arc::clone(&view.checker),
                 published: Arc::clone(&view.near.published),
-                client,
+                client: self.client.clone(),
+                geography: self.geography,
                 clock: view.clock,
             };
             tasks.spawn(learning.run(seen, shutdown.clone()));

@@ -5,6 +5,7 @@ mod delegation;
 mod forgetting;
 mod living;
 mod lone;
+mod mapped;
 mod nearness;
 mod recursors;
 mod reloading;

@@ -27,7 +27,7 @@ const THERE: [u8; 4] = [127, 250, 2, 9];
 const NEAR: Duration = Duration::from_millis(15);
 
 /// Asks `server` from `from`, in the name of `subnet` if there is one.
-async fn ask(server: SocketAddr, from: IpAddr, subnet: Option<IpAddr>) -> Message {
+pub(super) async fn ask(server: SocketAddr, from: IpAddr, subnet: Option<IpAddr>) -> Message {
     wait::some("an answer", SOON, async || {
         let socket = UdpSocket::bind((from, 0)).await.unwrap();
         let mut asked = question(NAME, RecordType::A);

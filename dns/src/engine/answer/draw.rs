@@ -86,16 +86,29 @@ impl Whereabouts<'_> {
 pub enum Source {
     /// Proxies measured the round trip to clients of the asker's network.
     Hint,
+    /// By the map: nobody has measured anything of the asker's network.
+    Map,
     /// It is not: these are this server's own surroundings.
     Own,
 }
 
 impl Source {
+    /// How what `place` says is known.
+    #[must_use]
+    pub const fn of(place: &Place) -> Self {
+        if place.is_guessed() {
+            Self::Map
+        } else {
+            Self::Hint
+        }
+    }
+
     /// The word for explanations.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hint => "hint",
+            Self::Map => "map",
             Self::Own => "own",
         }
     }
@@ -151,6 +164,9 @@ impl Drawn {
             Some((Source::Hint, 2)) => Reason::Hinted2,
             Some((Source::Hint, 1)) => Reason::Hinted1,
             Some((Source::Hint, _)) => Reason::Hinted0,
+            Some((Source::Map, 2)) => Reason::Mapped2,
+            Some((Source::Map, 1)) => Reason::Mapped1,
+            Some((Source::Map, _)) => Reason::Mapped0,
             Some((Source::Own, 2)) => Reason::Own2,
             Some((Source::Own, 1)) => Reason::Own1,
             Some((Source::Own, _)) | None => Reason::Live,
@@ -223,7 +239,7 @@ pub fn draw(
     if let Some(place) = place {
         let near = Nearby::of(view, (family, side), place);
         for level in (0..LEVELS).rev() {
-            drawn.fill((Source::Hint, level), |drawn, avoided| {
+            drawn.fill((Source::of(place), level), |drawn, avoided| {
                 near.one(drawn, level, avoided, rng)
             });
             if drawn.is_enough() {

@@ -112,11 +112,7 @@ pub fn explain(view: &View<'_>, rng: &mut Generator, family: Family, asker: &Ask
         network: whereabouts
             .network
             .map(crate::engine::near::Network::address),
-        source: if whereabouts.place.is_some() {
-            Source::Hint
-        } else {
-            Source::Own
-        },
+        source: whereabouts.place.map_or(Source::Own, Source::of),
         reason: drawn.reason(),
         ttl: if drawn.all_innermost {
             view.config.near_ttl
@@ -161,7 +157,7 @@ fn placed(
         };
         Some(Line {
             proxy,
-            source: Source::Hint,
+            source: Source::of(place),
             rtt: Some(near.rtt()),
             level,
             site: Site::text(proxy),
@@ -174,7 +170,7 @@ fn placed(
 
 /// The farthest of this server's own levels that was drawn from.
 fn least_level(view: &View<'_>, family: Family, drawn: &Drawn) -> u8 {
-    if matches!(drawn.first, Some((Source::Hint, _))) {
+    if matches!(drawn.first, Some((Source::Hint | Source::Map, _))) {
         return LEVELS;
     }
     let side = view.live.side(family);

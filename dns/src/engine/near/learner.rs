@@ -74,6 +74,8 @@ pub enum Output {
 pub enum Found {
     /// These are near, the nearest first.
     Near(Vec<(SocketAddr, Duration)>),
+    /// Nobody has measured it; by the map these are near, the nearest first.
+    Guessed(Vec<(SocketAddr, Duration)>),
     /// Nobody knows.
     Nothing,
     /// Nobody answered.
@@ -85,6 +87,8 @@ pub enum Found {
 pub struct Stats {
     /// Lookups that found measured proxies.
     pub hinted: u64,
+    /// Lookups that found nothing measured, but a place on the map.
+    pub guessed: u64,
     /// Lookups that found nothing.
     pub nothing: u64,
     /// Lookups that nobody answered.
@@ -172,13 +176,14 @@ impl Learner {
                 self.unplan(gone);
                 self.plan(network, now + self.config.refresh);
             }
+            Found::Guessed(near) => {
+                self.stats.guessed += 1;
+                self.found_nothing(now, network);
+                self.table.guess(network, near);
+            }
             Found::Near(_) | Found::Nothing => {
                 self.stats.nothing += 1;
-                let gone = self.table.in_vain(now, network, self.config.forget);
-                self.unplan(gone);
-                if let Some(memory) = self.table.memory(network) {
-                    self.plan(network, self.again(memory));
-                }
+                self.found_nothing(now, network);
             }
             Found::Gone => {
                 self.stats.gone += 1;
@@ -186,6 +191,14 @@ impl Learner {
                     self.plan(network, now + GONE);
                 }
             }
+        }
+    }
+
+    fn found_nothing(&mut self, now: Moment, network: Network) {
+        let gone = self.table.in_vain(now, network, self.config.forget);
+        self.unplan(gone);
+        if let Some(memory) = self.table.memory(network) {
+            self.plan(network, self.again(memory));
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | file | is |
 //! |---|---|
+//! | [`atlas`] | which proxies are near on the map, where nobody has measured |
 //! | [`seen`] | the networks that one answering engine was asked for |
 //! | [`learner`] | the machine that looks them up, keeps and forgets them, and publishes a table |
 //! | [`table`] | what the learner knows, bounded |
@@ -11,6 +12,7 @@
 //! for is looked up afterwards. Nobody outside is probed either: what is known is what proxies measured
 //! on connections that clients opened, or what a file says.
 
+pub mod atlas;
 pub mod learner;
 pub mod places;
 pub mod seen;

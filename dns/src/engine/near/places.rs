@@ -62,6 +62,7 @@ impl Near {
 pub struct Place {
     near: [Near; NEAR_MAX],
     count: u8,
+    guessed: bool,
 }
 
 impl Place {
@@ -73,12 +74,27 @@ impl Place {
                 rtt: 0,
             }; NEAR_MAX],
             count: 0,
+            guessed: false,
         };
         for (to, from) in place.near.iter_mut().zip(nearest_first) {
             *to = from;
             place.count += 1;
         }
         place
+    }
+
+    /// The same, by the map alone: nobody has measured it.
+    pub(super) fn guess(nearest_first: impl IntoIterator<Item = Near>) -> Self {
+        Self {
+            guessed: true,
+            ..Self::new(nearest_first)
+        }
+    }
+
+    /// Whether it is by the map alone.
+    #[must_use]
+    pub const fn is_guessed(&self) -> bool {
+        self.guessed
     }
 
     /// The proxies, the nearest first.

@@ -88,24 +88,13 @@ impl Table {
         near: &[(SocketAddr, Duration)],
     ) -> Option<Network> {
         let seen = self.forget(network).map_or(now, |memory| memory.seen);
-        let mut named = Vec::with_capacity(NEAR_MAX);
-        for (proxy, rtt) in near {
-            if named.len() < NEAR_MAX
-                && let Some(number) = self.number(*proxy)
-            {
-                named.push(Near::new(number, *rtt));
-            }
-        }
         let mut gone = None;
         if self.known.len() >= self.most_known {
             gone = self.known.pop_lru().map(|(oldest, _)| oldest);
             gone.into_iter().for_each(|oldest| self.unplace(oldest));
         }
-        let shard = shard_of(network);
-        if let Some(places) = self.shards.get_mut(shard) {
-            places.insert(network, Place::new(named));
-            self.changed.insert(shard);
-        }
+        let place = Place::new(self.named(near));
+        self.put(network, place);
         let memory = Memory {
             looked: now,
             seen,
@@ -130,6 +119,7 @@ impl Table {
         let mut gone = None;
         if self.unknown.len() >= self.most_unknown {
             gone = self.unknown.pop_lru().map(|(oldest, _)| oldest);
+            gone.into_iter().for_each(|oldest| self.unplace(oldest));
         }
         let memory = Memory {
             looked: now,
@@ -141,19 +131,31 @@ impl Table {
         gone
     }
 
-    /// Forgets `network`.
-    pub fn forget(&mut self, network: Network) -> Option<Memory> {
-        if let Some(memory) = self.known.pop(&network) {
+    /// By the map `network` is near these proxies, the nearest first. It remains one of those looked up
+    /// in vain; unless it is one of them nothing happens.
+    pub fn guess(&mut self, network: Network, near: &[(SocketAddr, Duration)]) {
+        if self.unknown.contains(&network) {
             self.unplace(network);
-            return Some(memory);
+            let place = Place::guess(self.named(near));
+            self.put(network, place);
         }
-        self.unknown.pop(&network)
     }
 
-    /// How far the nearest proxy of `network` is, if it has a place.
+    /// Forgets `network`.
+    pub fn forget(&mut self, network: Network) -> Option<Memory> {
+        let memory = self.known.pop(&network);
+        let memory = memory.or_else(|| self.unknown.pop(&network));
+        if memory.is_some() {
+            self.unplace(network);
+        }
+        memory
+    }
+
+    /// How far the nearest proxy of `network` is, if that was measured.
     #[must_use]
     pub fn nearest(&self, network: Network) -> Option<Duration> {
         let place = self.shards.get(shard_of(network))?.get(&network)?;
+        let place = Some(place).filter(|place| !place.is_guessed())?;
         place.near().first().map(|near| near.rtt())
     }
 
@@ -187,14 +189,35 @@ impl Table {
         last.next(changed.filter_map(rows), proxies)
     }
 
+    /// As many of `near` as a place has room and there are numbers for.
+    fn named(&mut self, near: &[(SocketAddr, Duration)]) -> Vec<Near> {
+        let mut named = Vec::with_capacity(NEAR_MAX);
+        for (proxy, rtt) in near {
+            if named.len() < NEAR_MAX
+                && let Some(number) = self.number(*proxy)
+            {
+                named.push(Near::new(number, *rtt));
+            }
+        }
+        named
+    }
+
+    fn put(&mut self, network: Network, place: Place) {
+        let shard = shard_of(network);
+        if let Some(places) = self.shards.get_mut(shard) {
+            places.insert(network, place);
+            self.changed.insert(shard);
+        }
+    }
+
     fn unplace(&mut self, network: Network) {
         let shard = shard_of(network);
-        let place = self
-            .shards
-            .get_mut(shard)
-            .and_then(|places| places.remove(&network));
+        let places = self.shards.get_mut(shard);
+        let Some(place) = places.and_then(|places| places.remove(&network)) else {
+            return;
+        };
         self.changed.insert(shard);
-        for near in place.iter().flat_map(Place::near) {
+        for near in place.near() {
             self.release(near.proxy);
         }
     }

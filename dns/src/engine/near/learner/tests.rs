@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::engine::near::places::NEAR_MAX;
+use crate::engine::near::places::{NEAR_MAX, Place};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -288,4 +288,62 @@ fn what_is_found_together_goes_out_in_one_edition() {
     world.run(secs(3), |_| near(&[(1, 9)]));
     assert!(world.editions <= 12, "{}", world.editions);
     assert_eq!(world.learner.published().len(), 100);
+}
+
+/// A guess by the map.
+fn guess(proxies: &[(u32, u64)]) -> Found {
+    match near(proxies) {
+        Found::Near(near) => Found::Guessed(near),
+        other => other,
+    }
+}
+
+#[test]
+fn a_guess_is_answered_from_until_somebody_measures_and_never_after() {
+    let mut world = World::new(NearConfig::default());
+    let is_guess = |world: &World| {
+        let place = world.learner.published().place(network(1));
+        place.map(Place::is_guessed)
+    };
+    world.see(network(1));
+    world.run(secs(1), |_| guess(&[(1, 9)]));
+    assert_eq!(world.place(network(1)).unwrap()[0].0, proxy(1));
+    assert_eq!(is_guess(&world), Some(true));
+    assert_eq!(world.learner.sizes(), (0, 1, 0), "still looked up in vain");
+    // It is looked up again unasked, as any that nobody knows.
+    world.run(secs(30), |_| near(&[(2, 12)]));
+    assert_eq!(world.place(network(1)).unwrap()[0].0, proxy(2));
+    assert_eq!(is_guess(&world), Some(false));
+    world.see(network(1));
+    world.run(secs(600), |_| guess(&[(1, 9)]));
+    assert_eq!(
+        is_guess(&world),
+        Some(false),
+        "a measurement outlives a guess"
+    );
+    assert_eq!(
+        world.learner.stats().guessed,
+        2,
+        "asked twice, taken over once"
+    );
+}
+
+#[test]
+fn guesses_push_out_no_measurement_and_are_bounded_themselves() {
+    let mut world = World::new(NearConfig {
+        networks: 2,
+        networks_unknown: 2,
+        ..NearConfig::default()
+    });
+    for n in 1..=2 {
+        world.see(network(n));
+    }
+    world.run(secs(1), |_| near(&[(1, 9)]));
+    for n in 3..=6 {
+        world.see(network(n));
+    }
+    world.run(secs(2), |_| guess(&[(2, 9)]));
+    let known = (1..=6).filter(|n| world.place(network(*n)).is_some());
+    assert_eq!(known.collect::<Vec<_>>(), [1, 2, 5, 6]);
+    assert_eq!(world.learner.published().len(), 4);
 }
