@@ -1,14 +1,25 @@
-//! `atoll launch`: becomes another program that dies with its parent.
+//! `atoll launch`: becomes another program, tied to its parent or recorded for the next one.
 //!
-//! The kernel is asked to kill this process when the one that started it ends, however it ends,
+//! With `--parent` the kernel is asked to kill this process when the one that started it ends, however it ends,
 //! and then the process becomes the program. So not even `kill -9` of `atoll dev` leaves a daemon
 //! behind. Only the child itself can ask for this, before it becomes the program; doing so between
 //! fork and exec would need unsafe code, a hidden subcommand does not.
+//!
+//! With `--lock` and `--record` the process outlives whoever started it, and can be found again: it holds
+//! the lock for as long as it lives, and the record says which process it is. It writes that itself,
+//! so there is no moment at which it runs and nobody could know.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::agent::shell::found;
 use crate::outcome::{Failure, Outcome};
 
 /// Arguments of `atoll launch`.
@@ -16,7 +27,16 @@ use crate::outcome::{Failure, Outcome};
 pub struct LaunchArgs {
     /// Process id of the parent
     #[arg(long, value_name = "PID")]
-    parent: u32,
+    parent: Option<u32>,
+    /// The file whose lock it holds while it lives
+    #[arg(long, value_name = "FILE", requires = "record")]
+    lock: Option<PathBuf>,
+    /// The file that says which process it is
+    #[arg(long, value_name = "FILE", requires = "lock")]
+    record: Option<PathBuf>,
+    /// What the record says of it
+    #[arg(long, value_name = "JSON", default_value = "null")]
+    note: String,
     /// The program to become, and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -27,13 +47,22 @@ pub struct LaunchArgs {
 /// # Errors
 /// The parent is gone already, or the program cannot be started.
 pub fn run(args: &LaunchArgs) -> Outcome {
-    die_with_parent()?;
-    // It may have ended before the kernel was asked; then nobody would ever tell us.
-    if std::os::unix::process::parent_id() != args.parent {
-        return Err(Failure::failed(
-            "the process that wanted this one is gone",
-            "start it again",
-        ));
+    if let Some(parent) = args.parent {
+        die_with_parent()?;
+        // It may have ended before the kernel was asked; then nobody would ever tell us.
+        if std::os::unix::process::parent_id() != parent {
+            let what = "the process that wanted this one is gone";
+            return Err(Failure::failed(what, "start it again"));
+        }
+    }
+    if let (Some(lock), Some(record)) = (&args.lock, &args.record) {
+        take(lock, record, &args.note).map_err(|error| {
+            let what = format!("cannot hold {}: {error}", lock.display());
+            Failure::failed(
+                what,
+                "end the process that holds it, or make room on the disk",
+            )
+        })?;
     }
     let (program, rest) = args
         .program
@@ -45,6 +74,19 @@ pub fn run(args: &LaunchArgs) -> Outcome {
         format!("cannot start {}: {error}", program.display()),
         advice,
     ))
+}
+
+/// Takes the lock, for as long as this process lives under whatever program, and writes the record.
+fn take(lock: &Path, record: &Path, note: &str) -> io::Result<()> {
+    let file = File::options().create(true).append(true).open(lock)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    fcntl_setfd(&file, FdFlags::empty())?;
+    // Open until the process ends.
+    std::mem::forget(file);
+    let text = found::record(std::process::id(), note)?;
+    let aside = record.with_extension("aside");
+    fs::write(&aside, text)?;
+    fs::rename(aside, record)
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+pub mod agent;
 pub mod crowd;
 pub mod dev;
 pub mod dns;
@@ -70,6 +71,12 @@ enum Command {
     Key(key::KeyArgs),
     /// Sign releases, and check them
     Release(release::ReleaseArgs),
+    /// Run a node's daemons as its controller asks, and go on without it
+    Agent(agent::AgentArgs),
+    /// Keep this node as it is, whatever its controller says
+    Hold(agent::HoldArgs),
+    /// Let this node follow its controller again
+    Resume(agent::ResumeArgs),
     /// Become another program that dies with its parent
     #[command(hide = true)]
     Launch(launch::LaunchArgs),
@@ -91,6 +98,9 @@ pub fn run() -> ExitCode {
         Command::Secret(args) => secret::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Release(args) => release::run(&args),
+        Command::Agent(args) => on_runtime(agent::run(args)),
+        Command::Hold(args) => agent::hold(&args),
+        Command::Resume(args) => agent::resume(&args),
         Command::Launch(args) => launch::run(&args),
     };
     match outcome {

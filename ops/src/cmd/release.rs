@@ -1,28 +1,22 @@
 //! `atoll release`: signs what a directory of programs is, and checks a directory against that.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use common::wire::GENERATION;
 
 use super::key;
+use crate::engine::document::Body as _;
 use crate::engine::document::Signed;
 use crate::engine::document::intent::SettingsMap;
 use crate::engine::document::key::PublicKey;
-use crate::engine::document::release::{Binary, Manifest};
-use crate::engine::document::words::{Digest, Program, Version};
-use crate::engine::document::{Body as _, DOCUMENT_MAX};
+use crate::engine::document::release::Manifest;
+use crate::engine::document::words::{Program, Version};
 use crate::outcome::{Exit, Failure, Outcome};
+use crate::release_dir::{MANIFEST, measure, read_manifest, unreadable};
 use crate::render::{self, Align, Table};
 use crate::say;
-
-/// The manifest's name in a release's directory.
-pub const MANIFEST: &str = "manifest";
-
-/// Bytes hashed at a time.
-const PIECE: usize = 64 << 10;
 
 /// Arguments of `atoll release`.
 #[derive(Clone, Debug, clap::Args)]
@@ -140,47 +134,6 @@ fn verify(args: &VerifyArgs) -> Outcome {
     }
     show(&signed);
     Ok(Exit::Ok)
-}
-
-/// The manifest in `dir`, signed by one of `trusted`.
-///
-/// # Errors
-/// It cannot be read, or is refused.
-pub fn read_manifest(dir: &Path, trusted: &[PublicKey]) -> Result<Signed<Manifest>, Failure> {
-    let path = dir.join(MANIFEST);
-    let mut bytes = Vec::new();
-    let most = DOCUMENT_MAX as u64 + 1;
-    let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(&path, &error))?;
-    Signed::read(&bytes, trusted).map_err(|reason| {
-        let what = format!("{} is refused ({})", path.display(), reason.as_str());
-        Failure::failed(what, reason.advice())
-    })
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    let what = format!("cannot read {}: {error}", path.display());
-    Failure::failed(what, "name the directory of a release")
-}
-
-/// The digest and length of a file.
-///
-/// # Errors
-/// It cannot be read.
-pub fn measure(path: &Path) -> io::Result<Binary> {
-    let mut file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let mut length = 0;
-    loop {
-        let got = file.read(&mut piece)?;
-        if got == 0 {
-            let blake3 = Digest::finish(&hasher);
-            return Ok(Binary { blake3, length });
-        }
-        length += got as u64;
-        hasher.update(piece.get(..got).unwrap_or_default());
-    }
 }
 
 fn show(signed: &Signed<Manifest>) {

@@ -1,5 +1,5 @@
 //! `atoll status`: one line for each process of a running cluster, and one for each proxy as each name
-//! server sees it.
+//! server sees it; or how the agent of a node is.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use crate::outcome::{Exit, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
 
+mod node;
 mod seen;
 
 pub use seen::{Condition, Seen};
@@ -25,6 +26,9 @@ pub struct StatusArgs {
     /// The cluster; without it the one that this user's `atoll dev` runs
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// A node's agent instead of a cluster, by the agent's directory
+    #[arg(long, value_name = "DIR", conflicts_with = "ready_file")]
+    state: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -83,6 +87,9 @@ pub struct Line {
 /// # Errors
 /// No cluster is known.
 pub async fn run(args: StatusArgs) -> Outcome {
+    if let Some(state) = &args.state {
+        return node::show(state, args.json);
+    }
     let cluster = ReadyFile::load(args.ready_file.as_deref())?;
     let mut probes = JoinSet::new();
     for (at, entry) in cluster.processes.into_iter().enumerate() {

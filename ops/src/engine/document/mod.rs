@@ -15,6 +15,7 @@ pub mod intent;
 pub mod key;
 pub mod refusal;
 pub mod release;
+pub mod report;
 #[cfg(test)]
 mod tests;
 pub mod words;

@@ -1,0 +1,440 @@
+//! What an agent decides. Pure: `now` is an argument, effects come out as values.
+//!
+//! The caller's loop: hand over what happened (`handle_*`, each with `now`), take
+//! [`poll_effect`](Agent::poll_effect) until it is empty, sleep until [`wake`](Agent::wake) or until
+//! something happens. Effects that have an answer name the call that takes it.
+//!
+//! [`standing`] is what an agent remembers, [`record`] its bytes on disk, [`life`] one daemon's
+//! process, [`slots`] the releases on disk, [`contact`] the calls home. They do not know each other;
+//! the façade here hands results on. A standing is written down before it is followed.
+
+pub mod contact;
+pub mod life;
+pub mod record;
+pub mod report;
+pub mod slots;
+pub mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::rng::Generator;
+
+use self::contact::{Contact, Heard};
+use self::life::{Act, Life};
+use self::slots::Slots;
+use self::standing::Standing;
+use crate::engine::document::Signed;
+use crate::engine::document::intent::{Intent, News, Wanted, judge};
+use crate::engine::document::key::PublicKey;
+use crate::engine::document::refusal::RefusalReason;
+use crate::engine::document::release::Manifest;
+use crate::engine::document::report::Report;
+use crate::engine::document::words::{DaemonName, Digest, RunState, Version};
+
+/// Until a standing that could not be written down is tried again.
+const KEEP_AGAIN: Duration = Duration::from_secs(15);
+
+/// How an agent goes about it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's own key.
+    pub node: PublicKey,
+    /// What its operator calls it; for people alone.
+    pub name: String,
+    /// The agent's version, for reports.
+    pub version: String,
+    /// Who may sign intents.
+    pub trust: Vec<PublicKey>,
+    /// Longest time a controller may keep a call waiting.
+    pub wait: Duration,
+    /// A new intent is on probation until all its daemons were up for so long. A daemon that does not
+    /// stay up before then takes the node back to the intent before.
+    pub probation: Duration,
+    /// A daemon that ends by itself so often within [`crash_window`](Self::crash_window) does not stay up.
+    pub crashes_max: usize,
+    /// See [`crashes_max`](Self::crashes_max).
+    pub crash_window: Duration,
+    /// For a daemon that was asked to end; then it is killed.
+    pub grace: Duration,
+}
+
+/// What the shell is to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Write this down, durably. Answered by [`Agent::handle_kept`].
+    Keep(Box<Standing>),
+    /// Bring this release to the disk and check it. Answered by [`Agent::handle_slot`] or
+    /// [`Agent::handle_no_slot`].
+    Fetch(Version, Digest),
+    /// Remove this release from the disk.
+    Forget(Version),
+    /// Start a daemon. Answered by [`Agent::handle_started`] or [`Agent::handle_ended`].
+    Start(Box<Start>),
+    /// Ask a daemon to end. Answered by [`Agent::handle_ended`], some time.
+    Terminate(DaemonName),
+    /// End a daemon at once.
+    Kill(DaemonName),
+    /// Call home; a call under way is given up. Answered by [`Agent::handle_heard`].
+    Call(Box<Report>),
+    /// Tell whoever reads the log.
+    Say(Event),
+}
+
+/// A daemon to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// Its name.
+    pub name: DaemonName,
+    /// What it is.
+    pub wanted: Wanted,
+    /// Its command line.
+    pub arguments: Vec<String>,
+}
+
+/// What happened, for the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// An intent was accepted; it is in force once its releases are here.
+    Accepted(u64),
+    /// A document was refused.
+    Refused(RefusalReason),
+    /// An intent is in force.
+    InForce(u64),
+    /// All daemons of the intent in force were up for the time of probation.
+    Proven(u64),
+    /// A daemon did not stay up; the intent before is in force again.
+    FellBack(DaemonName, Version),
+    /// A daemon ended by itself.
+    Crashed(DaemonName, String),
+    /// A release could not be brought to the disk.
+    NotFetched(Version, String),
+    /// A standing could not be written down.
+    NotKept,
+}
+
+/// The state of an agent.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    rng: Generator,
+    standing: Standing,
+    /// A standing that is being written down.
+    pending: Option<Standing>,
+    held: Option<String>,
+    lives: BTreeMap<DaemonName, Life>,
+    slots: Slots,
+    contact: Contact,
+    effects: VecDeque<Effect>,
+    boot: u64,
+    reports: u64,
+    /// Since when all daemons of the intent in force have been up.
+    well_since: Option<Moment>,
+    /// When to try again to write down what could not be.
+    keep_again: Option<Moment>,
+}
+
+impl Agent {
+    /// An agent that finds `standing` on its disk.
+    #[must_use]
+    pub fn new(config: Config, standing: Standing, mut rng: Generator, now: Moment) -> Self {
+        Self {
+            contact: Contact::new(now),
+            slots: Slots::default(),
+            boot: rng.u64(),
+            config,
+            rng,
+            standing,
+            pending: None,
+            held: None,
+            lives: BTreeMap::new(),
+            effects: VecDeque::new(),
+            reports: 0,
+            well_since: None,
+            keep_again: None,
+        }
+    }
+
+    /// A daemon that an agent before this one started still runs. Only before the first
+    /// [`handle_wake`](Self::handle_wake).
+    pub fn handle_found(&mut self, name: DaemonName, wanted: Wanted, now: Moment) {
+        self.lives.insert(name, Life::found(wanted, now));
+    }
+
+    /// A release is on the disk, checked.
+    pub fn handle_slot(&mut self, manifest: Signed<Manifest>, now: Moment) {
+        self.slots.arrived(manifest);
+        self.advance(now);
+    }
+
+    /// A release could not be brought to the disk.
+    pub fn handle_no_slot(&mut self, version: &Version, why: String, now: Moment) {
+        self.slots.failed(version, now, &mut self.rng);
+        self.say(Event::NotFetched(version.clone(), why));
+        self.advance(now);
+    }
+
+    /// The operator's hold: why, or `None` if there is none.
+    pub fn handle_hold(&mut self, held: Option<String>, now: Moment) {
+        if self.held != held {
+            self.held = held;
+            self.contact.news(now);
+            self.advance(now);
+        }
+    }
+
+    /// A daemon's process was started.
+    pub fn handle_started(&mut self, name: &DaemonName, now: Moment) {
+        if let Some(life) = self.lives.get_mut(name) {
+            life.started(now);
+        }
+        self.advance(now);
+    }
+
+    /// A daemon's process ended, or could not be started; `how` in words.
+    pub fn handle_ended(&mut self, name: &DaemonName, how: String, now: Moment) {
+        let by_itself = match self.lives.get_mut(name) {
+            Some(life) => life.ended(now, self.config.crash_window, &mut self.rng),
+            None => false,
+        };
+        if by_itself {
+            self.say(Event::Crashed(name.clone(), how));
+            self.contact.news(now);
+        }
+        self.advance(now);
+    }
+
+    /// A standing was written down, or could not be.
+    pub fn handle_kept(&mut self, kept: bool, now: Moment) {
+        let Some(next) = self.pending.take() else {
+            return;
+        };
+        if kept {
+            self.keep_again = None;
+            self.follow(next, now);
+        } else {
+            self.keep_again = Some(now + KEEP_AGAIN);
+            self.contact.refused(RefusalReason::NotKept, now);
+            self.say(Event::NotKept);
+        }
+        self.advance(now);
+    }
+
+    /// A call home came to this.
+    pub fn handle_heard(&mut self, heard: Heard<'_>, now: Moment) {
+        let answer = self.contact.heard(&heard, now, &mut self.rng);
+        if let (true, Heard::Document(bytes)) = (answer, &heard) {
+            match self.consider(bytes) {
+                Ok(None) => self.contact.agreed(),
+                Ok(Some(intent)) => {
+                    self.contact.agreed();
+                    self.say(Event::Accepted(intent.body.serial));
+                    let next = self.standing.accept(intent);
+                    self.keep(next);
+                }
+                Err(reason) => {
+                    if self.contact.refused(reason, now) {
+                        self.say(Event::Refused(reason));
+                    }
+                }
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_wake(&mut self, now: Moment) {
+        self.advance(now);
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`handle_wake`](Self::handle_wake) at the latest.
+    #[must_use]
+    pub fn wake(&self) -> Moment {
+        let lives = self.lives.values().filter_map(Life::wake);
+        let proven = self.well_since.map(|since| since + self.config.probation);
+        let proven = proven.filter(|_| self.standing.on_probation() && self.pending.is_none());
+        let proven = proven.map(|at| at.max(self.keep_again.unwrap_or_default()));
+        let all = lives
+            .chain(self.slots.wake())
+            .chain(proven)
+            .chain(self.keep_again);
+        all.fold(self.contact.wake(), Moment::min)
+    }
+
+    /// What the agent remembers.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The calls home.
+    #[must_use]
+    pub const fn contact(&self) -> &Contact {
+        &self.contact
+    }
+
+    /// Reads a document of the controller: `None` if it says what was accepted before.
+    fn consider(&self, bytes: &[u8]) -> Result<Option<Signed<Intent>>, RefusalReason> {
+        let intent = Signed::read(bytes, &self.config.trust)?;
+        match judge(&intent, &self.config.node, self.standing.accepted())? {
+            News::Known => Ok(None),
+            News::New if self.held.is_some() => Err(RefusalReason::Held),
+            News::New if self.slots.conflict(&intent.body) => Err(RefusalReason::OtherRelease),
+            // One thing is written down at a time; it is offered again.
+            News::New if self.pending.is_some() => Ok(None),
+            News::New => Ok(Some(intent)),
+        }
+    }
+
+    /// Has `next` written down, unless something else is.
+    fn keep(&mut self, next: Standing) {
+        if self.pending.is_none() {
+            self.effects.push_back(Effect::Keep(Box::new(next.clone())));
+            self.pending = Some(next);
+        }
+    }
+
+    /// `next` is on the disk: from here on it counts.
+    fn follow(&mut self, next: Standing, now: Moment) {
+        let before = std::mem::replace(&mut self.standing, next);
+        let serial = |standing: &Standing| standing.in_force().map(|intent| intent.body.serial);
+        let fallen = self.standing.fallen.clone();
+        if let Some(fallen) = fallen.filter(|_| before.fallen.is_none()) {
+            self.say(Event::FellBack(fallen.daemon, fallen.release));
+        }
+        if let Some(now_in_force) = serial(&self.standing) {
+            if serial(&before) != Some(now_in_force) {
+                self.say(Event::InForce(now_in_force));
+            } else if self.standing.proven && !before.proven {
+                self.say(Event::Proven(now_in_force));
+            }
+        }
+        if serial(&before) != serial(&self.standing) {
+            self.well_since = None;
+            self.lives.values_mut().for_each(Life::forgive);
+        }
+        self.contact.news(now);
+    }
+
+    fn say(&mut self, event: Event) {
+        self.effects.push_back(Effect::Say(event));
+    }
+
+    /// Everything that follows from the state as it is.
+    fn advance(&mut self, now: Moment) {
+        self.keep_again = self.keep_again.filter(|at| *at > now);
+        self.run_daemons(now);
+        self.watch(now);
+        self.tend_slots(now);
+        if self.pending.is_none()
+            && self.keep_again.is_none()
+            && let Some(next) = self.next_standing(now)
+        {
+            self.keep(next);
+        }
+        if self.contact.due(now) {
+            self.reports += 1;
+            let report = self.report(now);
+            self.effects.push_back(Effect::Call(Box::new(report)));
+        }
+    }
+
+    /// The standing that follows from what is on the disk and what runs, if it is another one.
+    fn next_standing(&self, now: Moment) -> Option<Standing> {
+        if let Some(intent) = &self.standing.staged
+            && self.held.is_none()
+            && self.slots.hold_all(&intent.body)
+        {
+            return Some(self.standing.promote());
+        }
+        let unsteady = |(name, life): (&DaemonName, &Life)| {
+            let wanted = self.wanted(name)?;
+            let loops = life.loops(self.config.crashes_max, now, self.config.crash_window);
+            loops.then(|| (name.clone(), wanted.release.clone()))
+        };
+        if self.standing.may_fall_back()
+            && let Some((daemon, release)) = self.lives.iter().find_map(unsteady)
+        {
+            return self.standing.fall_back(daemon, release);
+        }
+        let well = self.well_since.map(|since| now.since(since));
+        let proven = well.is_some_and(|well| well >= self.config.probation);
+        (proven && self.standing.on_probation()).then(|| self.standing.prove())
+    }
+
+    /// What the intent in force says of a daemon.
+    fn wanted(&self, name: &DaemonName) -> Option<&Wanted> {
+        self.standing.in_force()?.body.daemons.get(name)
+    }
+
+    fn run_daemons(&mut self, now: Moment) {
+        let wishes = self.standing.in_force().map(|intent| &intent.body.daemons);
+        for name in wishes.into_iter().flat_map(BTreeMap::keys) {
+            if !self.lives.contains_key(name) {
+                self.lives.insert(name.clone(), Life::new(now));
+            }
+        }
+        for (name, life) in &mut self.lives {
+            let wanted = wishes.and_then(|wishes| wishes.get(name));
+            // A program that is not on the disk cannot be started, and what runs is left alone.
+            let ready = wanted.and_then(|wanted| self.slots.command(wanted));
+            let effect = match life.step(wanted, ready.is_some(), self.config.grace, now) {
+                Some(Act::Start) => wanted.zip(ready).map(|(wanted, arguments)| {
+                    let (name, wanted) = (name.clone(), wanted.clone());
+                    Effect::Start(Box::new(Start {
+                        name,
+                        wanted,
+                        arguments,
+                    }))
+                }),
+                Some(Act::Terminate) => Some(Effect::Terminate(name.clone())),
+                Some(Act::Kill) => Some(Effect::Kill(name.clone())),
+                None => None,
+            };
+            self.effects.extend(effect);
+        }
+        let kept = |name: &DaemonName| wishes.is_some_and(|wishes| wishes.contains_key(name));
+        self.lives
+            .retain(|name, life| kept(name) || !life.is_gone());
+    }
+
+    /// Notes since when everything has been as the intent in force says.
+    fn watch(&mut self, now: Moment) {
+        let as_wished = |(name, wanted): (&DaemonName, &Wanted)| {
+            let up = self.lives.get(name).is_some_and(|life| life.is_up(wanted));
+            up || wanted.state != RunState::Run
+        };
+        let intent = self.standing.in_force();
+        let well = intent.is_some_and(|intent| intent.body.daemons.iter().all(as_wished));
+        self.well_since = match (well, self.well_since) {
+            (true, None) => Some(now),
+            (true, since) => since,
+            (false, _) => None,
+        };
+    }
+
+    fn tend_slots(&mut self, now: Moment) {
+        let needed = self.standing.releases();
+        for (version, digest) in &needed {
+            if self.slots.begin(version, now) {
+                let effect = Effect::Fetch(version.clone(), *digest);
+                self.effects.push_back(effect);
+            }
+        }
+        // What is on its way out of force may still run.
+        if self.standing.staged.is_none() && self.standing.proven && self.pending.is_none() {
+            let gone = self
+                .slots
+                .forget_all_but(|version| needed.contains_key(version));
+            self.effects.extend(gone.into_iter().map(Effect::Forget));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What an agent says of itself: to its controller, and to its operator.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::clock::Moment;
+use serde::{Deserialize, Serialize};
+
+use super::Agent;
+use super::life::Life;
+use crate::engine::document::refusal::RefusalReason;
+use crate::engine::document::report::{Observed, Report};
+use crate::engine::document::words::DaemonName;
+
+/// What an agent tells its operator.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct View {
+    /// What it would report to its controller.
+    pub report: Report,
+    /// Whether all daemons of the intent in force were up for the time of probation.
+    pub proven: bool,
+    /// The serial of an intent whose releases are on their way.
+    pub staged: Option<u64>,
+    /// Since when the controller has not answered, in milliseconds; nothing if it never did.
+    pub answered_ms_ago: Option<u64>,
+    /// Why calls fail, and for how many milliseconds.
+    pub failing: Option<(String, u64)>,
+    /// Why the last document was refused, and how many milliseconds ago.
+    pub refused: Option<(RefusalReason, u64)>,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Agent {
+    /// What is reported to the controller.
+    pub(super) fn report(&self, now: Moment) -> Report {
+        let standing = &self.standing;
+        Report {
+            node: self.config.node,
+            boot: self.boot,
+            count: self.reports,
+            name: self.config.name.clone(),
+            agent: self.config.version.clone(),
+            accepted: standing.accepted().map(|intent| intent.body.serial),
+            in_force: standing.in_force().map(|intent| intent.body.serial),
+            held: self.held.clone(),
+            fallen: standing.fallen.clone(),
+            refused: self.contact.refusal().map(|(reason, _)| reason),
+            daemons: self.observed(now),
+            slots: self.slots.here(),
+            wait_ms: millis(self.config.wait),
+        }
+    }
+
+    fn observed(&self, now: Moment) -> BTreeMap<DaemonName, Observed> {
+        let one = |(name, life): (&DaemonName, &Life)| {
+            let wanted = life.runs().or_else(|| self.wanted(name))?;
+            let (doing, since) = life.doing();
+            let observed = Observed {
+                program: wanted.program,
+                release: wanted.release.clone(),
+                doing,
+                for_ms: millis(now.since(since)),
+                crashes: life.crashes(),
+            };
+            Some((name.clone(), observed))
+        };
+        self.lives.iter().filter_map(one).collect()
+    }
+
+    /// What the operator is told.
+    #[must_use]
+    pub fn view(&self, now: Moment) -> View {
+        let ago = |at: Moment| millis(now.since(at));
+        let failing = self.contact.failing();
+        let refused = self.contact.refusal();
+        View {
+            report: self.report(now),
+            proven: self.standing.proven,
+            staged: self
+                .standing
+                .staged
+                .as_ref()
+                .map(|intent| intent.body.serial),
+            answered_ms_ago: self.contact.answered().map(ago),
+            failing: failing.map(|(reason, since)| (reason.as_str().to_owned(), ago(since))),
+            refused: refused.map(|(reason, at)| (reason, ago(at))),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The world around an agent: what its effects do, and what comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use common::clock::Moment;
+use common::rng::Generator;
+
+use super::super::contact::{CallReason, Heard};
+use super::super::record;
+use super::super::standing::Standing;
+use super::super::{Agent, Config, Effect, Event, Start};
+use crate::engine::document::Signed;
+use crate::engine::document::intent::{Intent, Wanted};
+use crate::engine::document::key::SigningKey;
+use crate::engine::document::release::{Binary, Manifest};
+use crate::engine::document::words::{DaemonName, Digest, Program, RunState, Version};
+
+/// A broken program ends so long after its start.
+const CRASH_AFTER: Duration = Duration::from_millis(300);
+
+fn key(seed: u64) -> SigningKey {
+    SigningKey::generate(&mut Generator::from_seed(seed))
+}
+
+fn manifest(version: &Version) -> Signed<Manifest> {
+    let program = Binary {
+        blake3: Digest::of(version.to_string().as_bytes()),
+        length: 1,
+    };
+    let manifest = Manifest {
+        version: version.clone(),
+        generation: 2,
+        binaries: BTreeMap::from([(Program::Proxy, program)]),
+        settings: BTreeMap::new(),
+    };
+    Signed::seal(manifest, &key(1))
+}
+
+/// An intent for the node: a proxy of this release.
+pub(super) fn intent(serial: u64, release: &str) -> Intent {
+    let version = Version::parse(release).unwrap();
+    let wanted = Wanted {
+        program: Program::Proxy,
+        release: version.clone(),
+        state: RunState::Run,
+        settings: BTreeMap::new(),
+    };
+    Intent {
+        node: key(9).public(),
+        serial,
+        releases: BTreeMap::from([(version.clone(), manifest(&version).digest)]),
+        daemons: BTreeMap::from([(DaemonName::parse("proxy").unwrap(), wanted)]),
+        downgrade: false,
+    }
+}
+
+/// The text of `intent`, signed by key number `seed`; the node trusts number 1.
+pub(super) fn signed_by(seed: u64, intent: Intent) -> String {
+    Signed::seal(intent, &key(seed)).text().to_owned()
+}
+
+/// What the shell tells the agent in return.
+type Answering = Box<dyn FnOnce(&mut Agent)>;
+
+enum Answer {
+    Document(String),
+    Nothing,
+    Failure(CallReason),
+}
+
+struct Process {
+    wanted: Wanted,
+    ends: Option<Moment>,
+}
+
+/// A node, its disk and its controller.
+pub(super) struct World {
+    now: Moment,
+    agent: Option<Agent>,
+    seed: u64,
+    answer: Answer,
+    call: Option<Moment>,
+    processes: BTreeMap<DaemonName, Process>,
+    broken: BTreeSet<String>,
+    withheld: BTreeSet<String>,
+    deaf: BTreeSet<String>,
+    on_disk: BTreeSet<Version>,
+    kept: Vec<u8>,
+    full: bool,
+    held: Option<String>,
+    events: Vec<Event>,
+    pub(super) starts: usize,
+    pub(super) kills: usize,
+    pub(super) calls: usize,
+    pub(super) fetches: usize,
+    pub(super) keeps: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut world = Self {
+            now: Moment::from_millis(1_000),
+            agent: None,
+            seed,
+            answer: Answer::Nothing,
+            call: None,
+            processes: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            withheld: BTreeSet::new(),
+            deaf: BTreeSet::new(),
+            on_disk: BTreeSet::new(),
+            kept: Vec::new(),
+            full: false,
+            held: None,
+            events: Vec::new(),
+            starts: 0,
+            kills: 0,
+            calls: 0,
+            fetches: 0,
+            keeps: 0,
+        };
+        world.start_agent();
+        world
+    }
+
+    fn start_agent(&mut self) {
+        let config = Config {
+            node: key(9).public(),
+            name: "node1".to_owned(),
+            version: "1.0.0".to_owned(),
+            trust: vec![key(1).public()],
+            wait: Duration::from_secs(30),
+            probation: Duration::from_secs(60),
+            crashes_max: 3,
+            crash_window: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        };
+        self.seed += 1;
+        let standing =
+            record::decode(&self.kept).map_or_else(|_| Standing::default(), |(_, kept)| kept);
+        let rng = Generator::from_seed(self.seed);
+        let mut agent = Agent::new(config, standing, rng, self.now);
+        for (name, process) in &self.processes {
+            agent.handle_found(name.clone(), process.wanted.clone(), self.now);
+        }
+        agent.handle_hold(self.held.clone(), self.now);
+        for version in &self.on_disk {
+            agent.handle_slot(manifest(version), self.now);
+        }
+        self.agent = Some(agent);
+        self.call = None;
+        self.settle();
+    }
+
+    /// The agent ends without a word, and another one begins.
+    pub(super) fn kill_agent(&mut self) {
+        self.agent = None;
+        self.start_agent();
+    }
+
+    pub(super) fn agent(&self) -> &Agent {
+        self.agent.as_ref().unwrap()
+    }
+
+    pub(super) fn agent_mut(&mut self, act: impl FnOnce(&mut Agent, Moment)) {
+        let now = self.now;
+        act(self.agent.as_mut().unwrap(), now);
+        self.settle();
+    }
+
+    /// The controller answers with this intent, signed as it should be.
+    pub(super) fn offers(&mut self, intent: Intent) {
+        self.answers(signed_by(1, intent));
+    }
+
+    pub(super) fn answers(&mut self, text: String) {
+        self.answer = Answer::Document(text);
+    }
+
+    pub(super) fn fails(&mut self, reason: CallReason) {
+        self.answer = Answer::Failure(reason);
+    }
+
+    pub(super) fn hold(&mut self, why: Option<&str>) {
+        self.held = why.map(str::to_owned);
+        let held = self.held.clone();
+        self.agent_mut(|agent, now| agent.handle_hold(held, now));
+    }
+
+    pub(super) fn disk_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Programs of this version end soon after their start.
+    pub(super) fn breaks(&mut self, version: &str) {
+        self.broken.insert(version.to_owned());
+    }
+
+    pub(super) fn withholds(&mut self, version: &str) {
+        self.withheld.insert(version.to_owned());
+    }
+
+    pub(super) fn releases(&mut self, version: &str) {
+        self.withheld.remove(version);
+    }
+
+    /// This daemon does not end when asked to.
+    pub(super) fn deafens(&mut self, name: &str) {
+        self.deaf.insert(name.to_owned());
+    }
+
+    /// This daemon's process ends by itself, if it runs.
+    pub(super) fn crash(&mut self, name: &str) {
+        let name = DaemonName::parse(name).unwrap();
+        if self.processes.remove(&name).is_some() {
+            self.agent_mut(|agent, now| agent.handle_ended(&name, "signal 11".to_owned(), now));
+        }
+    }
+
+    pub(super) fn runs(&self) -> Vec<String> {
+        let one =
+            |(name, process): (&DaemonName, &Process)| format!("{name} {}", process.wanted.release);
+        self.processes.iter().map(one).collect()
+    }
+
+    pub(super) fn slots(&self) -> Vec<String> {
+        self.on_disk.iter().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn said(&self, event: &Event) -> usize {
+        self.events.iter().filter(|said| *said == event).count()
+    }
+
+    /// Lets time pass, with everything that falls due.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut at_once = 0;
+        loop {
+            let ends = self.processes.values().filter_map(|process| process.ends);
+            let next = ends.chain(self.call).fold(self.agent().wake(), Moment::min);
+            if next > end {
+                self.now = end;
+                return;
+            }
+            at_once = if next > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < 1_000, "an agent that never sleeps");
+            self.now = self.now.max(next);
+            self.happen();
+            self.agent_mut(Agent::handle_wake);
+        }
+    }
+
+    fn happen(&mut self) {
+        let now = self.now;
+        let ended = |(name, process): (&DaemonName, &Process)| {
+            process
+                .ends
+                .is_some_and(|ends| ends <= now)
+                .then(|| name.clone())
+        };
+        let ended: Vec<DaemonName> = self.processes.iter().filter_map(ended).collect();
+        for name in ended {
+            self.processes.remove(&name);
+            self.agent_mut(|agent, now| agent.handle_ended(&name, "exit 1".to_owned(), now));
+        }
+        if self.call.is_some_and(|at| at <= now) {
+            self.call = None;
+            let agent = self.agent.as_mut().unwrap();
+            let heard = match &self.answer {
+                Answer::Document(text) => Heard::Document(text.as_bytes()),
+                Answer::Nothing => Heard::Nothing,
+                Answer::Failure(reason) => Heard::Failure(*reason),
+            };
+            agent.handle_heard(heard, now);
+            self.settle();
+        }
+    }
+
+    /// Carries out what the agent wants, until it wants nothing.
+    fn settle(&mut self) {
+        let mut bound = 0;
+        while let Some(effect) = self.agent.as_mut().and_then(Agent::poll_effect) {
+            bound += 1;
+            assert!(bound < 1_000, "an agent that never rests: {effect:?}");
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let now = self.now;
+        let mut answers: Vec<Answering> = Vec::new();
+        match effect {
+            Effect::Keep(standing) => {
+                self.keeps += 1;
+                let kept = !self.full;
+                if kept {
+                    self.kept = record::encode(1, &standing);
+                }
+                answers.push(Box::new(move |agent| agent.handle_kept(kept, now)));
+            }
+            Effect::Fetch(version, _) => {
+                self.fetches += 1;
+                if self.withheld.contains(&version.to_string()) {
+                    let why = "not there".to_owned();
+                    answers.push(Box::new(move |agent| {
+                        agent.handle_no_slot(&version, why, now)
+                    }));
+                } else {
+                    self.on_disk.insert(version.clone());
+                    answers.push(Box::new(move |agent| {
+                        agent.handle_slot(manifest(&version), now)
+                    }));
+                }
+            }
+            Effect::Forget(version) => assert!(self.on_disk.remove(&version)),
+            Effect::Start(start) => {
+                self.starts += 1;
+                let Start { name, wanted, .. } = *start;
+                assert!(
+                    self.on_disk.contains(&wanted.release),
+                    "{name} has no program"
+                );
+                let ends = self.broken.contains(&wanted.release.to_string());
+                let ends = ends.then_some(now + CRASH_AFTER);
+                let there = self
+                    .processes
+                    .insert(name.clone(), Process { wanted, ends });
+                assert!(there.is_none(), "two processes of {name}");
+                answers.push(Box::new(move |agent| agent.handle_started(&name, now)));
+            }
+            Effect::Terminate(name) if self.deaf.contains(name.as_str()) => {}
+            Effect::Terminate(name) => {
+                // It finishes what was begun.
+                let process = self.processes.get_mut(&name).unwrap();
+                process.ends = Some(now + Duration::from_secs(1));
+            }
+            Effect::Kill(name) => {
+                self.kills += 1;
+                self.processes.remove(&name).unwrap();
+                let how = "killed".to_owned();
+                answers.push(Box::new(move |agent| agent.handle_ended(&name, how, now)));
+            }
+            Effect::Call(_) => {
+                self.calls += 1;
+                self.call = Some(now + Duration::from_millis(20));
+            }
+            Effect::Say(event) => self.events.push(event),
+        }
+        for answer in answers {
+            answer(self.agent.as_mut().unwrap());
+        }
+    }
+}

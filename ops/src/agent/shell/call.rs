@@ -1,0 +1,146 @@
+//! HTTP to the controller: reports go there, documents and programs come back.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::agent::engine::contact::CallReason;
+use crate::engine::document::DOCUMENT_MAX;
+
+/// For a connection, and for the head of an answer that need not wait for news.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the controller is: `http://HOST:PORT`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Controller(String);
+
+/// What a report was answered with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    Document(Bytes),
+    Nothing,
+    Failure(CallReason),
+}
+
+impl Controller {
+    /// Reads `http://HOST:PORT`.
+    ///
+    /// # Errors
+    /// It is anything else; the text says what to write.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let rest = url
+            .strip_prefix("http://")
+            .map(|rest| rest.trim_end_matches('/'));
+        let authority: Option<http::uri::Authority> = rest.and_then(|rest| rest.parse().ok());
+        match authority {
+            Some(found) if found.port().is_some() => Ok(Self(found.to_string())),
+            Some(_) | None => Err("write it as http://HOST:PORT".to_owned()),
+        }
+    }
+
+    /// Sends a report, and waits for news as long as it says.
+    pub(super) async fn report(&self, report: String, wait: Duration) -> Answer {
+        let called = self.post("/v1/checkin", report);
+        let answered = tokio::time::timeout(PATIENCE + wait, called).await;
+        answered.unwrap_or(Answer::Failure(CallReason::Late))
+    }
+
+    async fn post(&self, path: &str, body: String) -> Answer {
+        let response = match self.send(Method::POST, path, body).await {
+            Ok(response) => response,
+            Err(reason) => return Answer::Failure(reason),
+        };
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NO_CONTENT => return Answer::Nothing,
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
+                return Answer::Failure(CallReason::UnknownNode);
+            }
+            _ => return Answer::Failure(CallReason::Error),
+        }
+        match Limited::new(response.into_body(), DOCUMENT_MAX)
+            .collect()
+            .await
+        {
+            Ok(body) => Answer::Document(body.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Answer::Failure(CallReason::TooLarge)
+            }
+            Err(_) => Answer::Failure(CallReason::Broken),
+        }
+    }
+
+    /// Gets something that has a body.
+    ///
+    /// # Errors
+    /// There is no such answer in time.
+    pub(super) async fn get(&self, path: &str) -> io::Result<Incoming> {
+        let sent = self.send(Method::GET, path, String::new());
+        let response = match tokio::time::timeout(PATIENCE, sent).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(reason)) => return Err(io::Error::other(reason.as_str())),
+            Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+        };
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(io::Error::other(format!("the controller answers {status}"))),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<http::Response<Incoming>, CallReason> {
+        let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(&self.0)).await;
+        let stream = connected.map_err(|_| CallReason::Late)?;
+        let stream = stream.map_err(|_| CallReason::Connect)?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.0)
+            .header(header::CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)));
+        let request = request.map_err(|_| CallReason::Broken)?;
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(|_| CallReason::Broken)?;
+        tokio::spawn(connection);
+        sender
+            .send_request(request)
+            .await
+            .map_err(|_| CallReason::Broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_is_a_host_and_a_port() {
+        for good in [
+            "http://127.0.0.1:7000",
+            "http://[::1]:7000/",
+            "http://ctl.example:80",
+        ] {
+            assert!(Controller::parse(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "127.0.0.1:7000",
+            "https://a:1",
+            "http://a",
+            "http://a:1/b",
+            "http://a b:1",
+        ] {
+            assert!(Controller::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The agent's directory.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::agent::engine::record::{self, DamageReason, RECORD_MAX};
+use crate::agent::engine::standing::Standing;
+use crate::engine::document::words::{DaemonName, Version};
+
+/// Longest text of a hold, in bytes.
+const HOLD_MAX: usize = 200;
+
+/// What was found on the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The standing that counts, with its number.
+    pub newest: Option<(u64, Standing)>,
+    /// What is wrong with copies that are not whole.
+    pub damage: Vec<(PathBuf, DamageReason)>,
+}
+
+/// The directory of a node's agent.
+#[derive(Clone, Debug)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The directory at `path`.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes the directory and those in it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(&self) -> io::Result<()> {
+        for dir in ["", "slots", "run", "log"] {
+            let dir = self.0.join(dir);
+            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the directory for this process alone, until it ends.
+    ///
+    /// # Errors
+    /// Another agent has it.
+    pub fn take(&self) -> io::Result<File> {
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(self.0.join("lock"))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(lock)
+    }
+
+    /// The node's private key.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.0.join("agent.key")
+    }
+
+    /// The socket for the operator.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("agent.sock")
+    }
+
+    /// The slots.
+    #[must_use]
+    pub fn slots(&self) -> PathBuf {
+        self.0.join("slots")
+    }
+
+    /// The slot of a version.
+    #[must_use]
+    pub fn slot(&self, version: &Version) -> PathBuf {
+        self.slots().join(version.to_string())
+    }
+
+    /// A daemon's log.
+    #[must_use]
+    pub fn log(&self, name: &DaemonName) -> PathBuf {
+        self.0.join("log").join(format!("{name}.log"))
+    }
+
+    /// The file whose lock a daemon holds, and the one that says which process it is.
+    #[must_use]
+    pub fn run_files(&self, name: &DaemonName) -> (PathBuf, PathBuf) {
+        let file = |extension: &str| self.0.join("run").join(format!("{name}.{extension}"));
+        (file("lock"), file("json"))
+    }
+
+    /// The names of daemons that ever ran here.
+    pub fn daemons(&self) -> impl Iterator<Item = DaemonName> {
+        let entries = fs::read_dir(self.0.join("run"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries.filter_map(|entry| {
+            let name = entry.file_name();
+            DaemonName::parse(name.to_str()?.strip_suffix(".json")?).ok()
+        })
+    }
+
+    /// Why the operator holds the node; `None` if nobody does.
+    #[must_use]
+    pub fn held(&self) -> Option<String> {
+        let file = File::open(self.0.join("hold")).ok()?;
+        let mut bytes = Vec::new();
+        // What cannot be read is a hold all the same.
+        drop(file.take(HOLD_MAX as u64).read_to_end(&mut bytes));
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// Holds the node.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn hold(&self, why: &str) -> io::Result<()> {
+        let why: String = why
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(HOLD_MAX / 4)
+            .collect();
+        put(&self.0.join("hold"), why.as_bytes())
+    }
+
+    /// Lifts the hold: whether there was one.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn resume(&self) -> io::Result<bool> {
+        match fs::remove_file(self.0.join("hold")) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn copies(&self) -> [PathBuf; 2] {
+        [0, 1].map(|n| self.0.join(format!("state.{n}")))
+    }
+
+    /// The standing on the disk with its number, and what is wrong with copies that are not whole.
+    #[must_use]
+    pub fn load(&self) -> Found {
+        let paths = self.copies();
+        let bytes = paths.clone().map(|path| read(&path).unwrap_or_default());
+        let damage = paths.into_iter().zip(&bytes).filter_map(|(path, bytes)| {
+            let reason = record::decode(bytes).err()?;
+            Some((path, reason))
+        });
+        let damage = damage.collect();
+        let [one, two] = &bytes;
+        let newest = record::choose([one, two]);
+        Found { newest, damage }
+    }
+
+    /// Writes the standing down, twice: the second copy is touched once the first is on the disk.
+    ///
+    /// # Errors
+    /// It cannot be written. Then the standing of before is still there.
+    pub fn keep(&self, sequence: u64, standing: &Standing) -> io::Result<()> {
+        let bytes = record::encode(sequence, standing);
+        self.copies().iter().try_for_each(|path| put(path, &bytes))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(RECORD_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a file aside, has it on the disk, and renames it.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".aside");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_damaged_copy_is_told_and_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        assert_eq!(home.load().newest, None);
+        home.keep(4, &Standing::default()).unwrap();
+        home.keep(5, &Standing::default()).unwrap();
+        fs::write(dir.path().join("state.0"), "atoll").unwrap();
+        let Found { newest, damage } = home.load();
+        assert_eq!(newest, Some((5, Standing::default())));
+        assert_eq!(damage, [(dir.path().join("state.0"), DamageReason::Head)]);
+    }
+
+    #[test]
+    fn one_directory_has_one_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let taken = home.take().unwrap();
+        assert!(home.take().is_err());
+        drop(taken);
+        assert!(home.take().is_ok());
+    }
+
+    #[test]
+    fn a_hold_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        assert_eq!((home.held(), home.resume().unwrap()), (None, false));
+        home.hold("disk\nbeing\nreplaced").unwrap();
+        assert_eq!(home.held().as_deref(), Some("diskbeingreplaced"));
+        assert!(home.resume().unwrap());
+        assert_eq!(home.held(), None);
+    }
+}

@@ -1,0 +1,350 @@
+//! The loop: what happened goes into the engine, what comes out is carried out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::clock::{Clock as _, SystemClock};
+use common::rng::Generator;
+use common::shell::signals::Shutdown;
+use rustix::process::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::call::{Answer, Controller};
+use super::home::Home;
+use super::process::{self, Process};
+use super::{door, slot};
+use crate::agent::engine::contact::Heard;
+use crate::agent::engine::report::View;
+use crate::agent::engine::standing::Standing;
+use crate::agent::engine::{Agent, Config, Effect, Event, Start};
+use crate::engine::document::Signed;
+use crate::engine::document::key::{PublicKey, SigningKey};
+use crate::engine::document::release::Manifest;
+use crate::engine::document::report::Report;
+use crate::engine::document::words::{DaemonName, Digest, Version};
+use crate::outcome::{Exit, Failure, Outcome};
+
+/// Happenings that wait for the loop. Senders wait when it is full.
+const QUEUE: usize = 256;
+
+/// Between looks at the operator's hold.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What an agent is started with.
+#[expect(missing_debug_implementations, reason = "holds a private key")]
+pub struct Options {
+    /// Its directory.
+    pub home: Home,
+    /// Its key.
+    pub key: SigningKey,
+    /// Where its controller is; none for a node that is looked after by hand.
+    pub controller: Option<Controller>,
+    /// Who may sign releases.
+    pub trust_releases: Vec<PublicKey>,
+    /// Whether daemons end with the agent.
+    pub together: bool,
+    /// This very program.
+    pub launcher: PathBuf,
+    /// How it decides.
+    pub config: Config,
+}
+
+/// What happened, as tasks tell the loop.
+#[derive(Debug)]
+pub(super) enum Happening {
+    Kept(bool),
+    Slot(Box<Signed<Manifest>>),
+    NoSlot(Version, String),
+    /// A daemon's program was checked: where it is.
+    Checked(Box<Start>, std::io::Result<PathBuf>),
+    Ended(DaemonName, String),
+    Answered(Answer),
+    Asked(oneshot::Sender<View>),
+}
+
+struct Shell {
+    options: Options,
+    agent: Agent,
+    clock: SystemClock,
+    sequence: u64,
+    processes: BTreeMap<DaemonName, Process>,
+    tasks: JoinSet<()>,
+    call: Option<AbortHandle>,
+    tell: mpsc::Sender<Happening>,
+}
+
+/// Runs an agent until it is asked to end.
+///
+/// # Errors
+/// Its directory is another agent's or cannot be used.
+pub async fn run(options: Options, mut shutdown: Shutdown) -> Outcome {
+    let home = options.home.clone();
+    let advice = "name another --state directory, or stop the agent that has it";
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("cannot run here: {error}"), advice);
+    let taken = home.take().map_err(failed)?;
+    let socket = door::open(&home.socket()).map_err(failed)?;
+    let (tell, mut heard) = mpsc::channel(QUEUE);
+    let mut shell = Shell::new(options, tell.clone())?;
+    shell.tasks.spawn(door::serve(socket, tell));
+    loop {
+        shell.carry_out();
+        let wake = shell.clock.instant(shell.agent.wake());
+        tokio::select! {
+            () = shutdown.draining() => break,
+            Some(happening) = heard.recv() => shell.handle(happening),
+            () = tokio::time::sleep_until(wake.into()) => shell.agent.handle_wake(shell.clock.moment()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let held = home.held();
+        shell.agent.handle_hold(held, shell.clock.moment());
+        while shell.tasks.try_join_next().is_some() {}
+    }
+    if shell.options.together {
+        shell.end_all(&mut heard).await;
+    }
+    drop(std::fs::remove_file(home.socket()));
+    drop(taken);
+    Ok(Exit::Ok)
+}
+
+impl Shell {
+    /// An agent that goes on where the one before it ended.
+    fn new(options: Options, tell: mpsc::Sender<Happening>) -> Result<Self, Failure> {
+        let clock = SystemClock::new();
+        let rng = Generator::from_system().map_err(|error| {
+            Failure::failed(
+                format!("the system gives no random bytes: {error}"),
+                "try again",
+            )
+        })?;
+        let found = options.home.load();
+        for (path, reason) in found.damage {
+            let first = found.newest.is_none() && reason.as_str() == "missing";
+            if !first {
+                tracing::warn!(path = %path.display(), reason = reason.as_str(), "a copy of the state is not whole");
+            }
+        }
+        let (sequence, standing) = found.newest.unwrap_or((0, Standing::default()));
+        let mut shell = Self {
+            agent: Agent::new(options.config.clone(), standing, rng, clock.moment()),
+            clock,
+            sequence,
+            processes: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            call: None,
+            options,
+            tell,
+        };
+        shell.find_what_is_here();
+        Ok(shell)
+    }
+
+    fn find_what_is_here(&mut self) {
+        let now = self.clock.moment();
+        let held = self.options.home.held();
+        for (name, record, process) in process::survivors(&self.options.home) {
+            tracing::info!(daemon = %name, pid = record.pid, "runs already");
+            self.agent.handle_found(name.clone(), record.wanted, now);
+            let end = process::survivor_ended(self.options.home.clone(), name.clone());
+            self.watch(name.clone(), end);
+            self.processes.insert(name, process);
+        }
+        self.agent.handle_hold(held, now);
+        for manifest in slot::list(&self.options.home, &self.options.trust_releases) {
+            self.agent.handle_slot(manifest, now);
+        }
+        self.agent.handle_wake(now);
+    }
+
+    /// Has `work` done beside the loop, and the loop told what came of it.
+    fn aside(&mut self, work: impl Future<Output = Happening> + Send + 'static) -> AbortHandle {
+        let tell = self.tell.clone();
+        self.tasks
+            .spawn(async move { drop(tell.send(work.await).await) })
+    }
+
+    fn watch(&mut self, name: DaemonName, end: impl Future<Output = String> + Send + 'static) {
+        self.aside(async move { Happening::Ended(name, end.await) });
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        let now = self.clock.moment();
+        match happening {
+            Happening::Kept(kept) => self.agent.handle_kept(kept, now),
+            Happening::Slot(manifest) => self.agent.handle_slot(*manifest, now),
+            Happening::NoSlot(version, why) => self.agent.handle_no_slot(&version, why, now),
+            Happening::Checked(start, checked) => self.start(*start, checked),
+            Happening::Ended(name, how) => {
+                self.processes.remove(&name);
+                self.agent.handle_ended(&name, how, now);
+            }
+            Happening::Answered(answer) => {
+                let heard = match &answer {
+                    Answer::Document(bytes) => Heard::Document(bytes),
+                    Answer::Nothing => Heard::Nothing,
+                    Answer::Failure(reason) => Heard::Failure(*reason),
+                };
+                self.agent.handle_heard(heard, now);
+            }
+            Happening::Asked(ask) => drop(ask.send(self.agent.view(now))),
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.agent.poll_effect() {
+            match effect {
+                Effect::Keep(standing) => self.keep(*standing),
+                Effect::Fetch(version, digest) => self.fetch(version, digest),
+                Effect::Forget(version) => slot::forget(&self.options.home, &version),
+                Effect::Start(start) => self.check(start),
+                Effect::Terminate(name) => self.signal(&name, Signal::TERM),
+                Effect::Kill(name) => self.signal(&name, Signal::KILL),
+                Effect::Call(report) => self.call(*report),
+                Effect::Say(event) => say(&event),
+            }
+        }
+    }
+
+    fn keep(&mut self, standing: Standing) {
+        self.sequence += 1;
+        let (home, sequence) = (self.options.home.clone(), self.sequence);
+        self.aside(async move {
+            let kept = spawn_blocking(move || home.keep(sequence, &standing)).await;
+            if let Err(error) = &kept {
+                tracing::warn!(%error, "the state cannot be written");
+            }
+            Happening::Kept(kept.is_ok())
+        });
+    }
+
+    fn fetch(&mut self, version: Version, digest: Digest) {
+        let (home, trust) = (
+            self.options.home.clone(),
+            self.options.trust_releases.clone(),
+        );
+        let controller = self.options.controller.clone();
+        self.aside(async move {
+            let Some(controller) = controller else {
+                return Happening::NoSlot(version, "there is no controller".to_owned());
+            };
+            match slot::fetch(&home, &controller, &trust, (&version, digest)).await {
+                Ok(manifest) => Happening::Slot(Box::new(manifest)),
+                Err(error) => Happening::NoSlot(version, error.to_string()),
+            }
+        });
+    }
+
+    /// Looks at the program once more before it is started.
+    fn check(&mut self, start: Box<Start>) {
+        let (home, trust) = (
+            self.options.home.clone(),
+            self.options.trust_releases.clone(),
+        );
+        let (version, program) = (start.wanted.release.clone(), start.wanted.program);
+        self.aside(async move {
+            let checked = spawn_blocking(move || slot::program(&home, &version, program, &trust));
+            Happening::Checked(start, checked.await)
+        });
+    }
+
+    /// Starts a daemon. On the loop's own thread, which is the process's first: daemons that are to end
+    /// with this process would end with any other thread.
+    fn start(&mut self, start: Start, checked: std::io::Result<PathBuf>) {
+        let now = self.clock.moment();
+        let program = match checked {
+            Ok(program) => program,
+            Err(error) => {
+                let version = start.wanted.release.clone();
+                self.agent.handle_ended(&start.name, error.to_string(), now);
+                return self.agent.handle_no_slot(&version, error.to_string(), now);
+            }
+        };
+        let Options {
+            home,
+            launcher,
+            together,
+            ..
+        } = &self.options;
+        match process::start(home, launcher, &program, &start, *together) {
+            Ok((process, child)) => {
+                self.processes.insert(start.name.clone(), process);
+                self.agent.handle_started(&start.name, now);
+                self.watch(start.name, process::ended(child));
+            }
+            Err(error) => self.agent.handle_ended(&start.name, error.to_string(), now),
+        }
+    }
+
+    fn signal(&self, name: &DaemonName, signal: Signal) {
+        if let Some(process) = self.processes.get(name) {
+            process.signal(signal);
+        }
+    }
+
+    fn call(&mut self, report: Report) {
+        if let Some(before) = self.call.take() {
+            before.abort();
+        }
+        let Some(controller) = self.options.controller.clone() else {
+            return;
+        };
+        let wait = Duration::from_millis(report.wait_ms);
+        let text = Signed::seal(report, &self.options.key).text().to_owned();
+        let call =
+            self.aside(async move { Happening::Answered(controller.report(text, wait).await) });
+        self.call = Some(call);
+    }
+
+    /// Ends all daemons: politely, and after the time of grace at once.
+    async fn end_all(&mut self, heard: &mut mpsc::Receiver<Happening>) {
+        let names: Vec<DaemonName> = self.processes.keys().cloned().collect();
+        names
+            .iter()
+            .for_each(|name| self.signal(name, Signal::TERM));
+        let ended = async {
+            while !self.processes.is_empty() {
+                match heard.recv().await {
+                    Some(Happening::Ended(name, _)) => drop(self.processes.remove(&name)),
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        drop(tokio::time::timeout(self.options.config.grace, ended).await);
+        names
+            .iter()
+            .for_each(|name| self.signal(name, Signal::KILL));
+    }
+}
+
+/// Runs `work`, which waits for the disk, where that keeps nobody else waiting.
+async fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+fn say(event: &Event) {
+    match event {
+        Event::Accepted(serial) => tracing::info!(serial, "intent accepted"),
+        Event::InForce(serial) => tracing::info!(serial, "intent in force"),
+        Event::Proven(serial) => tracing::info!(serial, "intent proven"),
+        Event::Refused(reason) => {
+            tracing::warn!(
+                reason = reason.as_str(),
+                advice = reason.advice(),
+                "refused"
+            );
+        }
+        Event::FellBack(daemon, release) => {
+            tracing::warn!(%daemon, %release, "does not stay up; the intent before is in force");
+        }
+        Event::Crashed(daemon, how) => tracing::warn!(%daemon, how, "ended by itself"),
+        Event::NotFetched(release, why) => tracing::warn!(%release, why, "release not fetched"),
+        Event::NotKept => tracing::warn!("the state could not be written; nothing changes"),
+    }
+}

@@ -1,0 +1,213 @@
+//! How a node's agent is: what is in force, when the controller last answered, what was refused and why.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::agent::engine::report::View;
+use crate::agent::shell::door;
+use crate::agent::shell::home::Home;
+use crate::engine::document::report::Doing;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::render::{self, Align, Table};
+use crate::say;
+
+/// Without an answer for longer than this, the controller counts as silent: several calls were due.
+const SILENT_MS: u64 = 180_000;
+
+/// Shows the agent whose directory is `state`.
+///
+/// # Errors
+/// It does not run; the failure says what is in force nevertheless.
+pub(super) fn show(state: &Path, json: bool) -> Outcome {
+    let home = Home::at(state);
+    let view = door::ask(&home.socket()).map_err(|error| {
+        let standing = home.load().newest.map(|(_, standing)| standing);
+        let serial = standing.as_ref().and_then(|standing| standing.in_force());
+        let last = serial.map_or_else(
+            || "nothing was ever in force here".to_owned(),
+            |intent| {
+                format!(
+                    "intent {} is in force, and its daemons go on",
+                    intent.body.serial
+                )
+            },
+        );
+        let what = format!(
+            "the agent of {} does not answer ({error}); {last}",
+            state.display()
+        );
+        Failure::unreachable(what, "start it with `atoll agent`")
+    })?;
+    if json {
+        say::result(&serde_json::to_string_pretty(&view).unwrap_or_default());
+    } else {
+        say::result(&text(&view));
+    }
+    Ok(verdict(&view))
+}
+
+/// Whether anything is not as it should be.
+fn verdict(view: &View) -> Exit {
+    let report = &view.report;
+    let down = report
+        .daemons
+        .values()
+        .any(|daemon| daemon.doing != Doing::Up);
+    let silent = view.answered_ms_ago.is_none_or(|ago| ago > SILENT_MS);
+    if down || silent || view.failing.is_some() || view.refused.is_some() || report.fallen.is_some()
+    {
+        Exit::Degraded
+    } else {
+        Exit::Ok
+    }
+}
+
+fn ago(millis: u64) -> String {
+    render::duration(Duration::from_millis(millis))
+}
+
+/// The text for people.
+fn text(view: &View) -> String {
+    let report = &view.report;
+    let mut facts = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
+    fact("node", format!("{} ({})", report.name, report.node));
+    fact("in force", in_force(view));
+    if let Some(staged) = view.staged {
+        fact(
+            "on its way",
+            format!("intent {staged}: its releases are being fetched"),
+        );
+    }
+    if let Some(fallen) = &report.fallen {
+        let (daemon, release, from) = (&fallen.daemon, &fallen.release, fallen.from);
+        fact(
+            "fell back",
+            format!("{daemon} {release} of intent {from} did not stay up"),
+        );
+    }
+    if let Some(why) = &report.held {
+        fact("held", format!("{why} (lift it with `atoll resume`)"));
+    }
+    let answered = view.answered_ms_ago.map(ago);
+    let answered = answered.map_or_else(|| "never".to_owned(), |ago| format!("{ago} ago"));
+    fact(
+        "controller",
+        match &view.failing {
+            None => format!("answered {answered}"),
+            Some((why, since)) => {
+                format!("silent for {} ({why}); answered {answered}", ago(*since))
+            }
+        },
+    );
+    if let Some((reason, since)) = view.refused {
+        let (word, advice) = (reason.as_str(), reason.advice());
+        fact("refused", format!("{word}, {} ago: {advice}", ago(since)));
+    }
+    let slots: Vec<String> = report.slots.iter().map(ToString::to_string).collect();
+    fact("on the disk", slots.join(", "));
+    let mut daemons = Table::new(&[
+        ("daemon", Align::Left),
+        ("program", Align::Left),
+        ("release", Align::Left),
+        ("is", Align::Left),
+        ("for", Align::Right),
+        ("crashes", Align::Right),
+    ]);
+    for (name, daemon) in &report.daemons {
+        daemons.row([
+            name.to_string(),
+            daemon.program.as_str().to_owned(),
+            daemon.release.to_string(),
+            daemon.doing.as_str().to_owned(),
+            ago(daemon.for_ms),
+            daemon.crashes.to_string(),
+        ]);
+    }
+    format!("{}\n\n{}", facts.to_text(), daemons.to_text())
+}
+
+fn in_force(view: &View) -> String {
+    match view.report.in_force {
+        None => "nothing yet".to_owned(),
+        Some(serial) if view.proven => format!("intent {serial}"),
+        Some(serial) if view.report.fallen.is_some() => format!("intent {serial}, again"),
+        Some(serial) => format!("intent {serial}, on probation"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use common::rng::Generator;
+
+    use super::*;
+    use crate::engine::document::key::SigningKey;
+    use crate::engine::document::refusal::RefusalReason;
+    use crate::engine::document::report::{Observed, Report};
+    use crate::engine::document::words::{DaemonName, Program, Version};
+
+    fn view() -> View {
+        let version = Version::parse("1.2.3").unwrap();
+        let proxy = Observed {
+            program: Program::Proxy,
+            release: version.clone(),
+            doing: Doing::Up,
+            for_ms: 61_000,
+            crashes: 0,
+        };
+        View {
+            report: Report {
+                node: SigningKey::generate(&mut Generator::from_seed(1)).public(),
+                boot: 1,
+                count: 2,
+                name: "reef1".to_owned(),
+                agent: "0.1.0".to_owned(),
+                accepted: Some(7),
+                in_force: Some(7),
+                held: None,
+                fallen: None,
+                refused: None,
+                daemons: BTreeMap::from([(DaemonName::parse("proxy").unwrap(), proxy)]),
+                slots: BTreeSet::from([version]),
+                wait_ms: 30_000,
+            },
+            proven: true,
+            staged: None,
+            answered_ms_ago: Some(1_500),
+            failing: None,
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_well_says_so_briefly() {
+        let view = view();
+        assert_eq!(verdict(&view), Exit::Ok);
+        let text = text(&view);
+        for line in [
+            "in force     intent 7",
+            "controller   answered 1.50 s ago",
+            "proxy   atoll-proxy  1.2.3    up",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_makes_it_degraded() {
+        let refused = View {
+            refused: Some((RefusalReason::OlderSerial, 2_000)),
+            ..view()
+        };
+        assert_eq!(verdict(&refused), Exit::Degraded);
+        assert!(text(&refused).contains("older_serial, 2.00 s ago: the controller forgot"));
+        let silent = View {
+            failing: Some(("connect".to_owned(), 90_000)),
+            ..view()
+        };
+        assert_eq!(verdict(&silent), Exit::Degraded);
+        assert!(text(&silent).contains("silent for 90.0 s (connect); answered 1.50 s ago"));
+    }
+}

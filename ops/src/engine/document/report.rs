@@ -1,0 +1,128 @@
+//! Reports: what one node runs, in its own words, signed with its own key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::intent::DAEMONS_MAX;
+use super::key::PublicKey;
+use super::refusal::RefusalReason;
+use super::words::{DaemonName, Program, Version};
+use super::{Body, Kind};
+
+/// Most slots of a report.
+pub const SLOTS_MAX: usize = 32;
+
+/// Longest text of a report, in bytes.
+const TEXT_MAX: usize = 256;
+
+/// What one node runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The node, by its key.
+    pub node: PublicKey,
+    /// Drawn when the agent started.
+    pub boot: u64,
+    /// Counts the reports since then: an old one sent again has a lower number.
+    pub count: u64,
+    /// What the node's operator calls it.
+    pub name: String,
+    /// The agent's own version.
+    pub agent: String,
+    /// The serial of the last intent that was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u64>,
+    /// The serial of the intent in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<u64>,
+    /// Why the node is held by its operator, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// What made it return to the intent before, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallen: Option<Fallen>,
+    /// Why the last document was refused, unless one was accepted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusalReason>,
+    /// Its daemons.
+    pub daemons: BTreeMap<DaemonName, Observed>,
+    /// The releases on its disk.
+    pub slots: BTreeSet<Version>,
+    /// How long the controller may wait for news before it answers, in milliseconds.
+    pub wait_ms: u64,
+}
+
+/// What made a node return to the intent before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fallen {
+    /// The serial that it returned from.
+    pub from: u64,
+    /// The daemon that did not stay up.
+    pub daemon: DaemonName,
+    /// The release it ran.
+    pub release: Version,
+}
+
+/// One daemon as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Observed {
+    /// Its program.
+    pub program: Program,
+    /// The release it runs, or is to run.
+    pub release: Version,
+    /// What it does.
+    pub doing: Doing,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// How often it ended by itself since the agent started.
+    pub crashes: u64,
+}
+
+/// What a daemon does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doing {
+    /// Its process runs.
+    Up,
+    /// Its process was asked to end.
+    Ending,
+    /// It ended by itself and is started again after a while.
+    Resting,
+    /// It does not run.
+    Down,
+}
+
+impl Doing {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Ending => "ending",
+            Self::Resting => "resting",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl Body for Report {
+    const KIND: Kind = Kind::Report;
+    const SCHEMA: u64 = 1;
+    const FIELDS: &'static [&'static str] = &[
+        "node", "boot", "count", "name", "agent", "accepted", "in_force", "held", "fallen",
+        "refused", "daemons", "slots", "wait_ms",
+    ];
+
+    fn check(&self) -> Result<(), RefusalReason> {
+        let texts = [Some(&self.name), Some(&self.agent), self.held.as_ref()];
+        let short = texts
+            .into_iter()
+            .flatten()
+            .all(|text| text.len() <= TEXT_MAX);
+        // Twice, because a daemon that is ending may not be in the intent in force.
+        if !short || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
+            return Err(RefusalReason::OutOfBounds);
+        }
+        Ok(())
+    }
+}

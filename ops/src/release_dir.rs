@@ -1,0 +1,60 @@
+//! A release's directory: its programs, and the manifest that says what they are.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::engine::document::key::PublicKey;
+use crate::engine::document::release::{Binary, Manifest};
+use crate::engine::document::words::Digest;
+use crate::engine::document::{DOCUMENT_MAX, Signed};
+use crate::outcome::Failure;
+
+/// The manifest's name in a release's directory.
+pub const MANIFEST: &str = "manifest";
+
+/// Bytes hashed at a time.
+const PIECE: usize = 64 << 10;
+
+/// The manifest in `dir`, signed by one of `trusted`.
+///
+/// # Errors
+/// It cannot be read, or is refused.
+pub fn read_manifest(dir: &Path, trusted: &[PublicKey]) -> Result<Signed<Manifest>, Failure> {
+    let path = dir.join(MANIFEST);
+    let mut bytes = Vec::new();
+    let most = DOCUMENT_MAX as u64 + 1;
+    let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(&path, &error))?;
+    Signed::read(&bytes, trusted).map_err(|reason| {
+        let what = format!("{} is refused ({})", path.display(), reason.as_str());
+        Failure::failed(what, reason.advice())
+    })
+}
+
+/// The failure to read a release's file.
+#[must_use]
+pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let what = format!("cannot read {}: {error}", path.display());
+    Failure::failed(what, "name the directory of a release")
+}
+
+/// The digest and length of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn measure(path: &Path) -> io::Result<Binary> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = vec![0; PIECE];
+    let mut length = 0;
+    loop {
+        let got = file.read(&mut piece)?;
+        if got == 0 {
+            let blake3 = Digest::finish(&hasher);
+            return Ok(Binary { blake3, length });
+        }
+        length += got as u64;
+        hasher.update(piece.get(..got).unwrap_or_default());
+    }
+}
