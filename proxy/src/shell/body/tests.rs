@@ -216,3 +216,22 @@ async fn a_body_goes_on_from_what_there_is_of_a_broken_one() {
     reader.await.unwrap().unwrap_err();
     assert!(SharedBody::going_on_from(&broken, None).is_none());
 }
+
+#[tokio::test]
+async fn a_file_has_no_gaps_when_memory_is_short_for_a_moment() {
+    let room = Arc::new(Room::new(100));
+    let (body, mut writer) = SharedBody::new(None, Some(rule(1 << 20, 1 << 20)), &room);
+    writer.push("one".into()).await;
+    for (piece, short) in [("two", true), ("thr", false), ("ee!", true)] {
+        if short {
+            room.hold(100);
+        }
+        writer.push(piece.into()).await;
+        if short {
+            room.let_go(100);
+        }
+    }
+    writer.finish(Bytes::new(), DIGEST);
+    let read = all(body.reader(0, None, ())).await;
+    assert_eq!(read.unwrap(), b"onetwothree!");
+}

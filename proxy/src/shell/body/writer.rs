@@ -51,12 +51,13 @@ impl Writer {
         if bytes.is_empty() {
             return;
         }
-        let (len, short) = {
+        let (len, short, begun) = {
             let inner = self.body.lock();
-            (inner.len, inner.room.is_short())
+            (inner.len, inner.room.is_short(), inner.spill.is_some())
         };
         let total = len + bytes.len() as u64;
-        let spills = |rule: &SpillRule| short || total > rule.over;
+        // A file that has been begun has no gaps, however much room there is again.
+        let spills = |rule: &SpillRule| short || begun || total > rule.over;
         if self.spill.as_ref().is_some_and(spills) {
             self.spill_up_to_now(bytes).await;
         } else if self.spill.is_none() {
