@@ -42,6 +42,8 @@ pub struct Config {
     pub fresh: FreshPolicy,
     /// The store.
     pub store: StoreConfig,
+    /// Large objects.
+    pub slices: SlicesConfig,
     /// Who gets how much.
     pub share: ShareConfig,
     /// The access log; `None` for none.
@@ -157,6 +159,15 @@ pub struct StoreConfig {
     pub under_way: u64,
 }
 
+/// How large objects are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlicesConfig {
+    /// Those of more bytes than this are in slices; none if zero.
+    pub from: u64,
+    /// Slices fetched ahead of a reader.
+    pub ahead: u64,
+}
+
 impl Config {
     /// Builds the configuration; mistakes are left in `settings`.
     ///
@@ -212,6 +223,10 @@ impl Config {
                 ..FreshPolicy::default()
             },
             store: store(settings),
+            slices: SlicesConfig {
+                from: settings.value::<ByteSize>("slices.from").0,
+                ahead: settings.value("slices.ahead"),
+            },
             share: share(settings, exempt),
             access: access(settings),
         }

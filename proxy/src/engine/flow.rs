@@ -39,6 +39,7 @@ use super::shelf::{Shelf, record};
 use super::store::object::Object;
 use super::store::{Budget, Store, choose};
 use super::words::Words;
+use slices::WHOLE_ONLY_MAX;
 pub use slices::{EXTENT_LIFE, SliceLookup};
 
 /// Keys remembered as not shareable; the one that would be forgotten first makes room.
@@ -186,6 +187,11 @@ pub struct Flow<B, F> {
     policy: FreshPolicy,
     /// Whether there ever was a large object in slices, which a purge of its URL has to look for.
     sliced: bool,
+    /// Large objects whose origins turned out not to know ranges: fetched as a whole.
+    whole_only: ExpiringMap<PrimaryKey, ()>,
+    /// Large objects that were found to have changed: peers may still have the old one, and say that it is
+    /// fresh.
+    changed: ExpiringMap<PrimaryKey, ()>,
 }
 
 impl<B, F> std::fmt::Debug for Flow<B, F> {
@@ -218,6 +224,8 @@ impl<B, F: Clone> Flow<B, F> {
             orders: Orders::default(),
             policy,
             sliced: false,
+            whole_only: ExpiringMap::new(WHOLE_ONLY_MAX),
+            changed: ExpiringMap::new(WHOLE_ONLY_MAX),
         }
     }
 

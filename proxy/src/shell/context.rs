@@ -18,6 +18,7 @@ use super::purge::Desk;
 use super::reload::Blocked;
 use super::room::Room;
 use super::share::Shares;
+use super::slices::Extents;
 use super::store::{DiskStore, HasShelf};
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
@@ -47,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) store: Option<Arc<DiskStore>>,
     /// Memory for bodies.
     pub(crate) room: Arc<Room>,
+    /// What is known of the slices of large objects elsewhere.
+    pub(crate) extents: Extents,
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
@@ -81,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) spill: SpillRule,
     pub(crate) store: Option<Arc<DiskStore>>,
     pub(crate) room: Arc<Room>,
+    pub(crate) extents: Extents,
     pub(crate) metrics: Metrics,
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
@@ -104,6 +108,7 @@ impl Context {
             spill: parts.spill,
             store: parts.store,
             room: parts.room,
+            extents: parts.extents,
             metrics: parts.metrics,
             shares: parts.shares,
             blocked: parts.blocked,

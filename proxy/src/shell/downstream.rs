@@ -3,6 +3,7 @@
 mod own;
 mod page;
 mod purge;
+mod sliced;
 
 use std::net::IpAddr;
 use std::pin::Pin;

@@ -92,6 +92,8 @@ pub(crate) struct Fill {
     seats: AtomicUsize,
     /// The last seat was given up; heard by the task.
     emptied: Notify,
+    /// A seat was taken; heard by a task that brings only what somebody waits for.
+    taken: Arc<Notify>,
 }
 
 /// How a fill stands.
@@ -121,17 +123,24 @@ impl Failure {
 
 impl Fill {
     pub(crate) fn new() -> Arc<Self> {
+        Self::heard_by(Arc::default())
+    }
+
+    /// One of several that one task brings: it hears of a seat at any of them.
+    pub(crate) fn heard_by(taken: Arc<Notify>) -> Arc<Self> {
         let (stage, _) = watch::channel(Stage::Waiting(Drawing::Seeking));
         Arc::new(Self {
             stage,
             seats: AtomicUsize::new(0),
             emptied: Notify::new(),
+            taken,
         })
     }
 
     /// Waits for this fill from now on.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
         self.seats.fetch_add(1, Ordering::AcqRel);
+        self.taken.notify_one();
         Seat(Arc::clone(self))
     }
 

@@ -17,11 +17,13 @@ use tokio::time::{sleep, timeout};
 use super::context::Context;
 use super::hints::Hints;
 use super::metrics::IndexOutcome;
+use super::slices::tell_extent;
 use crate::engine::announce::{LEASE, POINTER_LEAST, POINTERS_MAX, pointer_life};
 use crate::engine::flow::{PATIENCE_HOT, Renewal};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::peers;
 use crate::engine::pointer::{Pointer, Progress};
+use crate::engine::policy::may_be_peer;
 use crate::engine::pursuit::{News, TAKE_OVER_WITHIN};
 use crate::engine::shelf::entry::Name;
 use crate::engine::shelf::record::name_of;
@@ -127,6 +129,43 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Level
         ctx.flow().ledger().told(ctx.now(), key.clone(), LEASE);
     }
     (news, levels)
+}
+
+/// Who has slices of `extent` or is fetching some; if nobody does, it is claimed. Waits as
+/// [`locate`] does.
+pub(crate) async fn locate_extent(
+    ctx: &Arc<Context>,
+    extent: &PrimaryKey,
+) -> (Vec<Pointer>, Levels) {
+    let none = (Vec::new(), Levels::new());
+    let Some(link) = &ctx.index else { return none };
+    if !ctx.flow().words().claim(extent) {
+        ctx.metrics.index(IndexOutcome::Dropped);
+        return none;
+    }
+    match claim(ctx, link, extent).await {
+        Ok(Claim::Found(values)) => {
+            ctx.metrics.index(IndexOutcome::Found);
+            let found = pointers(values);
+            let (now, mut flow) = (ctx.now(), ctx.flow());
+            let usable = |pointer: &Pointer| {
+                let peer = pointer.peer;
+                let blame = flow.blame().against(now, &peer);
+                may_be_peer(peer.ip()) && peer != link.peer && blame.is_none()
+            };
+            let levels = found.iter().map(|(pointer, level)| (pointer.peer, *level));
+            let levels = levels.collect();
+            let each = found.into_iter().map(|(pointer, _)| pointer);
+            (each.filter(usable).collect(), levels)
+        }
+        answer => {
+            ctx.metrics
+                .index(answer.map_or_else(|outcome| outcome, |_| IndexOutcome::Granted));
+            // Late or not, the index may hold our claim: it is kept alive or withdrawn like any other.
+            ctx.flow().ledger().told(ctx.now(), extent.clone(), LEASE);
+            none
+        }
+    }
 }
 
 async fn claim(
@@ -309,8 +348,10 @@ fn announce_shelved(ctx: &Arc<Context>, name: Name, life: Duration) {
         let now = ctx.now();
         let place = ctx.flow().shelf().freshest(name, now);
         let read = ctx.store.as_ref().zip(place);
-        if let Some((key, progress)) = read.and_then(|(store, (place, _))| store.peek(&place)) {
-            announce(&ctx, &key, progress, life);
+        match read.and_then(|(store, (place, _))| store.peek(&place)) {
+            Some((key, _)) if key.is_portion() => tell_extent(&ctx, &key),
+            Some((key, progress)) => announce(&ctx, &key, progress, life),
+            None => {}
         }
     });
 }

@@ -48,6 +48,7 @@ mod room;
 mod round_trip;
 pub mod run;
 mod share;
+mod slices;
 mod spill;
 mod store;
 mod task;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::{Cut, Reader, SharedBody};
+use super::slices::{Large, Sliced};
 use crate::engine::http::multipart::Multipart;
 
 /// What comes next.
@@ -23,18 +24,41 @@ enum Piece {
     Part(Range<u64>),
 }
 
+/// What the parts are parts of.
+#[derive(Debug)]
+enum Of {
+    Body(Arc<SharedBody>),
+    Slices(Large),
+}
+
+/// One who reads a part.
+#[derive(Debug)]
+enum Reading {
+    Body(Reader<()>),
+    Slices(Box<Sliced>),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    body: Arc<SharedBody>,
+    of: Of,
     pieces: VecDeque<Piece>,
-    reader: Option<Reader<()>>,
+    reader: Option<Reading>,
     left: u64,
 }
 
 impl Parts {
     /// The content that `multipart` lays out, with bytes of `body`.
     pub(crate) fn new(body: &Arc<SharedBody>, multipart: Multipart) -> Self {
+        Self::of(Of::Body(Arc::clone(body)), multipart)
+    }
+
+    /// The same with bytes of an object that is kept in slices.
+    pub(crate) fn sliced(large: Large, multipart: Multipart) -> Self {
+        Self::of(Of::Slices(large), multipart)
+    }
+
+    fn of(of: Of, multipart: Multipart) -> Self {
         let left = multipart.length;
         let parts = multipart.parts.into_iter();
         let mut pieces: VecDeque<_> = parts
@@ -42,7 +66,7 @@ impl Parts {
             .collect();
         pieces.push_back(Piece::Text(multipart.tail.into()));
         Self {
-            body: Arc::clone(body),
+            of,
             pieces,
             reader: None,
             left,
@@ -65,7 +89,11 @@ impl Body for Parts {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if let Some(reader) = &mut self.reader {
-                match std::task::ready!(Pin::new(reader).poll_frame(cx)) {
+                let polled = match reader {
+                    Reading::Body(reader) => Pin::new(reader).poll_frame(cx),
+                    Reading::Slices(reader) => Pin::new(&mut **reader).poll_frame(cx),
+                };
+                match std::task::ready!(polled) {
                     Some(Err(cut)) => return Poll::Ready(Some(Err(cut))),
                     Some(Ok(frame)) => {
                         if let Ok(bytes) = frame.into_data() {
@@ -80,7 +108,14 @@ impl Body for Parts {
                 None => return Poll::Ready(None),
                 Some(Piece::Text(text)) => return self.send(text),
                 Some(Piece::Part(range)) => {
-                    self.reader = Some(self.body.reader(range.start, Some(range.end), ()));
+                    self.reader = Some(match &self.of {
+                        Of::Body(body) => {
+                            Reading::Body(body.reader(range.start, Some(range.end), ()))
+                        }
+                        Of::Slices(large) => {
+                            Reading::Slices(Box::new(Sliced::new(large.clone(), range, None)))
+                        }
+                    });
                 }
             }
         }

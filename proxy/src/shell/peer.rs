@@ -14,10 +14,12 @@
 //! | `atoll-proof` | request | membership, bound to this request |
 //! | `atoll-path` | request | peer addresses that wait for the answer |
 //! | `atoll-offset` | request | bytes that the asker has already |
+//! | `atoll-slice` | request | the slice that is wanted of a large object: tag and number |
 //! | `atoll-stale` | request | a stale copy is welcome: nothing else is left |
-//! | `atoll-peer` | answer | `hit`, `fill` or `refused` |
+//! | `atoll-peer` | answer | `hit`, `fill`, `slices` or `refused` |
 //! | `atoll-see` | answer | whom to ask instead |
 //! | `atoll-length` | answer | length of the whole body, if known |
+//! | `atoll-total` | answer | length of a large object, of which only the head follows: its body is had in slices |
 //! | `atoll-purged` | answer | what became of an order to purge: stale, gone, node |
 //! | `atoll-digest` | answer, or its trailer | BLAKE3 of the whole body |
 
@@ -28,16 +30,18 @@ mod serve;
 use data_encoding::HEXLOWER;
 use http::header::{HeaderMap, HeaderName};
 
-pub(crate) use ask::{Wish, ask};
+pub(crate) use ask::{Found as Answer, Wish, ask};
 pub(crate) use order::tell;
 pub(crate) use serve::serve;
 
 use crate::engine::pointer::Digest;
+use crate::engine::slices::TOTAL;
 use crate::engine::splice::Promise;
 
 const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
 const PATH: HeaderName = HeaderName::from_static("atoll-path");
 const OFFSET: HeaderName = HeaderName::from_static("atoll-offset");
+const SLICE: HeaderName = HeaderName::from_static("atoll-slice");
 const STALE: HeaderName = HeaderName::from_static("atoll-stale");
 const PEER: HeaderName = HeaderName::from_static("atoll-peer");
 const SEE: HeaderName = HeaderName::from_static("atoll-see");
@@ -62,7 +66,7 @@ pub(crate) fn promise(head: &HeaderMap) -> Promise {
 /// Takes the fields of this protocol out of a response, which an origin might send too.
 pub(crate) fn strip(fields: &mut HeaderMap) {
     for name in [
-        PROOF, PATH, OFFSET, STALE, PEER, SEE, LENGTH, PURGED, DIGEST,
+        PROOF, PATH, OFFSET, SLICE, STALE, PEER, SEE, LENGTH, TOTAL, PURGED, DIGEST,
     ] {
         fields.remove(name);
     }

@@ -34,6 +34,7 @@ use super::reload::{self, Again, Blocked, Watched};
 use super::resolve::Resolver;
 use super::room::Room;
 use super::share::Shares;
+use super::slices::Extents;
 use super::spill::SpillSpace;
 use super::store::DiskStore;
 use super::store::disk::Machine;
@@ -295,6 +296,7 @@ pub(super) fn context(
                 .saturating_add(beginnings::budget(config.store.budget).memory)
                 .saturating_add(config.store.under_way),
         )),
+        extents: Extents::new(config.slices),
         index: config.index.as_ref().map(link).transpose()?,
         client: Client::new(connector, clock, patience),
         blocked,

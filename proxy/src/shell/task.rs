@@ -6,16 +6,19 @@
 
 mod answers;
 mod beginning;
+mod slices;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Moment;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderValue, RANGE};
 use http::{Method, StatusCode};
 use tokio::time::sleep;
 
+pub(in crate::shell) use self::answers::{detach, write_to_disk};
+use self::slices::{Asking, Size};
 use super::body::SharedBody;
 use super::context::Context;
 use super::fill::{Asker, Fill, Source};
@@ -50,6 +53,8 @@ pub(crate) struct Task {
     /// Whether to send the stale copy's validators; not again after they led nowhere.
     conditional: bool,
     transfer: Option<Transfer>,
+    /// What is asked of the origin of an object that may be large.
+    asking: Asking,
     /// What broke off before and the origin is being asked to complete.
     beginning: Option<Beginning>,
     /// Where the bytes come from at the moment.
@@ -88,6 +93,7 @@ impl Task {
             asker,
             conditional,
             transfer: None,
+            asking: Asking::Undecided,
             beginning: None,
             drawing: Drawing::Seeking,
             fed_by: None,
@@ -122,10 +128,13 @@ impl Task {
     }
 
     /// Whether the client insists on validation: another proxy's copy is a copy like ours (RFC 9111
-    /// §5.2.1.4).
+    /// §5.2.1.4). Or another proxy's is known to be old.
     fn must_reach_origin(&self) -> bool {
         let by_request = matches!(self.plan.miss, Miss::Stale(why) if why.is_request());
-        by_request || RequestDirectives::of(&self.asker.headers).no_cache
+        let (ctx, key) = (&self.ctx, &self.asker.key);
+        by_request
+            || RequestDirectives::of(&self.asker.headers).no_cache
+            || ctx.flow().has_changed_lately(ctx.now(), key)
     }
 
     async fn carry_out(&mut self, act: Act) -> Step {
@@ -209,6 +218,7 @@ impl Task {
                 self.trail.push(trail::Step::Peer(FailReason::PeerRefused));
                 Step::News(News::PeerFailed { instead: None })
             }
+            Ok(found) if found.sliced.is_some() => self.take_manifest(found, peer),
             Ok(found) => {
                 let promise = peer::promise(&found.upstream.head.headers);
                 let level = self.levels.iter().find(|(addr, _)| *addr == peer);
@@ -235,7 +245,7 @@ impl Task {
     async fn ask_origin(&mut self) -> Step {
         let key = self.asker.key.clone();
         // Held until the body is here, or the attempt over.
-        let _slot = match self.ctx.shares.slot(&key).await {
+        let slot = match self.ctx.shares.slot(&key).await {
             Ok(slot) => slot,
             Err(reason) => {
                 self.ctx.metrics.fetch_failed(reason);
@@ -251,6 +261,7 @@ impl Task {
         self.draw(Drawing::Origin);
         self.say_that_we_fetch();
         self.look_for_beginning();
+        self.decide_what_to_ask();
         let headers = self.origin_request();
         self.ctx.metrics.fetch("origin");
         let (client, method) = (Arc::clone(&self.ctx.client), self.asker.method.clone());
@@ -266,12 +277,25 @@ impl Task {
             Err(reason) => return self.origin_failed(reason),
         };
         self.ctx.flow().origin_answered(&key);
+        peer::strip(&mut upstream.head.headers);
         if let Some(beginning) = self.beginning.take() {
             upstream = match Box::pin(self.go_on_from(beginning, upstream)).await {
                 Ok(step) => return step,
                 Err(other) => other,
             };
         }
+        match self.size_up(&upstream) {
+            Size::Large(large, bytes) => return self.cut(upstream, (large, bytes), slot),
+            Size::NoUse => return self.ask_for_all(upstream),
+            Size::Ordinary => {}
+        }
+        let taken = self.take_answer(upstream).await;
+        drop(slot);
+        taken
+    }
+
+    /// Takes the origin's answer, which is not one with a large object.
+    async fn take_answer(&mut self, mut upstream: Upstream) -> Step {
         match upstream.head.status {
             StatusCode::NOT_MODIFIED if self.transfer.is_none() => self.not_modified(upstream),
             status if status.is_server_error() && self.may_stand_in() => {
@@ -322,6 +346,11 @@ impl Task {
         );
         if let Some(transfer) = &self.transfer {
             transfer.ask_for_rest(&mut headers);
+        } else if let Asking::Part(range) = &self.asking {
+            headers.insert(RANGE, range.clone());
+            if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
+                conditional::add_validators(&stale.headers, &mut headers);
+            }
         } else if let Some(Beginning { object, splice }) = &self.beginning {
             splice.ask_for_rest(&object.headers, &mut headers);
         } else if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
@@ -369,7 +398,12 @@ const fn waiting_for(act: Act) -> Option<Waited> {
 
 /// Waits until a fill without a head has been alone for longer than is borne. Then nobody can join
 /// it any more.
-async fn given_up(ctx: &Context, fill: &Fill, key: &PrimaryKey, (id, shared): (FillId, bool)) {
+pub(super) async fn given_up(
+    ctx: &Context,
+    fill: &Fill,
+    key: &PrimaryKey,
+    (id, shared): (FillId, bool),
+) {
     loop {
         fill.deserted().await;
         if shared {

@@ -12,6 +12,7 @@ use super::fill::{Fill, Response};
 use super::peer;
 use super::upstream::{Head, UpstreamBody};
 use crate::engine::beginnings;
+use crate::engine::pointer::Digest;
 use crate::engine::reason::FailReason;
 use crate::engine::splice::{Described, Intake, Promise, Splice};
 
@@ -86,6 +87,17 @@ impl Transfer {
     /// Everything is here.
     pub(crate) fn finish(self) {
         self.writer.finish(self.last, self.splice.digest());
+    }
+
+    /// What it takes to finish it elsewhere: its writer, and what makes it whole with the digest of all.
+    pub(crate) fn into_parts(self) -> (Writer, (Bytes, Digest)) {
+        let digest = self.splice.digest();
+        (self.writer, (self.last, digest))
+    }
+
+    /// Bytes shown so far.
+    pub(crate) const fn received(&self) -> u64 {
+        self.splice.received()
     }
 
     /// It ends here, broken. Gives what there is of it.

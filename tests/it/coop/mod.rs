@@ -7,3 +7,4 @@ mod large;
 mod peers;
 mod purge;
 mod servers;
+mod slices;

@@ -148,7 +148,9 @@ async fn one_clients_odd_field_poisons_nothing() {
         let next = proxy.get(&origin.page(&path)).await;
         assert_eq!((next.status, next.text().as_str()), (200, "good"), "{name}");
         for seen in origin.seen(&path) {
-            assert_eq!(seen.header(&name.to_ascii_lowercase()), None, "{name}");
+            // A range that is asked for decides how much is fetched, and nothing else.
+            let widened = Some("bytes=0-1048575").filter(|_| *name == "Range" && seen.nth == 1);
+            assert_eq!(seen.header(&name.to_ascii_lowercase()), widened, "{name}");
         }
     }
 }

@@ -18,3 +18,4 @@ mod private;
 mod refusals;
 mod servers;
 mod sharing;
+mod slices;

@@ -139,6 +139,12 @@ impl Reply {
         Self::new(200, Body::Pattern(0..length))
     }
 
+    /// 200 with `length` bytes of the [`pattern`] from `offset` on: another version of the same.
+    #[must_use]
+    pub fn pattern_from(offset: u64, length: u64) -> Self {
+        Self::new(200, Body::Pattern(offset..offset + length))
+    }
+
     /// Any status.
     #[must_use]
     pub fn status(status: u16, body: &str) -> Self {
@@ -283,13 +289,16 @@ impl Reply {
     }
 }
 
-/// The range that `text` (`bytes=a-b` or `bytes=a-`) names in `whole` bytes.
+/// The range that `text` (`bytes=a-b`, `bytes=a-` or `bytes=-n`) names in `whole` bytes.
 fn parse_range(text: &str, whole: u64) -> Range<u64> {
     let (first, last) = text
         .strip_prefix("bytes=")
         .unwrap()
         .split_once('-')
         .unwrap();
+    if first.is_empty() {
+        return whole.saturating_sub(last.parse().unwrap())..whole;
+    }
     let end = if last.is_empty() {
         whole
     } else {

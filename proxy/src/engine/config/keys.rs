@@ -328,6 +328,18 @@ pub static KEYS: &[KeySpec] = &[
         "Bodies larger than this have a file of their own; smaller ones are in memory, and on disk as well if store.dir is set.",
     ),
     key(
+        "slices.from",
+        "8MiB",
+        "bytes",
+        "Objects larger than this are kept and exchanged in slices of 1 MiB, if they have a strong validator and their site knows ranges: a range is fetched without the rest, and a file may be larger than everything that is kept. 0 for none: then they are fetched and kept whole.",
+    ),
+    key(
+        "slices.ahead",
+        "4",
+        "number",
+        "Slices that are fetched ahead of a client that reads on. More fill a long line to a far site; each takes 1 MiB of memory or disk for each such client.",
+    ),
+    key(
         "near.measure",
         "true",
         "true or false",

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::clock::Moment;
 use http::HeaderMap;
 
 use super::{FILLS_MAX, FillId, Filling, Flow, PeerLookup, Renewal};
@@ -16,6 +17,17 @@ use crate::engine::store::object::Object;
 
 /// Life of a pointer to an extent: slices come and go one by one, so it is told again every few minutes.
 pub const EXTENT_LIFE: Duration = Duration::from_secs(600);
+
+/// Large objects remembered as ones that cannot be had in slices; the one that would be forgotten first makes
+/// room.
+pub(super) const WHOLE_ONLY_MAX: usize = 4_096;
+
+/// How long they are: a site does not learn ranges within minutes.
+const WHOLE_ONLY_FOR: Duration = Duration::from_secs(600);
+
+/// How long peers are not believed about a large object that has changed: they find out as they are asked for
+/// what they do not have.
+const CHANGED_FOR: Duration = Duration::from_secs(60);
 
 /// What a reader of a slice gets.
 #[derive(Debug)]
@@ -110,19 +122,46 @@ impl<B, F: Clone> Flow<B, F> {
         Some(filling.fill.clone())
     }
 
-    /// The origin has another version than `manifest` by now, or none: it is validated before it is used
-    /// again, and whoever reads what is here of it may go on.
-    pub fn has_changed(&mut self, manifest: &Object<B>)
+    /// The origin of `manifest` sends the whole where it is asked for a part: for a while the object is fetched
+    /// as one.
+    pub fn ignores_ranges(&mut self, now: Moment, manifest: &Object<B>) {
+        let key = &manifest.key;
+        while self.whole_only.expire(now).is_some() {}
+        self.whole_only
+            .insert(key.clone(), (), now + WHOLE_ONLY_FOR);
+        self.forget(key);
+    }
+
+    /// Whether `key` may be had in slices, as far as is known.
+    #[must_use]
+    pub fn may_be_sliced(&self, now: Moment, key: &PrimaryKey) -> bool {
+        self.whole_only.at(key, now).is_none()
+    }
+
+    /// The origin has another version than `manifest` by now, or none: it goes, and whoever reads what is here
+    /// of it may go on. For a while only the origin is believed about it.
+    pub fn has_changed(&mut self, now: Moment, manifest: &Object<B>)
     where
         B: Clone,
     {
-        self.store.purge(&manifest.key, |kept| {
+        let key = &manifest.key;
+        let purged = self.store.purge(key, |kept| {
             let same = kept.sliced == manifest.sliced && kept.headers == manifest.headers;
-            if same { Fate::Stale } else { Fate::Spared }
+            if same { Fate::Gone } else { Fate::Spared }
         });
-        // On disk it would still be fresh.
-        let name = super::record::name_of(&manifest.key);
-        self.shelf.forget(name, None);
+        // What is kept is another one by now.
+        if purged.tally.gone == 0 && self.store.has(key) {
+            return;
+        }
+        self.shelf.forget(super::record::name_of(key), None);
+        while self.changed.expire(now).is_some() {}
+        self.changed.insert(key.clone(), (), now + CHANGED_FOR);
+    }
+
+    /// Whether `key` was found to have changed a short while ago.
+    #[must_use]
+    pub fn has_changed_lately(&self, now: Moment, key: &PrimaryKey) -> bool {
+        self.changed.at(key, now).is_some()
     }
 }
 
@@ -172,7 +211,6 @@ impl<B, F> Flow<B, F> {
 
 #[cfg(test)]
 mod tests {
-    use common::clock::Moment;
     use common::rng::Generator;
 
     use super::*;
@@ -291,21 +329,28 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_origin_makes_the_manifest_stale_and_leaves_another_alone() {
+    fn a_changed_manifest_goes_with_what_peers_say_of_it_and_another_stays() {
         let (mut flow, manifest) = kept();
         let other = object("/film", &[("etag", "\"b\""), ("atoll-total", "5")], &[], 0);
-        flow.has_changed(&other);
-        let left = |flow: &Flow<u32, u32>| {
-            let kept = flow.store().latest(&manifest.key).unwrap();
-            kept.lifetime(crate::engine::http::fresh::Heat::Hot)
-                .duration
-        };
-        assert!(left(&flow) > Duration::ZERO);
-        flow.has_changed(&film());
-        assert_eq!(left(&flow), Duration::ZERO);
+        flow.has_changed(Moment::ZERO, &other);
+        let key = &manifest.key;
+        assert!(flow.store().has(key) && !flow.has_changed_lately(Moment::ZERO, key));
+        flow.has_changed(Moment::ZERO, &film());
+        assert!(!flow.store().has(key) && flow.has_changed_lately(Moment::ZERO, key));
+        assert!(!flow.has_changed_lately(Moment::ZERO + CHANGED_FOR, key));
         assert!(matches!(
             flow.slice(&manifest.slice(3), None, || 1),
             SliceLookup::Here(_)
         ));
+    }
+
+    #[test]
+    fn what_cannot_be_parted_is_not_in_slices_for_a_while() {
+        let (mut flow, manifest) = kept();
+        assert!(flow.may_be_sliced(Moment::ZERO, &manifest.key));
+        flow.ignores_ranges(Moment::ZERO, &film());
+        assert!(!flow.may_be_sliced(Moment::ZERO, &manifest.key));
+        assert!(!flow.store().has(&manifest.key));
+        assert!(flow.may_be_sliced(Moment::ZERO + WHOLE_ONLY_FOR, &manifest.key));
     }
 }

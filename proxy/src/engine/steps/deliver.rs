@@ -19,6 +19,7 @@ use crate::engine::http::hop::{self, Identity};
 use crate::engine::http::multipart::{self, Multipart};
 use crate::engine::http::range::{self, Ranges};
 use crate::engine::http::rewrite::{self, Front, View};
+use crate::engine::slices::TOTAL;
 use crate::engine::store::object::Object;
 
 /// Everything an answer is made of beside the object.
@@ -193,6 +194,8 @@ impl Delivery<'_> {
                 front: self.front,
             },
         );
+        // Between proxies only.
+        headers.remove(TOTAL);
         hop::to_client(headers, Version::HTTP_11, self.identity);
     }
 

@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use common::clock::Moment;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 
+use super::sliced::Said;
 use super::{Client, Serving};
 use crate::engine::flow::{Ask, Lookup, Miss, Plan};
 use crate::engine::http::cache_status::{ForwardReason, Handling};
@@ -25,6 +26,7 @@ use crate::shell::guard::Link;
 use crate::shell::metrics::Outcome;
 use crate::shell::multipart::Parts;
 use crate::shell::outgoing::Outgoing;
+use crate::shell::slices::Large;
 use crate::shell::store;
 use crate::shell::task::Task;
 use crate::shell::upstream::Hints;
@@ -45,6 +47,8 @@ enum Looked {
     Answered(Response<Outgoing>),
     /// A fetch to wait for.
     Waiting(Waiting),
+    /// It is kept in slices, of which one is to be had first.
+    Sliced(Large, Said),
     /// It is on disk.
     Shelved,
 }
@@ -63,16 +67,24 @@ enum Look<'a> {
 }
 
 /// What an answer says of where it came from.
-struct Told<'a> {
-    handling: Handling,
-    detail: Option<&'a str>,
-    before: &'a [HeaderValue],
+pub(super) struct Told<'a> {
+    pub(super) handling: Handling,
+    pub(super) detail: Option<&'a str>,
+    pub(super) before: &'a [HeaderValue],
     /// Whether the origin made or confirmed it for this very request.
-    validated: bool,
+    pub(super) validated: bool,
     /// When the answer was found.
-    now: Moment,
+    pub(super) now: Moment,
     /// How hot the site was then.
-    heat: Heat,
+    pub(super) heat: Heat,
+}
+
+/// What a fetch gave.
+enum Fetched {
+    /// An answer.
+    Whole(Response<Outgoing>),
+    /// The head of one whose body is in slices; and what was waited for, to be said in it.
+    Sliced(Large, Said, Option<HeaderValue>),
 }
 
 /// A fetch that a client waits for.
@@ -111,49 +123,60 @@ impl Client {
         }
         match self.look_up(&key, front, self.began, Look::First) {
             Looked::Answered(response) => Serving::Now(Some(self.done(response))),
-            Looked::Shelved => {
+            looked => {
                 let link = Arc::clone(link);
                 Serving::Later(Box::pin(async move {
-                    let read = store::reader::load(&self.ctx, &key).await;
-                    let looked = self.look_up(&key, front, self.ctx.now(), Look::Read(&read));
-                    let response = match looked {
-                        Looked::Answered(response) => response,
-                        Looked::Waiting(waiting) => {
-                            self.await_fetch(key, front, waiting, &link).await
-                        }
-                        // A later look does not say that.
-                        Looked::Shelved => self.refuse(RefuseReason::Busy, Some(&key)),
-                    };
-                    self.done(response)
-                }))
-            }
-            Looked::Waiting(waiting) => {
-                let link = Arc::clone(link);
-                Serving::Later(Box::pin(async move {
-                    let response = self.await_fetch(key, front, waiting, &link).await;
+                    let response = self.await_answer(key, front, looked, &link).await;
                     self.done(response)
                 }))
             }
         }
     }
 
-    async fn await_fetch(
+    /// The answer, once what was found under way, on disk or in slices has come so far.
+    async fn await_answer(
         &self,
         key: PrimaryKey,
         front: Front,
-        first: Waiting,
+        first: Looked,
         link: &Link,
     ) -> Response<Outgoing> {
-        let mut waiting = first;
+        let mut looked = first;
+        let mut last = FailReason::Abandoned;
         for round in 1..=ROUNDS_MAX + 1 {
-            match waiting.answer(link).await {
-                Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
-                    return self.fetched(headed, waiting, front);
+            if matches!(looked, Looked::Shelved) {
+                let read = store::reader::load(&self.ctx, &key).await;
+                looked = self.look_up(&key, front, self.ctx.now(), Look::Read(&read));
+            }
+            let in_slices = match looked {
+                Looked::Answered(response) => return response,
+                // A later look does not say that.
+                Looked::Shelved => return self.refuse(RefuseReason::Busy, Some(&key)),
+                Looked::Sliced(large, said) => Some((large, said, None)),
+                Looked::Waiting(mut waiting) => match waiting.answer(link).await {
+                    Ok(headed) if !waiting.collapsed || self.may_have(&headed) => {
+                        match self.fetched(headed, waiting, front) {
+                            Fetched::Whole(response) => return response,
+                            Fetched::Sliced(large, said, timing) => Some((large, said, timing)),
+                        }
+                    }
+                    // Not for us: look again, it may have been stored or proved unshareable.
+                    Ok(_) => None,
+                    Err(failure) if failure.reason == FailReason::Abandoned => None,
+                    Err(failure) => return self.fail(&failure, &key),
+                },
+            };
+            if let Some((large, said, timing)) = in_slices {
+                match self.sliced(&large, front, said).await {
+                    Ok(mut response) => {
+                        let fields = response.headers_mut();
+                        timing.map(|timing| fields.append(SERVER_TIMING, timing));
+                        return response;
+                    }
+                    // Another version by now: the next look finds out which.
+                    Err(reason @ (FailReason::Changed | FailReason::RangeIgnored)) => last = reason,
+                    Err(reason) => return self.fail(&Failure::of(reason), &key),
                 }
-                // Not for us: look again, it may have been stored or proved unshareable.
-                Ok(_) => {}
-                Err(failure) if failure.reason == FailReason::Abandoned => {}
-                Err(failure) => return self.fail(&failure, &key),
             }
             if round > ROUNDS_MAX {
                 break;
@@ -163,13 +186,9 @@ impl Client {
             } else {
                 Look::Again
             };
-            waiting = match self.look_up(&key, front, self.ctx.now(), look) {
-                Looked::Answered(response) => return response,
-                Looked::Waiting(waiting) => waiting,
-                Looked::Shelved => break,
-            };
+            looked = self.look_up(&key, front, self.ctx.now(), look);
         }
-        self.fail(&Failure::of(FailReason::Abandoned), &key)
+        self.fail(&Failure::of(last), &key)
     }
 
     /// One look at what is kept and what is under way. Starts what has to be started.
@@ -195,7 +214,10 @@ impl Client {
                     self.start(fill, plan, (key, Method::GET, None), Some(seat));
                 }
                 let detail = stale.map(|reason| reason.as_str());
-                Looked::Answered(self.hit(&object, front, (now, heat), detail))
+                match Large::of(&self.ctx, &object, &self.headers, self.version) {
+                    Some(large) => Looked::Sliced(large, Said::of_hit(detail)),
+                    None => Looked::Answered(self.hit(&object, front, (now, heat), detail)),
+                }
             }
             Lookup::OnlyIfCached => {
                 Looked::Answered(self.refuse(RefuseReason::OnlyIfCached, Some(key)))
@@ -314,7 +336,7 @@ impl Client {
         self.deliver(object, front, &told, None)
     }
 
-    fn fetched(&self, headed: Headed, waiting: Waiting, front: Front) -> Response<Outgoing> {
+    fn fetched(&self, headed: Headed, waiting: Waiting, front: Front) -> Fetched {
         let Waiting {
             miss,
             collapsed,
@@ -333,12 +355,10 @@ impl Client {
         } else {
             outcome
         };
-        self.ctx.metrics.request(outcome);
         let reason = match &headed.source {
             Source::Stale(reason) => reason.as_str(),
             Source::Origin | Source::Completed | Source::Revalidated | Source::Peer(..) => "",
         };
-        self.note(outcome, reason);
         let handling = Handling::Forwarded {
             why: match headed.source {
                 Source::Completed => ForwardReason::Partial,
@@ -352,21 +372,36 @@ impl Client {
             headed.source,
             Source::Origin | Source::Completed | Source::Revalidated
         );
+        // Who joined came later, and waited less.
+        let timing = headed.timing.field().filter(|_| !collapsed);
+        let validated = by_origin && !collapsed;
+        if let Some(large) = Large::of(&self.ctx, &headed.object, &self.headers, self.version) {
+            let said = Said {
+                outcome,
+                reason,
+                handling,
+                detail: Some(detail),
+                before: before.to_vec(),
+                validated,
+            };
+            return Fetched::Sliced(large, said, timing);
+        }
+        self.ctx.metrics.request(outcome);
+        self.note(outcome, reason);
         let now = self.ctx.now();
         let told = Told {
             handling,
             detail: Some(detail),
             before,
-            validated: by_origin && !collapsed,
+            validated,
             now,
             heat: self.ctx.flow().heat(now, &headed.object.key),
         };
         let mut response = self.deliver(&headed.object, front, &told, seat);
-        // Who joined came later, and waited less.
-        if let Some(timing) = headed.timing.field().filter(|_| !collapsed) {
+        if let Some(timing) = timing {
             response.headers_mut().append(SERVER_TIMING, timing);
         }
-        response
+        Fetched::Whole(response)
     }
 
     fn deliver(
@@ -376,23 +411,8 @@ impl Client {
         told: &Told<'_>,
         seat: Option<Seat>,
     ) -> Response<Outgoing> {
-        let ctx = &self.ctx;
         let stand = object.body.stand();
-        let delivery = Delivery {
-            now: told.now,
-            heat: told.heat,
-            method: &self.method,
-            request: &self.headers,
-            length: stand.length,
-            whole: stand.whole,
-            validated: told.validated,
-            handling: told.handling,
-            detail: told.detail,
-            before: told.before,
-            identity: &ctx.identity,
-            zone: &ctx.zone,
-            front,
-        };
+        let delivery = self.delivery(front, told, stand.length, stand.whole);
         let answer = delivery.answer(object);
         let body = match (answer.content, stand.bytes) {
             (Content::Empty, _) => Outgoing::empty(),
@@ -405,10 +425,46 @@ impl Client {
             }
             (Content::Parts(parts), _) => Outgoing::of(Parts::new(&object.body, parts)),
         };
+        self.respond(&object.key, answer.status, answer.headers, body)
+    }
+
+    /// What an answer is made of beside its object.
+    pub(super) fn delivery<'a>(
+        &'a self,
+        front: Front,
+        told: &Told<'a>,
+        length: Option<u64>,
+        whole: bool,
+    ) -> Delivery<'a> {
+        Delivery {
+            now: told.now,
+            heat: told.heat,
+            method: &self.method,
+            request: &self.headers,
+            length,
+            whole,
+            validated: told.validated,
+            handling: told.handling,
+            detail: told.detail,
+            before: told.before,
+            identity: &self.ctx.identity,
+            zone: &self.ctx.zone,
+            front,
+        }
+    }
+
+    /// The response, whose bytes are counted for the site of `key`.
+    pub(super) fn respond(
+        &self,
+        key: &PrimaryKey,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Outgoing,
+    ) -> Response<Outgoing> {
         let mut response = Response::new(body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        if let Some(account) = ctx.shares.account(&object.key) {
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        if let Some(account) = self.ctx.shares.account(key) {
             // An answer is delivered once.
             let _ = self.account.set(account);
         }

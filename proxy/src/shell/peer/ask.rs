@@ -7,11 +7,12 @@ use common::wire::proof::{Bound, Proof};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::{HeaderValue as Value, Method};
 
-use super::{LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE};
-use crate::engine::http::key::PrimaryKey;
+use super::{LENGTH, OFFSET, PATH, PEER, PROOF, SEE, SLICE, STALE};
+use crate::engine::http::key::{Portion, PrimaryKey};
 use crate::engine::http::{cache_status, hop};
 use crate::engine::policy::may_be_peer;
 use crate::engine::reason::FailReason;
+use crate::engine::slices::manifest;
 use crate::shell::context::Context;
 use crate::shell::fill::Asker;
 use crate::shell::upstream::{Destination, Question, Upstream};
@@ -32,6 +33,8 @@ pub(crate) struct Found {
     pub(crate) members: Vec<HeaderValue>,
     /// Length of the whole body.
     pub(crate) length: Option<u64>,
+    /// Length of the large object of which this is the head alone.
+    pub(crate) sliced: Option<u64>,
 }
 
 /// A peer gave nothing.
@@ -75,7 +78,11 @@ pub(crate) async fn ask(
         (PROOF, proof),
         (PATH, link.peer.to_string()),
     ];
-    for (name, text) in fields {
+    let slice = match asker.key.as_portion() {
+        Some((tag, Portion::Slice(n))) => Some((SLICE, format!("{tag}/{n}"))),
+        Some((_, Portion::Extent(_))) | None => None,
+    };
+    for (name, text) in fields.into_iter().chain(slice) {
         headers.insert(
             name,
             Value::try_from(text).map_err(|_| FailReason::Malformed)?,
@@ -97,10 +104,9 @@ pub(crate) async fn ask(
     };
     let upstream = ctx.client.send(&to, question).await?;
     let fields = &upstream.head.headers;
-    if !matches!(
-        fields.get(PEER).map(HeaderValue::as_bytes),
-        Some(b"hit" | b"fill")
-    ) {
+    let word = fields.get(PEER).map(HeaderValue::as_bytes);
+    let sliced = manifest::total_of(fields).filter(|_| word == Some(b"slices"));
+    if !matches!(word, Some(b"hit" | b"fill")) && sliced.is_none() {
         let instead = fields
             .get(SEE)
             .and_then(|value| value.to_str().ok()?.parse().ok())
@@ -117,6 +123,7 @@ pub(crate) async fn ask(
     Ok(Found {
         members: members(fields),
         length,
+        sliced,
         upstream,
     })
 }

@@ -12,11 +12,11 @@ use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, STALE, order};
+use super::{DIGEST, LENGTH, OFFSET, PATH, PEER, PROOF, SEE, SLICE, STALE, order};
 use crate::engine::drawing::{Joining, Offer};
 use crate::engine::flow::{Ask, PeerLookup};
 use crate::engine::http::cache_status::{self, CacheStatus, ForwardReason, Handling};
-use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::http::key::{Portion, PrimaryKey, Scheme};
 use crate::shell::body::{Cut, End, Reader, SharedBody};
 use crate::shell::context::Context;
 use crate::shell::fill::{Fill, Headed, Response as Object, Seat, Source, Stage};
@@ -45,6 +45,13 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
         ctx.metrics.peer_request(Served::Loop);
         return refused(StatusCode::LOOP_DETECTED, None);
     }
+    let key = match head.headers.get(SLICE) {
+        None => key,
+        Some(slice) => match slice_of(&key, slice) {
+            Some(key) => key,
+            None => return nothing(&ctx),
+        },
+    };
     let ask = Ask {
         key: &key,
         method: &Method::GET,
@@ -76,6 +83,7 @@ fn look(
 ) -> (PeerLookup<Arc<SharedBody>, Arc<Fill>>, Option<Seat>) {
     let mut flow = ctx.flow();
     let found = match read {
+        _ if ask.key.is_portion() => flow.slice_for_peer(ask.key, read),
         Some(read) => flow.lookup_again_for_peer(ctx.now(), ask, stale, read),
         None => flow.lookup_for_peer(ctx.now(), ask, stale),
     };
@@ -129,6 +137,12 @@ pub(super) fn member<'a>(
         target,
     };
     proof.holds(&link.network, bound).then_some(target)
+}
+
+/// The key of the slice of `key` that is asked for.
+fn slice_of(key: &PrimaryKey, slice: &HeaderValue) -> Option<PrimaryKey> {
+    let slice = PrimaryKey::parse(&format!("{}#{}", key.as_str(), slice.to_str().ok()?))?;
+    matches!(slice.as_portion()?, (_, Portion::Slice(_))).then_some(slice)
 }
 
 fn path(headers: &HeaderMap) -> Vec<SocketAddr> {
@@ -232,6 +246,9 @@ fn answer(
     offset: u64,
     seat: Option<Seat>,
 ) -> Response<Outgoing> {
+    if object.sliced.is_some() {
+        return manifest(ctx, object, before, handling);
+    }
     let body = &object.body;
     let mut headers = object.headers.clone();
     headers.insert(AGE, object.age(ctx.now()).as_secs().into());
@@ -270,6 +287,33 @@ fn answer(
         }
     };
     let mut response = Response::new(outgoing);
+    *response.status_mut() = object.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The head of a large object, whose body is had in slices.
+fn manifest(
+    ctx: &Context,
+    object: &Object,
+    before: &[HeaderValue],
+    handling: Handling,
+) -> Response<Outgoing> {
+    let mut headers = object.headers.clone();
+    headers.insert(AGE, object.age(ctx.now()).as_secs().into());
+    headers.insert(PEER, HeaderValue::from_static("slices"));
+    headers.insert(CONTENT_LENGTH, 0.into());
+    for member in before {
+        headers.append(cache_status::CACHE_STATUS, member.clone());
+    }
+    let own = CacheStatus {
+        cache: ctx.identity.name(),
+        handling,
+        ttl: None,
+        detail: None,
+    };
+    cache_status::append(&mut headers, &own);
+    let mut response = Response::new(Outgoing::empty());
     *response.status_mut() = object.status;
     *response.headers_mut() = headers;
     response

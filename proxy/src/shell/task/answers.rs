@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common::clock::WallTime;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -23,9 +24,10 @@ use crate::engine::splice::{Intake, Promise, Splice};
 use crate::engine::store::Weight;
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
+use crate::shell::context::Context;
 use crate::shell::fill::{Failure, Headed, Response, Source, Stage};
 use crate::shell::transfer::{Incoming, Transfer};
-use crate::shell::upstream::Upstream;
+use crate::shell::upstream::{Head, Upstream};
 use crate::shell::{index, peer};
 
 impl Task {
@@ -84,7 +86,7 @@ impl Task {
         let (ctx, key) = (&self.ctx, &self.asker.key);
         let received = received(upstream);
         let directives = Directives::of(&upstream.head.headers);
-        let shared = self.may_share(upstream, &directives);
+        let shared = self.may_share(&upstream.head, upstream.wall, &directives);
         let keep = self.plan.shared && shared.is_ok();
         let bodiless = self.asker.method == Method::HEAD;
         let announced = announced.filter(|_| !bodiless);
@@ -117,20 +119,18 @@ impl Task {
         Ok(())
     }
 
-    fn may_share(&self, upstream: &Upstream, directives: &Directives) -> Result<(), NoStoreReason> {
-        let (ctx, head) = (&self.ctx, &upstream.head);
+    pub(super) fn may_share(
+        &self,
+        head: &Head,
+        wall: WallTime,
+        directives: &Directives,
+    ) -> Result<(), NoStoreReason> {
+        let ctx = &self.ctx;
         let (heat, policy) = {
             let flow = ctx.flow();
             (flow.heat(ctx.now(), &self.asker.key), flow.policy().clone())
         };
-        let lifetime = fresh::lifetime(
-            &head.headers,
-            head.status,
-            directives,
-            upstream.wall,
-            &policy,
-            heat,
-        );
+        let lifetime = fresh::lifetime(&head.headers, head.status, directives, wall, &policy, heat);
         let exchange = Exchange {
             method: &self.asker.method,
             request: &self.asker.headers,
@@ -291,7 +291,7 @@ impl Task {
 
     /// Stores a whole object and tells the index. `finish` shows its last byte: in the same step, so
     /// that whoever asks again after it finds the copy and not the fill.
-    fn keep(&self, object: &Arc<Response>, finish: impl FnOnce()) {
+    pub(super) fn keep(&self, object: &Arc<Response>, finish: impl FnOnce()) {
         let (ctx, key) = (&self.ctx, &self.asker.key);
         let (life, gone, shelving, weight) = {
             let mut flow = ctx.flow();
@@ -307,7 +307,7 @@ impl Task {
             let (life, gone) = flow.keep(now, Arc::clone(object), weight);
             (life, gone, flow.shelve(now, object, weight), weight)
         };
-        self.shelve(object, shelving, weight);
+        write_to_disk(ctx, object, shelving, weight);
         match (life, index::progress_of(&object.body)) {
             (Some(life), Some(progress)) => index::announce(ctx, key, progress, life),
             _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
@@ -315,16 +315,6 @@ impl Task {
         }
         for key in gone {
             index::withdraw(ctx, &key);
-        }
-    }
-
-    /// Has a response written to disk, if it is to be.
-    fn shelve(&self, object: &Arc<Response>, shelving: Result<Ticket, NotShelved>, weight: Weight) {
-        let Some(store) = &self.ctx.store else { return };
-        match shelving {
-            Ok(ticket) if store.put(ticket, object, weight.memory) => {}
-            Ok(ticket) => self.ctx.flow().shelf().not_written(ticket),
-            Err(reason) => store.counters.not_written(reason),
         }
     }
 
@@ -374,8 +364,23 @@ impl Task {
     }
 }
 
+/// Has a response written to disk, if it is to be.
+pub(in crate::shell) fn write_to_disk(
+    ctx: &Context,
+    object: &Arc<Response>,
+    shelving: Result<Ticket, NotShelved>,
+    weight: Weight,
+) {
+    let Some(store) = &ctx.store else { return };
+    match shelving {
+        Ok(ticket) if store.put(ticket, object, weight.memory) => {}
+        Ok(ticket) => ctx.flow().shelf().not_written(ticket),
+        Err(reason) => store.counters.not_written(reason),
+    }
+}
+
 /// Copies values that are views of the connection's buffer, which would live as long as they.
-pub(super) fn detach(headers: &mut HeaderMap) {
+pub(in crate::shell) fn detach(headers: &mut HeaderMap) {
     for value in headers.values_mut() {
         if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
             *value = copy;
