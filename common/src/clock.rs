@@ -121,6 +121,8 @@ pub trait Clock: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     origin: std::time::Instant,
+    /// What the clock says at that instant.
+    past: Duration,
 }
 
 #[cfg(feature = "shell")]
@@ -138,6 +140,16 @@ impl SystemClock {
     pub fn new() -> Self {
         Self {
             origin: std::time::Instant::now(),
+            past: Duration::ZERO,
+        }
+    }
+
+    /// The same with moments before this instant: for what is older than the process.
+    #[must_use]
+    pub fn with_past(past: Duration) -> Self {
+        Self {
+            past,
+            ..Self::new()
         }
     }
 
@@ -146,7 +158,8 @@ impl SystemClock {
     pub fn instant(&self, moment: Moment) -> std::time::Instant {
         // A century is "never" to a timer and cannot overflow an `Instant`.
         const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-        self.origin + Duration::from_nanos(moment.as_nanos()).min(CENTURY)
+        let later = Duration::from_nanos(moment.as_nanos()).saturating_sub(self.past);
+        self.origin + later.min(CENTURY)
     }
 }
 
@@ -157,7 +170,7 @@ impl Clock for SystemClock {
         reason = "the one door to the monotonic clock"
     )]
     fn moment(&self) -> Moment {
-        Moment::ZERO + std::time::Instant::now().duration_since(self.origin)
+        Moment::ZERO + self.past + std::time::Instant::now().duration_since(self.origin)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one door to the calendar")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub(crate) use harness::footprint::resident;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -111,12 +112,4 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
         }
     }
     all
-}
-
-/// What a process has resident, in bytes (`VmRSS`).
-pub(crate) fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let text = line.unwrap().trim().trim_end_matches(" kB");
-    text.parse::<u64>().unwrap() * 1_024
 }

@@ -26,6 +26,7 @@ mod hits;
 mod http;
 mod http_floor;
 mod http_load;
+mod http_memory;
 mod http_works;
 mod index;
 mod late;
@@ -79,6 +80,8 @@ enum What {
     HttpFloor(http_floor::FloorArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
+    /// What a cached object costs the proxy in memory
+    HttpMemory(http_memory::MemoryArgs),
     /// The proxy's disk store: how soon it is there again
     Restart(restart::RestartArgs),
     /// The proxy killed at random moments under load
@@ -106,6 +109,7 @@ fn main() {
         What::Tls(args) => tls::run(&args),
         What::HttpFloor(args) => http_floor::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
+        What::HttpMemory(args) => http_memory::run(&args),
         What::HttpFlood(args) => flood::run(&args),
         What::Restart(args) => restart::run(&args),
         What::Chaos(args) => chaos::run(&args),

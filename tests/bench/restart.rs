@@ -151,8 +151,8 @@ fn object(key: PrimaryKey) -> Object<()> {
         wall: WallTime::from_unix(1_795_000_000),
         delay: Duration::ZERO,
     };
-    let (kept, request) = (headers.clone(), HeaderMap::new());
-    Object::new(key, &received, kept, &request, &FreshPolicy::default(), ())
+    let (request, policy) = (HeaderMap::new(), FreshPolicy::default());
+    Object::new(key, &received, &headers, &request, &policy, ())
 }
 
 fn write(dir: &Path, batch: Option<Batch>) {

@@ -93,7 +93,7 @@ impl Lab {
         let object = Object::new(
             self.key.clone(),
             &received,
-            kept,
+            &kept,
             &request,
             &self.policy,
             body,

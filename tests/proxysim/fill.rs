@@ -261,7 +261,7 @@ impl World {
     pub(super) fn offset(&self, fill: FillNo) -> u64 {
         let fill = &self.fills[fill];
         match (&fill.splice, &fill.head) {
-            (Some(splice), Some(head)) => splice.offset(&head.object.headers),
+            (Some(splice), Some(head)) => splice.offset(&head.object.headers()),
             _ => 0,
         }
     }
@@ -288,13 +288,13 @@ impl World {
         let fill = &self.fills[fill];
         let mut headers = HeaderMap::new();
         if let (Some(splice), Some(head)) = (&fill.splice, &fill.head) {
-            let validator = conditional::resume_validator(&head.object.headers);
+            let validator = conditional::resume_validator(&head.object.headers());
             if let Some(validator) = validator.filter(|_| splice.received() > 0) {
                 headers.insert(RANGE, range::from_offset(splice.received()));
                 headers.insert(IF_RANGE, validator);
             }
         } else if let Some(stale) = fill.errand.stale.as_ref().filter(|_| fill.conditional) {
-            conditional::add_validators(&stale.headers, &mut headers);
+            conditional::add_validators(&stale.headers(), &mut headers);
         }
         headers
     }

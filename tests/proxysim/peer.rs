@@ -95,7 +95,7 @@ impl World {
             End::Whole(digest) => (Some(body.bytes.len() as u64), Some(digest)),
             _ => (body.announced, None),
         };
-        let mut headers = object.headers.clone();
+        let mut headers = object.headers();
         headers.insert(AGE, object.age(self.now).as_secs().into());
         headers.remove(CONTENT_LENGTH);
         let status = object.status;

@@ -222,7 +222,7 @@ fn judge<B>(
         return Err(LetGo::Status);
     }
     // RFC 9110 §15.3.7.3: parts are combined only under the same strong validator.
-    if conditional::resume_validator(&object.headers).is_none() {
+    if conditional::resume_validator(&object.headers()).is_none() {
         return Err(LetGo::NoValidator);
     }
     let weight = weight

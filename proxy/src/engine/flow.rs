@@ -9,7 +9,7 @@
 //!
 //! `B` is the shell's handle to a body, `F` its handle to a fill.
 
-mod fills;
+pub mod fills;
 mod parts;
 mod purge;
 mod slices;
@@ -311,7 +311,7 @@ impl<B, F: Clone> Flow<B, F> {
             let is_fresh = |object: &Object<B>| object.standing(now, heat).is_fresh();
             let answers = |object: &Object<B>| {
                 let verdict = verdict::judge(&object.standing(now, heat), &none);
-                let whole = object.sliced.is_none();
+                let whole = object.sliced().is_none();
                 verdict == Verdict::Fresh && whole && usable(object, heat)
             };
             let object = store.find_at(url, fields, is_fresh, answers)?;
@@ -407,8 +407,8 @@ impl<B, F: Clone> Flow<B, F> {
         let fits = |filling: &&Filling<B, F>| match (&filling.object, known) {
             (Some(object), _) => object.answers(ask.headers),
             (None, Some(known)) => {
-                let key = known.vary.key(&filling.request);
-                key.is_some_and(|key| known.vary.matches(key, ask.headers))
+                let key = known.vary().key(&filling.request);
+                key.is_some_and(|key| known.vary().matches(key, ask.headers))
             }
             (None, None) => true,
         };

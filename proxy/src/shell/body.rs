@@ -15,6 +15,7 @@
 //!
 //! Locks are held for pointer work only, never across an await or a file operation.
 
+mod held;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -22,12 +23,13 @@ mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
+use self::held::{Held, One};
 pub(crate) use self::reader::{Cut, Reader};
 pub(crate) use self::writer::{SpillRule, Writer};
 use super::room::Room;
@@ -66,6 +68,10 @@ struct Inner {
     end: End,
     readers: BTreeMap<u64, Following>,
     next_reader: u64,
+    /// Length the sender announced.
+    announced: Option<u64>,
+    /// A reader moved or left: the writer of a window may go on.
+    moved: Arc<Notify>,
 }
 
 /// Where a reader is, and whom to wake when there is more.
@@ -78,13 +84,10 @@ struct Following {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SharedBody {
-    inner: Mutex<Inner>,
-    /// Length the sender announced.
-    announced: Option<u64>,
-    /// A reader moved or left: the writer of a window may go on.
-    moved: Notify,
+    /// `None` while nobody needs more of it than there is in `one`.
+    inner: Mutex<Option<Box<Inner>>>,
     /// All of it, once it is whole and one piece in memory: most who ask want no more.
-    one: OnceLock<Bytes>,
+    one: OnceLock<One>,
     /// What was read from its file was not what had been written: of no use any more.
     spoilt: AtomicBool,
 }
@@ -129,8 +132,8 @@ impl SharedBody {
         spill: Option<SpillRule>,
         room: &Arc<Room>,
     ) -> (Arc<Self>, Writer) {
-        let inner = Inner::empty(Arc::clone(room));
-        let body = Arc::new(Self::with(inner, announced));
+        let inner = Inner::empty(Arc::clone(room), announced);
+        let body = Arc::new(Self::with(inner));
         (Arc::clone(&body), Writer::of(body, spill))
     }
 
@@ -144,22 +147,20 @@ impl SharedBody {
         let inner = {
             let from = broken.lock();
             from.room.hold(from.len - from.base);
-            let mut inner = Inner::empty(Arc::clone(&from.room));
+            let mut inner = Inner::empty(Arc::clone(&from.room), from.announced);
             inner.chunks = from.chunks.clone();
             inner.base = from.base;
             inner.len = from.len;
             inner.spill = from.spill.clone();
             inner
         };
-        let body = Arc::new(Self::with(inner, broken.announced));
+        let body = Arc::new(Self::with(inner));
         Some((Arc::clone(&body), Writer::of(body, spill)))
     }
 
-    fn with(inner: Inner, announced: Option<u64>) -> Self {
+    fn with(inner: Inner) -> Self {
         Self {
-            inner: Mutex::new(inner),
-            announced,
-            moved: Notify::new(),
+            inner: Mutex::new(Some(Box::new(inner))),
             one: OnceLock::new(),
             spoilt: AtomicBool::new(false),
         }
@@ -167,14 +168,17 @@ impl SharedBody {
 
     /// A whole body of one piece in memory.
     pub(crate) fn whole(bytes: Bytes, digest: Digest, room: &Arc<Room>) -> Arc<Self> {
-        let mut inner = Inner::empty(Arc::clone(room));
-        let length = bytes.len() as u64;
-        inner.push(bytes.clone());
-        inner.end = End::Whole(digest);
-        let body = Self::with(inner, Some(length));
-        // Nothing else was set before.
-        let _ = body.one.set(bytes);
-        Arc::new(body)
+        room.hold(bytes.len() as u64);
+        let room = Arc::clone(room);
+        Arc::new(Self {
+            inner: Mutex::new(None),
+            one: OnceLock::from(One {
+                bytes,
+                digest,
+                room,
+            }),
+            spoilt: AtomicBool::new(false),
+        })
     }
 
     /// A whole body of `length` in a file.
@@ -184,12 +188,12 @@ impl SharedBody {
         digest: Digest,
         room: &Arc<Room>,
     ) -> Arc<Self> {
-        let mut inner = Inner::empty(Arc::clone(room));
+        let mut inner = Inner::empty(Arc::clone(room), Some(length));
         inner.base = length;
         inner.len = length;
         inner.spill = Some((spill, length));
         inner.end = End::Whole(digest);
-        Arc::new(Self::with(inner, Some(length)))
+        Arc::new(Self::with(inner))
     }
 
     /// What there is of a whole body: its pieces, if all of it is in memory; its file, if all of it is
@@ -225,14 +229,14 @@ impl SharedBody {
         self.spoilt.load(Ordering::Relaxed) || (self.one().is_none() && file_is())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing in a critical section can leave the numbers half changed.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_> {
+        Held::of(self)
     }
 
     /// How it ended, if it has.
     pub(crate) fn end(&self) -> End {
-        self.lock().end
+        let one = self.one.get();
+        one.map_or_else(|| self.lock().end, |one| End::Whole(one.digest))
     }
 
     /// Whether every byte is here.
@@ -242,15 +246,25 @@ impl SharedBody {
 
     /// Its whole length: as announced, or as it turned out.
     pub(crate) fn length(&self) -> Option<u64> {
+        if let Some(one) = self.one() {
+            return Some(one.len() as u64);
+        }
         let inner = self.lock();
         match inner.end {
             End::Whole(_) => Some(inner.len),
-            End::Growing | End::Broken(_) => self.announced,
+            End::Growing | End::Broken(_) => inner.announced,
         }
     }
 
     /// What an answer with it needs to know, at one look.
     pub(crate) fn stand(&self) -> Stand {
+        if let Some(one) = self.one() {
+            return Stand {
+                length: Some(one.len() as u64),
+                whole: true,
+                bytes: Some(one.clone()),
+            };
+        }
         let inner = self.lock();
         let whole = matches!(inner.end, End::Whole(_));
         let in_memory = whole && inner.base == 0 && inner.chunks.len() == 1;
@@ -258,7 +272,7 @@ impl SharedBody {
             length: if whole {
                 Some(inner.len)
             } else {
-                self.announced
+                inner.announced
             },
             whole,
             bytes: inner.chunks.front().filter(|_| in_memory).cloned(),
@@ -279,6 +293,12 @@ impl SharedBody {
 
     /// What keeping it costs, if every byte of it is held.
     pub(crate) fn weight(&self) -> Option<Weight> {
+        if let Some(one) = self.one() {
+            return Some(Weight {
+                memory: one.len() as u64,
+                disk: 0,
+            });
+        }
         let inner = self.lock();
         let in_memory = inner.len - inner.base;
         match inner.spill {
@@ -305,18 +325,25 @@ impl SharedBody {
                 .chunks
                 .iter()
                 .for_each(|chunk| joined.extend_from_slice(chunk));
-            let joined = joined.freeze();
-            if matches!(inner.end, End::Whole(_)) {
-                // A body becomes whole once.
-                let _ = self.one.set(joined.clone());
-            }
-            inner.chunks = VecDeque::from([joined]);
+            let bytes = joined.freeze();
+            let End::Whole(digest) = inner.end else {
+                inner.chunks = VecDeque::from([bytes]);
+                return;
+            };
+            let room = Arc::clone(&inner.room);
+            // A body becomes whole once. Who reads it still has the pieces as they came: a second handle
+            // to the one piece would cost it a counter.
+            let _ = self.one.set(One {
+                bytes,
+                digest,
+                room,
+            });
         }
     }
 
     /// All of it, if it is whole and known to be one piece in memory.
     pub(crate) fn one(&self) -> Option<&Bytes> {
-        self.one.get()
+        self.one.get().map(|one| &one.bytes)
     }
 
     /// The file that holds all of it, and its length, if it is whole and there is one.
@@ -345,7 +372,7 @@ impl SharedBody {
 }
 
 impl Inner {
-    const fn empty(room: Arc<Room>) -> Self {
+    fn empty(room: Arc<Room>, announced: Option<u64>) -> Self {
         Self {
             room,
             chunks: VecDeque::new(),
@@ -355,6 +382,8 @@ impl Inner {
             end: End::Growing,
             readers: BTreeMap::new(),
             next_reader: 0,
+            announced,
+            moved: Arc::default(),
         }
     }
 

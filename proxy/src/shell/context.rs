@@ -11,7 +11,7 @@ use common::rng::Generator;
 
 use super::access::AccessLog;
 use super::body::{SharedBody, SpillRule};
-use super::fill::Fill;
+use super::fill::{Fill, Response};
 use super::index::IndexLink;
 use super::metrics::Metrics;
 use super::purge::Desk;
@@ -26,8 +26,10 @@ use crate::engine::http::hop::Identity;
 use crate::engine::http::interim::Forwarding;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::policy::Policy;
+use crate::engine::purge::book::Recalled;
 use crate::engine::share;
-use crate::engine::shelf::Shelf;
+use crate::engine::shelf::{NotShelved, Shelf, Ticket};
+use crate::engine::store::Weight;
 
 /// The engine with the shell's handles.
 pub(crate) type SharedFlow = Flow<Arc<SharedBody>, Arc<Fill>>;
@@ -126,6 +128,21 @@ impl Context {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has a response written to disk, if it is to be.
+    pub(crate) fn shelve(
+        &self,
+        object: &Arc<Response>,
+        offered: Result<Ticket, NotShelved>,
+        weight: Weight,
+    ) {
+        let Some(store) = &self.store else { return };
+        match offered {
+            Ok(ticket) if store.put(ticket, object, weight.memory) => {}
+            Ok(ticket) => self.flow().shelf().not_written(ticket),
+            Err(reason) => store.counters.not_written(reason),
+        }
+    }
+
     /// Sees to it that nobody joins the fill `id` of `key` any more, if nobody waits for it.
     pub(crate) fn ended_unwatched(&self, fill: &Fill, key: &PrimaryKey, id: FillId) -> bool {
         if !fill.is_unwatched() {
@@ -182,5 +199,16 @@ impl Context {
 impl HasShelf for Context {
     fn with_shelf(&self, act: &mut dyn FnMut(&mut Shelf)) {
         act(self.flow().shelf());
+    }
+
+    fn recall(&self, recalled: Recalled) {
+        self.flow().recall(recalled);
+    }
+
+    fn offer_again(&self) {
+        let offered = self.flow().offer_again(self.now(), |body| body.weight());
+        for one in offered {
+            self.shelve(&one.object, one.ticket, one.weight);
+        }
     }
 }

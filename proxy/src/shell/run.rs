@@ -54,6 +54,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// For what waits to be written to disk when the process ends.
 const STORE_STOP: Duration = Duration::from_secs(5);
 
+/// How far back moments reach: as far as an Age can say (RFC 9111 §1.2.2).
+const PAST: Duration = Duration::from_secs(1 << 31);
+
 /// What the spill room exceeds the disk budget by where nothing outlives the process: bodies under
 /// way beside those kept, in percent.
 const UNDER_WAY_PERCENT: u64 = 25;
@@ -262,7 +265,8 @@ pub(super) fn context(
 ) -> Result<(Arc<Context>, Arc<Registry>, Generator), StartError> {
     let mut rng = Generator::from_system()
         .map_err(|error| StartError::Runtime(format!("no entropy from the system: {error}")))?;
-    let clock = SystemClock::new();
+    // Pages that are on disk are older than this process.
+    let clock = SystemClock::with_past(PAST);
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let access = config.access.clone();
@@ -316,6 +320,7 @@ pub(super) fn context(
     let watched = Arc::clone(&ctx);
     registry.register_collector(Box::new(MetricTable::new(move || gauges(&watched))));
     if let Some(store) = &ctx.store {
+        ctx.flow().note_again();
         open_store(&ctx, store, rng.child())?;
     }
     Ok((ctx, Arc::new(registry), rng))
@@ -350,6 +355,7 @@ fn open_store(
             let mut shelf = std::mem::take(&mut recovered.shelf);
             shelf.switch(true);
             *ctx.flow().shelf() = shelf;
+            ctx.flow().recall(recovered.recalled.clone());
             Some(recovered)
         }
         Err(OpenError::Io(error)) => {

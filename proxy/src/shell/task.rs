@@ -17,7 +17,6 @@ use http::header::{HeaderMap, HeaderValue, RANGE};
 use http::{Method, StatusCode};
 use tokio::time::sleep;
 
-pub(in crate::shell) use self::answers::{detach, write_to_disk};
 use self::slices::{Asking, Size};
 use super::body::SharedBody;
 use super::context::Context;
@@ -349,12 +348,12 @@ impl Task {
         } else if let Asking::Part(range) = &self.asking {
             headers.insert(RANGE, range.clone());
             if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
-                conditional::add_validators(&stale.headers, &mut headers);
+                conditional::add_validators(&stale.headers(), &mut headers);
             }
         } else if let Some(Beginning { object, splice }) = &self.beginning {
-            splice.ask_for_rest(&object.headers, &mut headers);
+            splice.ask_for_rest(&object.headers(), &mut headers);
         } else if let Some(stale) = self.plan.stale.as_ref().filter(|_| self.conditional) {
-            conditional::add_validators(&stale.headers, &mut headers);
+            conditional::add_validators(&stale.headers(), &mut headers);
         }
         headers
     }

@@ -111,12 +111,12 @@ impl Transfer {
 
     /// The fields that ask an origin for the rest.
     pub(crate) fn ask_for_rest(&self, headers: &mut HeaderMap) {
-        self.splice.ask_for_rest(&self.object.headers, headers);
+        self.splice.ask_for_rest(&self.object.headers(), headers);
     }
 
     /// Where a peer is asked to begin, by the same rule.
     pub(crate) fn offset(&self) -> u64 {
-        self.splice.offset(&self.object.headers)
+        self.splice.offset(&self.object.headers())
     }
 
     /// How an origin's second answer joins on, if it is the same object at all.
@@ -132,7 +132,10 @@ impl Transfer {
         length: Option<u64>,
         promise: Promise,
     ) -> Result<Intake, FailReason> {
-        let shown = shown(&self.object);
+        let shown = Described {
+            status: self.object.status,
+            headers: &self.object.headers(),
+        };
         self.splice
             .join(shown, described(head), offset, length, promise)
     }
@@ -145,14 +148,11 @@ pub(crate) fn join_origin(
     head: &Head,
 ) -> Result<Intake, FailReason> {
     let length = content_length(&head.headers);
-    splice.join_origin(shown(object), described(head), length)
-}
-
-const fn shown(object: &Response) -> Described<'_> {
-    Described {
+    let shown = Described {
         status: object.status,
-        headers: &object.headers,
-    }
+        headers: &object.headers(),
+    };
+    splice.join_origin(shown, described(head), length)
 }
 
 const fn described(head: &Head) -> Described<'_> {

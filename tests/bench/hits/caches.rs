@@ -30,8 +30,8 @@ pub(crate) fn all(room: u64) -> Vec<(&'static str, Box<dyn Cache>)> {
 }
 
 /// The proxy's store.
-struct Ours {
-    store: Store<()>,
+pub(crate) struct Ours {
+    pub(crate) store: Store<()>,
     none: HeaderMap,
     policy: FreshPolicy,
     /// What an object weighs beside its body: the others count a URL's bytes with it.
@@ -39,7 +39,7 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(room: u64) -> Self {
+    pub(crate) fn new(room: u64) -> Self {
         let store = |memory| Store::new(Budget { memory, disk: 0 }, Generator::from_seed(1));
         let mut ours = Self {
             store: store(u64::MAX >> 1),
@@ -53,6 +53,10 @@ impl Ours {
         ours
     }
 
+    pub(crate) fn key(url: u32) -> PrimaryKey {
+        PrimaryKey::new(Scheme::Http, "example.com", 80, &format!("/{url}"))
+    }
+
     fn object(&self, key: PrimaryKey) -> Arc<Object<()>> {
         let received = Received {
             status: StatusCode::OK,
@@ -62,14 +66,25 @@ impl Ours {
             delay: std::time::Duration::ZERO,
         };
         let (kept, request) = (HeaderMap::new(), &self.none);
-        Arc::new(Object::new(key, &received, kept, request, &self.policy, ()))
+        Arc::new(Object::new(
+            key,
+            &received,
+            &kept,
+            request,
+            &self.policy,
+            (),
+        ))
     }
 }
 
 impl Cache for Ours {
     fn ask(&mut self, url: u32, bytes: u32) -> bool {
-        let key = PrimaryKey::new(Scheme::Http, "example.com", 80, &format!("/{url}"));
-        let here = self.store.find(&key, &self.none, |_| true);
+        let key = Self::key(url);
+        // As the plain door does.
+        let request = || self.none.clone();
+        let here = self
+            .store
+            .find_at(key.as_str(), request, |_| true, |_| true);
         if here.is_none() {
             let memory = u64::from(bytes).saturating_sub(self.head);
             self.store

@@ -2,14 +2,18 @@
 //! result is the same each time.
 
 mod caches;
+mod disk;
 mod trace;
 
 use std::fmt::Write as _;
 
 use clap::Args;
 
+use proxy::engine::store::admission::{Admission, AdmitAll, SecondAsk};
+
 use super::say;
 use caches::Cache;
+use disk::Tiers;
 use trace::{Taste, Trace, day};
 
 /// What to play.
@@ -24,6 +28,9 @@ pub(crate) struct HitsArgs {
     /// Room, in percent of the bytes of all URLs
     #[arg(long, value_delimiter = ',', default_value = "1,10")]
     room: Vec<u64>,
+    /// Room on disk behind it, in percent of the bytes of all URLs; memory has the first of `room`
+    #[arg(long, value_delimiter = ',')]
+    disk: Vec<u64>,
 }
 
 pub(crate) fn run(args: &HitsArgs) {
@@ -47,7 +54,36 @@ pub(crate) fn run(args: &HitsArgs) {
         }
         text.push('\n');
         say(&text);
+        args.disk
+            .iter()
+            .for_each(|disk| say(&tiers(&day, (args.room[0], *disk), bytes)));
     }
+}
+
+/// Memory with a disk behind it, under each policy of writing.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn tiers(day: &Trace, (memory, disk): (u64, u64), bytes: u64) -> String {
+    let mut text = format!(
+        "memory {memory} %, disk {disk} %: answered here, of it from disk; times the disk was written over\n"
+    );
+    let policies: [(&str, Box<dyn Admission>); 2] = [
+        ("all is written", Box::new(AdmitAll)),
+        ("asked for again", Box::new(SecondAsk)),
+    ];
+    for (name, policy) in policies {
+        let room = bytes * disk / 100;
+        let mut cache = Tiers::new(bytes * memory / 100, room, policy);
+        let (hits, hit_bytes) = play(day, &mut cache);
+        let _ = writeln!(
+            text,
+            "{name:<22} {hits:>6.2} {hit_bytes:>6.2}, {:>6.2}; {:>6.2} GB, {:>5.2}",
+            100.0 * cache.from_disk as f64 / day.requests.len() as f64,
+            cache.written as f64 / 1e9,
+            cache.written as f64 / room as f64
+        );
+    }
+    text.push('\n');
+    text
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage")]

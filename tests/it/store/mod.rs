@@ -2,4 +2,6 @@
 
 mod death;
 mod faults;
+mod memory;
+mod purge;
 mod restart;

@@ -122,7 +122,7 @@ impl World {
         let answer = Described { status, headers };
         let joined = match (&self.fills[fill].splice, &self.fills[fill].head) {
             (Some(splice), Some(head)) => {
-                let (status, headers) = (head.object.status, &head.object.headers);
+                let (status, headers) = (head.object.status, &head.object.headers());
                 let shown = Described { status, headers };
                 if from_origin {
                     splice.join_origin(shown, answer, length)
@@ -185,7 +185,7 @@ impl World {
             delay: Duration::ZERO,
         };
         let name = self.keys[key].clone();
-        let object = Object::new(name, &received, headers, &request, &policy, body);
+        let object = Object::new(name, &received, &headers, &request, &policy, body);
         let object = Arc::new(object);
         if self.fills[number].errand.shared {
             self.share_or_not(number, &object, shared);
@@ -238,11 +238,11 @@ impl World {
         let Some(stale) = state.errand.stale.clone().filter(|_| state.conditional) else {
             return self.origin_failed(fill, FailReason::Unclear(Unclear::NotModified));
         };
-        if conditional::confirms(headers, &stale.headers).is_err() {
+        if conditional::confirms(headers, &stale.headers()).is_err() {
             self.fills[fill].conditional = false;
             return self.news(fill, News::Unconfirmed);
         }
-        let mut merged = stale.headers.clone();
+        let mut merged = stale.headers();
         conditional::merge(&mut merged, headers, self.wall());
         let received = Received {
             status: StatusCode::NOT_MODIFIED,
@@ -252,7 +252,7 @@ impl World {
             delay: Duration::ZERO,
         };
         let policy = self.nodes[state.node].flow.policy().clone();
-        let object = stale.confirmed(&received, merged, &state.request, &policy);
+        let object = stale.confirmed(&received, &merged, &state.request, &policy);
         self.keep(fill, &object);
         self.show(
             fill,

@@ -90,8 +90,8 @@ pub(super) fn sample() -> Vec<u8> {
         wall: STAMP.wall,
         delay: Duration::ZERO,
     };
-    let (policy, kept, request) = (FreshPolicy::default(), headers.clone(), HeaderMap::new());
-    let object = Object::new(key, &received, kept, &request, &policy, ());
+    let (policy, request) = (FreshPolicy::default(), HeaderMap::new());
+    let object = Object::new(key, &received, &headers, &request, &policy, ());
     let digest = *blake3::hash(b"hello").as_bytes();
     let place = (SEGMENT, &STAMP, Moment::ZERO);
     let mut bytes = record::encode(&object, place, &digest, BodyOf::Inline(5));

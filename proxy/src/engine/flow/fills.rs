@@ -17,6 +17,17 @@ use crate::engine::store::Weight;
 use crate::engine::store::admission::Candidate;
 use crate::engine::store::object::Object;
 
+/// A response that was offered to the disk again.
+#[derive(Debug)]
+pub struct Offered<B> {
+    /// Which.
+    pub object: Arc<Object<B>>,
+    /// What its body weighs.
+    pub weight: Weight,
+    /// Whether it is to be written.
+    pub ticket: Result<Ticket, NotShelved>,
+}
+
 impl<B, F: Clone> Flow<B, F> {
     /// The head of a shared fill is here: from now on only requests that it answers join it.
     pub fn headed(&mut self, key: &PrimaryKey, id: FillId, object: &Arc<Object<B>>) {
@@ -122,18 +133,60 @@ impl<B: Clone, F: Clone> Flow<B, F> {
             key,
             bytes: weight.memory.max(weight.disk) + object.head_bytes(),
             fresh: object.remaining(now, Heat::Quiet),
-            found: self.store.found(key),
+            asked: self.store.asked(key),
+            room: self.shelf.has_room(),
         };
         let which = (record::name_of(key), record::variant_of(object));
         self.shelf.offer(which, &candidate)
     }
 
+    /// Has URLs that are found again be noted from now on: there is a disk that wants to know.
+    pub fn note_again(&mut self) {
+        self.store.note_again(true);
+    }
+
+    /// Offers to the disk what was found again since this was asked and is not there. In one step: what
+    /// comes in its place later is offered later. `weigh` says what a body weighs.
+    pub fn offer_again(
+        &mut self,
+        now: Moment,
+        weigh: impl Fn(&B) -> Option<Weight>,
+    ) -> Vec<Offered<B>> {
+        let keys = self.store.take_again();
+        let kept = keys.iter().flat_map(|key| self.store.kept(key));
+        let shelf = &self.shelf;
+        let missing = |object: &&Arc<Object<B>>| {
+            !shelf.will_have(record::name_of(&object.key), record::variant_of(object))
+        };
+        let missing: Vec<_> = kept.filter(missing).map(Arc::clone).collect();
+        let offered = missing.into_iter().filter_map(|object| {
+            let weight = weigh(&object.body)?;
+            let ticket = self.shelve(now, &object, weight);
+            Some(Offered {
+                object,
+                weight,
+                ticket,
+            })
+        });
+        offered.collect()
+    }
+
     /// A response that was read from disk is in memory from now on, unless something of its URL came
-    /// there meanwhile. Gives the URLs whose pointers must be withdrawn.
+    /// there meanwhile, or it was purged: for good, or it is stale from now on. Gives the URLs whose pointers must be withdrawn.
     pub fn unshelved(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
-        if self.store.has_variant(&object) || self.orders.fate(&object) != Fate::Spared {
+        if self.store.has_variant(&object) {
             return Vec::new();
         }
+        let object = match self.orders.fate(&object) {
+            Fate::Spared => object,
+            Fate::Stale => object.outdated(),
+            Fate::Gone => {
+                let which = Some(record::variant_of(&object));
+                self.shelf.forget(record::name_of(&object.key), which);
+                let gone = !self.store.has(&object.key) && self.ledger.gone(&object.key);
+                return gone.then(|| object.key.clone()).into_iter().collect();
+            }
+        };
         self.insert(object, weight)
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! From the first step on nothing that was asked for before is stored as fresh, and nobody joins a
 //! fetch that began before; so what the later steps have not come to yet is all that is left of it.
-//! What is on disk alone is forgotten there if its URL is named, and else passed over when it is read.
+//! What is on disk is forgotten there if its URL is named or in memory, and it goes for good; the rest is judged
+//! when it is read, by the orders that are remembered.
 
 use common::clock::Moment;
 
 use super::{Filling, Flow};
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::purge::book::Recalled;
 use crate::engine::purge::order::{Order, Selector};
 use crate::engine::purge::{Fate, LOOK_MAX, Tally};
 use crate::engine::shelf::record;
@@ -33,7 +35,7 @@ impl Purging {
     }
 
     fn fate<B>(&self, object: &Object<B>) -> Fate {
-        match object.asked() <= self.given && self.order.meets(&object.key, &object.headers) {
+        match object.asked() <= self.given && self.order.meets(&object.key, object.fields()) {
             // The URL itself was looked up first, and counts once.
             true if self.direct && !object.key.is_portion() => Fate::Spared,
             true if self.order.hard => Fate::Gone,
@@ -53,7 +55,7 @@ impl<B: Clone, F> Flow<B, F> {
         let meant = |filling: &Filling<B, F>| {
             // Without a head it cannot be told what tags it will bear.
             let head = filling.object.as_ref();
-            head.is_none_or(|object| order.meets(&object.key, &object.headers))
+            head.is_none_or(|object| order.meets(&object.key, object.fields()))
         };
         match &order.selector {
             Selector::Url(key) if !self.sliced => {
@@ -69,7 +71,7 @@ impl<B: Clone, F> Flow<B, F> {
             }
         }
         self.beginnings
-            .purge(|object| order.meets(&object.key, &object.headers));
+            .purge(|object| order.meets(&object.key, object.fields()));
         Some(Purging {
             left: self.store.len(),
             given: now,
@@ -77,6 +79,11 @@ impl<B: Clone, F> Flow<B, F> {
             tally: Tally::default(),
             order,
         })
+    }
+
+    /// What an earlier process was ordered is in force from now on, for what is read from disk.
+    pub fn recall(&mut self, recalled: Recalled) {
+        self.orders.recall(recalled);
     }
 
     /// Goes over as much of what is here as a request may wait for. `None` when there is no more; else
@@ -91,7 +98,9 @@ impl<B: Clone, F> Flow<B, F> {
             purging.direct = true;
             purging.left = if self.sliced { self.store.len() } else { 0 };
             purging.tally.add(purged.tally);
-            self.shelf.forget(record::name_of(key), None);
+            if purging.order.hard {
+                self.shelf.forget(record::name_of(key), None);
+            }
             // A pointer to a fetch of before leads nowhere either.
             if purging.order.hard && self.ledger.gone(key) {
                 gone.push(key.clone());
@@ -105,7 +114,9 @@ impl<B: Clone, F> Flow<B, F> {
             let purged = self.store.purge_at(at, |object| purging.fate(object));
             purging.tally.add(purged.tally);
             let Some(key) = purged.key else { continue };
-            self.shelf.forget(record::name_of(&key), None);
+            if purging.order.hard {
+                self.shelf.forget(record::name_of(&key), None);
+            }
             if purged.gone && self.ledger.gone(&key) {
                 gone.push(key);
             }

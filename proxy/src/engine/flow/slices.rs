@@ -146,7 +146,7 @@ impl<B, F: Clone> Flow<B, F> {
     {
         let key = &manifest.key;
         let purged = self.store.purge(key, |kept| {
-            let same = kept.sliced == manifest.sliced && kept.headers == manifest.headers;
+            let same = kept.sliced() == manifest.sliced() && kept.fields() == manifest.fields();
             if same { Fate::Gone } else { Fate::Spared }
         });
         // What is kept is another one by now.

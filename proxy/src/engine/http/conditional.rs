@@ -159,6 +159,19 @@ pub enum Outcome {
     PreconditionFailed,
 }
 
+/// Whether a request has any precondition, If-Range aside.
+#[must_use]
+pub fn is_conditional(request: &HeaderMap) -> bool {
+    [
+        IF_MATCH,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE,
+    ]
+    .iter()
+    .any(|name| request.contains_key(name))
+}
+
 /// Evaluates a client's preconditions against the stored response (RFC 9110 §13.2, RFC 9111
 /// §4.3.2). Preconditions count only on GET and HEAD and for a response that is 2xx; If-Range is
 /// [`range`](super::range)'s.

@@ -8,6 +8,19 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName};
 
+/// Fields that can be asked for by name, however they are kept.
+pub trait Named {
+    /// The values of all lines of the field `name`, in order.
+    fn values(&self, name: &HeaderName) -> impl Iterator<Item = Cow<'_, [u8]>>;
+}
+
+impl Named for HeaderMap {
+    fn values(&self, name: &HeaderName) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let lines = self.get_all(name).into_iter();
+        lines.map(|value| Cow::Borrowed(value.as_bytes()))
+    }
+}
+
 /// Largest number of seconds a field can state; greater ones count as this (RFC 9111 §1.2.2).
 pub(super) const DELTA_SECONDS_MAX: u64 = 1 << 31;
 

@@ -76,10 +76,9 @@ pub struct PrimaryKey {
     text: Arc<str>,
     scheme: Scheme,
     port: u16,
-    host_end: usize,
-    path_start: usize,
-    /// Where the URL ends, and the name of a part of the resource begins, if it is one.
-    url_end: usize,
+    /// Bytes of the port with its colon, if it is written.
+    port_len: u8,
+    host_end: u32,
 }
 
 /// Which part of a large resource a key is about, beside the version that it is of.
@@ -104,20 +103,20 @@ impl PrimaryKey {
         text.push_str("://");
         text.push_str(host);
         text.make_ascii_lowercase();
-        let host_end = text.len();
+        let host_end = u32::try_from(text.len()).unwrap_or(0);
+        let before = text.len();
         if port != scheme.default_port() {
             text.push(':');
             text.push_str(&port.to_string());
         }
-        let path_start = text.len();
+        let port_len = u8::try_from(text.len() - before).unwrap_or(0);
         push_target(&mut text, path_and_query);
         Self {
-            url_end: text.len(),
             text: text.into(),
             scheme,
             port,
+            port_len,
             host_end,
-            path_start,
         }
     }
 
@@ -139,7 +138,7 @@ impl PrimaryKey {
     /// The version and the portion that it is about, unless it is the whole resource's.
     #[must_use]
     pub fn as_portion(&self) -> Option<(&str, Portion)> {
-        let (tag, portion) = self.text.get(self.url_end + 1..)?.split_once('/')?;
+        let (tag, portion) = self.text.get(self.url_end() + 1..)?.split_once('/')?;
         let portion = match portion.strip_prefix('e') {
             Some(extent) => Portion::Extent(extent.parse().ok()?),
             None => Portion::Slice(portion.parse().ok()?),
@@ -150,13 +149,13 @@ impl PrimaryKey {
     /// Whether it is about a portion of a resource.
     #[must_use]
     pub fn is_portion(&self) -> bool {
-        self.url_end < self.text.len()
+        self.url_end() < self.text.len()
     }
 
     /// The canonical URL of the resource that it is about, or about a portion of.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.text[..self.url_end]
+        &self.text[..self.url_end()]
     }
 
     /// The key whose canonical text is `url`; `None` if that is none.
@@ -192,11 +191,10 @@ impl PrimaryKey {
     /// The key of the resource at `path_and_query` of the same origin.
     #[must_use]
     pub fn sibling(&self, path_and_query: &str) -> Self {
-        let mut text = String::with_capacity(self.path_start + path_and_query.len() + 1);
+        let mut text = String::with_capacity(self.path_start() + path_and_query.len() + 1);
         text.push_str(self.origin());
         push_target(&mut text, path_and_query);
         Self {
-            url_end: text.len(),
             text: text.into(),
             ..*self
         }
@@ -207,6 +205,19 @@ impl PrimaryKey {
         text.clear();
         text.push_str(self.origin());
         push_target(text, path_and_query);
+    }
+
+    const fn host_end(&self) -> usize {
+        self.host_end as usize
+    }
+
+    /// Where the URL ends, and the name of a portion of the resource begins, if it is one.
+    fn url_end(&self) -> usize {
+        memchr::memchr(b'#', self.text.as_bytes()).unwrap_or(self.text.len())
+    }
+
+    const fn path_start(&self) -> usize {
+        self.host_end() + self.port_len as usize
     }
 
     /// The canonical URL: `http://host[:port]/path?query`.
@@ -224,7 +235,7 @@ impl PrimaryKey {
     /// The origin's host in lower case.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.text[self.scheme.as_str().len() + 3..self.host_end]
+        &self.text[self.scheme.as_str().len() + 3..self.host_end()]
     }
 
     /// The origin's port, also when it is the scheme's default.
@@ -236,19 +247,19 @@ impl PrimaryKey {
     /// `host[:port]` as the Host field of a request to the origin says it (RFC 9110 §7.2).
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.text[self.scheme.as_str().len() + 3..self.path_start]
+        &self.text[self.scheme.as_str().len() + 3..self.path_start()]
     }
 
     /// Scheme, host and port: `http://host[:port]`, what fails and recovers as one (RFC 6454).
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.text[..self.path_start]
+        &self.text[..self.path_start()]
     }
 
     /// Path and query, beginning with a slash.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.text[self.path_start..self.url_end]
+        &self.text[self.path_start()..self.url_end()]
     }
 
     /// The point of the index where pointers to copies of this resource live.

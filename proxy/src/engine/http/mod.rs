@@ -18,7 +18,7 @@
 //! | [`cache_status`], [`proxy_status`] | what do we say we did? | RFC 9211, RFC 9209 |
 //! | [`server_timing`] | and what did it wait for? | W3C Server Timing |
 //!
-//! Underneath: lists and quoted strings (`field`), dates ([`date`]) and structured fields
+//! Underneath: lists and quoted strings ([`field`]), dates ([`date`]) and structured fields
 //! (`structured`).
 //!
 //! The way of one response, from the origin into the store and out again:
@@ -31,7 +31,7 @@
 //! use proxy::engine::http::control::{Directives, RequestDirectives};
 //! use proxy::engine::http::fresh::{self, FreshPolicy, Heat};
 //! use proxy::engine::http::store::{self, Exchange};
-//! use proxy::engine::http::verdict::{Standing, Verdict, judge};
+//! use proxy::engine::http::verdict::{Rules, Standing, Verdict, judge};
 //!
 //! let (request, mut response) = (HeaderMap::new(), HeaderMap::new());
 //! response.insert(CACHE_CONTROL, "max-age=60".parse()?);
@@ -45,7 +45,7 @@
 //! let initial = fresh::initial_age(&response, wall, Duration::from_secs(1));
 //!
 //! let age = fresh::current_age(initial, received, received + Duration::from_secs(10));
-//! let stored = Standing { directives: &directives, lifetime: life.duration, age };
+//! let stored = Standing { rules: Rules::of(&directives), lifetime: life.duration, age };
 //! assert_eq!(judge(&stored, &RequestDirectives::of(&request)), Verdict::Fresh);
 //! # Ok::<(), http::header::InvalidHeaderValue>(())
 //! ```
@@ -60,7 +60,7 @@ pub mod cache_status;
 pub mod conditional;
 pub mod control;
 pub mod date;
-mod field;
+pub mod field;
 pub mod fresh;
 pub mod hop;
 pub mod interim;

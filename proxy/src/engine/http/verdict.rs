@@ -13,18 +13,78 @@ use std::time::Duration;
 use super::control::{Directives, MaxStale, RequestDirectives};
 use super::fresh::FreshPolicy;
 
+/// What is left to say for a response's directives once it is stored; small, since there is one for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// Why a stale answer is forbidden, if it is.
+    ban: Option<StaleBan>,
+    immutable: bool,
+    while_revalidate: Seconds,
+    if_error: Seconds,
+}
+
+/// So many, or nothing said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Seconds(u32);
+
+impl Seconds {
+    const UNSAID: u32 = u32::MAX;
+
+    fn of(span: Option<Duration>) -> Self {
+        // More than a field can state (RFC 9111 §1.2.2) is as much as one can.
+        let most = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(Self::UNSAID - 1);
+        Self(span.map_or(Self::UNSAID, |span| most(span).min(Self::UNSAID - 1)))
+    }
+
+    const fn said(self) -> Option<Duration> {
+        match self.0 {
+            Self::UNSAID => None,
+            seconds => Some(Duration::from_secs(seconds as u64)),
+        }
+    }
+}
+
+impl Rules {
+    /// Those of a response with these directives.
+    #[must_use]
+    pub fn of(directives: &Directives) -> Self {
+        // RFC 9111 §4.2.4.
+        let ban = if directives.no_cache.is_whole() {
+            Some(StaleBan::NoCache)
+        } else if directives.must_revalidate {
+            Some(StaleBan::MustRevalidate)
+        } else if directives.proxy_revalidate {
+            Some(StaleBan::ProxyRevalidate)
+        } else if directives.s_maxage.is_some() {
+            Some(StaleBan::SMaxage)
+        } else {
+            None
+        };
+        Self {
+            ban,
+            immutable: directives.immutable,
+            while_revalidate: Seconds::of(directives.stale_while_revalidate),
+            if_error: Seconds::of(directives.stale_if_error),
+        }
+    }
+
+    fn is_no_cache(self) -> bool {
+        self.ban == Some(StaleBan::NoCache)
+    }
+}
+
 /// A stored response as it stands at the moment of the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// What its Cache-Control says.
-    pub directives: &'a Directives,
+pub struct Standing {
+    /// What its Cache-Control says of its use.
+    pub rules: Rules,
     /// Its freshness lifetime.
     pub lifetime: Duration,
     /// Its current age.
     pub age: Duration,
 }
 
-impl Standing<'_> {
+impl Standing {
     /// Whether the age is below the lifetime (response_is_fresh, RFC 9111 §4.2).
     #[must_use]
     pub fn is_fresh(&self) -> bool {
@@ -47,25 +107,10 @@ impl Standing<'_> {
         }
     }
 
-    /// What forbids a stale answer, if anything does (RFC 9111 §4.2.4).
-    fn ban(&self) -> Option<StaleBan> {
-        if self.directives.no_cache.is_whole() {
-            Some(StaleBan::NoCache)
-        } else if self.directives.must_revalidate {
-            Some(StaleBan::MustRevalidate)
-        } else if self.directives.proxy_revalidate {
-            Some(StaleBan::ProxyRevalidate)
-        } else if self.directives.s_maxage.is_some() {
-            Some(StaleBan::SMaxage)
-        } else {
-            None
-        }
-    }
-
-    /// As [`ban`](Self::ban), with `s-maxage` lifted by the origin's own `window`.
+    /// What forbids a stale answer, with `s-maxage` lifted by the origin's own `window`.
     fn ban_beside(&self, window: Option<Duration>) -> Option<StaleBan> {
-        self.ban()
-            .filter(|ban| *ban != StaleBan::SMaxage || window.is_none())
+        let ban = self.rules.ban;
+        ban.filter(|ban| *ban != StaleBan::SMaxage || window.is_none())
     }
 }
 
@@ -176,7 +221,7 @@ impl StaleBan {
 ///
 /// A caller that does not let clients reach through to the origin passes default directives.
 #[must_use]
-pub fn judge(stored: &Standing<'_>, request: &RequestDirectives) -> Verdict {
+pub fn judge(stored: &Standing, request: &RequestDirectives) -> Verdict {
     match reuse(stored, request) {
         Ok(None) => Verdict::Fresh,
         Ok(Some(reason)) => Verdict::StaleUsable(reason),
@@ -195,17 +240,17 @@ pub fn judge(stored: &Standing<'_>, request: &RequestDirectives) -> Verdict {
 ///
 /// What forbids it.
 pub fn on_error(
-    stored: &Standing<'_>,
+    stored: &Standing,
     request: &RequestDirectives,
     policy: &FreshPolicy,
 ) -> Result<StaleReason, StaleBan> {
-    if stored.directives.no_cache.is_whole() {
+    if stored.rules.is_no_cache() {
         return Err(StaleBan::NoCache);
     }
     if stored.is_fresh() {
         return Ok(StaleReason::OnError);
     }
-    let said = stored.directives.stale_if_error;
+    let said = stored.rules.if_error.said();
     if let Some(ban) = stored.ban_beside(said) {
         return Err(ban);
     }
@@ -221,10 +266,10 @@ pub fn on_error(
 
 /// `None` if fresh, the reason if usable though stale.
 fn reuse(
-    stored: &Standing<'_>,
+    stored: &Standing,
     request: &RequestDirectives,
 ) -> Result<Option<StaleReason>, RevalidateReason> {
-    if stored.directives.no_cache.is_whole() {
+    if stored.rules.is_no_cache() {
         return Err(RevalidateReason::ResponseNoCache);
     }
     if request.no_cache {
@@ -232,7 +277,7 @@ fn reuse(
     }
     let fresh = stored.is_fresh();
     // RFC 8246 §2: a reload (`max-age=0`) of an immutable response needs no validation.
-    let reload = stored.directives.immutable && request.max_age == Some(Duration::ZERO);
+    let reload = stored.rules.immutable && request.max_age == Some(Duration::ZERO);
     if request.max_age.is_some_and(|max| stored.age > max) && !(fresh && reload) {
         // RFC 9111 §5.2.1.1: with max-stale beside it, a stale response is still welcome.
         if fresh || request.max_stale.is_none() {
@@ -252,16 +297,13 @@ fn reuse(
     }
 }
 
-fn stale(
-    stored: &Standing<'_>,
-    request: &RequestDirectives,
-) -> Result<StaleReason, RevalidateReason> {
+fn stale(stored: &Standing, request: &RequestDirectives) -> Result<StaleReason, RevalidateReason> {
     // RFC 9111 §5.2.1.1: who names an age without max-stale does not wish for stale responses.
     if request.max_age.is_some() && request.max_stale.is_none() {
         return Err(RevalidateReason::Expired);
     }
     let staleness = stored.staleness();
-    let window = stored.directives.stale_while_revalidate;
+    let window = stored.rules.while_revalidate.said();
     if stored.ban_beside(window).is_none() && window.is_some_and(|window| staleness <= window) {
         return Ok(StaleReason::WhileRevalidate);
     }
@@ -270,7 +312,7 @@ fn stale(
         Some(MaxStale::Any) => true,
         Some(MaxStale::Within(limit)) => staleness <= limit,
     };
-    if accepted && stored.ban().is_none() {
+    if accepted && stored.rules.ban.is_none() {
         return Ok(StaleReason::ClientAccepts);
     }
     Err(RevalidateReason::Expired)

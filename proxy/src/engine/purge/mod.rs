@@ -1,6 +1,6 @@
 //! Purging: what an operator or a site takes out before its time is over.
 //!
-//! [`order`] is what is to go, as text and as data; [`tags`] reads the tags of a response; [`token`]
+//! [`order`] is what is to go, as text and as data, and [`book`] how it is written down; [`tags`] reads the tags of a response; [`token`]
 //! says who may order what; [`receipt`] is what came of an order in the whole network. Here is what
 //! has been ordered: whoever has a response that was asked for before such an order learns of it here,
 //! also when the response arrives long after. No clock, no store, no network.
@@ -8,6 +8,7 @@
 //! There is no index from tags to pages: it would cost every page some hundred bytes, and an order,
 //! which is rare and bounded in rate, may as well look at every page kept, some at a time.
 
+pub mod book;
 pub mod order;
 pub mod receipt;
 pub mod tags;
@@ -16,10 +17,11 @@ pub mod token;
 use std::collections::VecDeque;
 
 use common::clock::Moment;
-use http::HeaderMap;
 
+use super::http::field::Named;
 use super::http::key::PrimaryKey;
 use super::store::object::Object;
+use book::Recalled;
 use order::{Order, OrderId};
 
 /// Orders remembered. A response that was asked for before one that is forgotten counts as stale.
@@ -78,10 +80,25 @@ impl Orders {
             return false;
         }
         if self.recent.len() == ORDERS_MAX {
-            self.forgotten = self.recent.pop_front().map(|(at, _)| at);
+            let first = self.recent.pop_front().map(|(at, _)| at);
+            self.forgotten = self.forgotten.max(first);
         }
         self.recent.push_back((now, order.clone()));
         true
+    }
+
+    /// What an earlier process was ordered counts here too.
+    pub fn recall(&mut self, recalled: Recalled) {
+        let own = std::mem::take(&mut self.recent);
+        let before = recalled.orders.into_iter();
+        self.forgotten = self.forgotten.max(recalled.forgotten);
+        for (at, order) in before.chain(own) {
+            if self.recent.len() == ORDERS_MAX {
+                let first = self.recent.pop_front().map(|(at, _)| at);
+                self.forgotten = self.forgotten.max(first);
+            }
+            self.recent.push_back((at, order));
+        }
     }
 
     fn knows(&self, id: OrderId) -> bool {
@@ -91,15 +108,15 @@ impl Orders {
     /// What the orders since it was asked for mean for a response.
     #[must_use]
     pub fn fate<B>(&self, object: &Object<B>) -> Fate {
-        self.fate_of(&object.key, &object.headers, object.asked())
+        self.fate_of(&object.key, object.fields(), object.asked())
     }
 
     /// The same for a response to a request for `key` with these fields that was `asked` for then.
     #[must_use]
-    pub fn fate_of(&self, key: &PrimaryKey, headers: &HeaderMap, asked: Moment) -> Fate {
+    pub fn fate_of(&self, key: &PrimaryKey, fields: &impl Named, asked: Moment) -> Fate {
         let since = self.recent.iter().rev().take_while(|(at, _)| *at >= asked);
         let mut fate = Fate::Spared;
-        for (_, order) in since.filter(|(_, order)| order.meets(key, headers)) {
+        for (_, order) in since.filter(|(_, order)| order.meets(key, fields)) {
             if order.hard {
                 return Fate::Gone;
             }

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use http::{HeaderMap, Uri};
+use http::Uri;
 
-use super::tags::{self, Tags};
+use super::tags;
+use crate::engine::http::field::Named;
 use crate::engine::http::key::{PrimaryKey, Scheme};
 
 /// Longest text of an order, in bytes: a URL of 8 KiB and the words before it.
@@ -165,11 +166,11 @@ impl Order {
 
     /// Whether a response to a request for `key` with these fields is meant.
     #[must_use]
-    pub fn meets(&self, key: &PrimaryKey, headers: &HeaderMap) -> bool {
+    pub fn meets(&self, key: &PrimaryKey, fields: &impl Named) -> bool {
         self.selector.may_meet(key)
             && match &self.selector {
                 Selector::Url(_) | Selector::Prefix(_) | Selector::Site(_) => true,
-                Selector::Tag(_, tag) => Tags::of(headers).has(tag),
+                Selector::Tag(_, tag) => tags::bears(fields, tag),
             }
     }
 }

@@ -22,7 +22,7 @@ pub const NO_BOOT: [u8; 16] = [0; 16];
 pub struct Stamp {
     /// Which boot of the machine it was in.
     pub boot: [u8; 16],
-    /// Time since that boot, sleep included; whole milliseconds.
+    /// Time since that boot, sleep included; on disk in whole milliseconds.
     pub since_boot: Duration,
     /// What the calendar said.
     pub wall: WallTime,

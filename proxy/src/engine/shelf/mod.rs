@@ -35,7 +35,7 @@ use std::time::Duration;
 use common::clock::Moment;
 
 use self::entry::{Large, Name, Put, Spot, Variant};
-use super::store::admission::{Admission, AdmitAll, Candidate, NotAdmitted};
+use super::store::admission::{Admission, Candidate, NotAdmitted, SecondAsk};
 
 /// Bytes that a file takes beside its content: an inode and its place in a directory, rounded up.
 pub const FILE_COST: u64 = 4_096;
@@ -49,6 +49,9 @@ pub const PENDING_MAX: usize = 4_096;
 /// Things gone of which the disk was not told yet; more, and the first are not told: what was on disk
 /// of them may be found again after a restart, as good as its own lifetime says.
 pub const REMOVALS_MAX: usize = 65_536;
+
+/// Of the budget, the quarters that everything may fill; the last one is for what is asked for again.
+const ROOM_QUARTERS: u64 = 3;
 
 /// Of a segment that goes, the part of its bytes that may move to the newest one because it was used.
 /// More, and writing would mostly be copying.
@@ -215,7 +218,7 @@ impl Shelf {
             used: 0,
             budget,
             on: false,
-            admission: Box::new(AdmitAll),
+            admission: Box::new(SecondAsk),
         }
     }
 

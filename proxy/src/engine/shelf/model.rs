@@ -156,7 +156,8 @@ impl World {
             key: &object.key,
             bytes: bytes.len() as u64,
             fresh: Duration::from_secs(600),
-            found: 0,
+            asked: 1,
+            room: true,
         };
         let ticket = self.shelf.offer((name, variant), &candidate).unwrap();
         let digest = *blake3::hash(&bytes).as_bytes();

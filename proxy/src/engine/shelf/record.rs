@@ -123,8 +123,8 @@ pub fn name_of(key: &PrimaryKey) -> Name {
 #[must_use]
 pub fn variant_of<B>(object: &Object<B>) -> Variant {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(object.vary_key.as_bytes());
-    hasher.update(format!("{:?}", object.vary).as_bytes());
+    hasher.update(object.vary_key().as_bytes());
+    hasher.update(format!("{:?}", object.vary()).as_bytes());
     let mut four = [0; 4];
     hasher.finalize_xof().fill(&mut four);
     Variant(u32::from_le_bytes(four))
@@ -143,7 +143,7 @@ pub fn encode<B>(
     out.push(u8::from(object.aged) | u8::from(large) << 1);
     out.extend(object.status.as_u16().to_le_bytes());
     put_long(&mut out, object.key.as_str().as_bytes());
-    out.extend(object.vary_key.as_bytes());
+    out.extend(object.vary_key().as_bytes());
     put_millis(&mut out, object.age(now));
     out.extend(stamp.boot);
     put_millis(&mut out, stamp.since_boot);
@@ -153,12 +153,9 @@ pub fn encode<B>(
         put_millis(&mut out, lifetime.duration);
         out.push(lifetime.source as u8);
     }
-    out.extend(
-        u32::try_from(object.headers.len())
-            .unwrap_or(0)
-            .to_le_bytes(),
-    );
-    for (name, value) in &object.headers {
+    let headers = object.headers();
+    out.extend(u32::try_from(headers.len()).unwrap_or(0).to_le_bytes());
+    for (name, value) in &headers {
         put_long(&mut out, name.as_str().as_bytes());
         put_long(&mut out, value.as_bytes());
     }
@@ -411,7 +408,8 @@ mod tests {
         assert_eq!(back.age(later), Duration::from_secs(30));
         assert_eq!(back.remaining(later, Heat::Quiet), Duration::from_secs(30));
         assert_eq!(back.key.as_str(), "http://example.com/page?x=1");
-        let notes: Vec<_> = back.headers.get_all("x-note").iter().collect();
+        let headers = back.headers();
+        let notes: Vec<_> = headers.get_all("x-note").iter().collect();
         assert_eq!(notes, ["one", "two"]);
         let gzip = crate::engine::store::object::tests::headers(&[("accept-encoding", "gzip")]);
         assert!(back.answers(&gzip) && !back.answers(&HeaderMap::new()));

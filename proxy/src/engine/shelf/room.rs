@@ -2,7 +2,7 @@
 //! go next. Everything is counted as the file system does, in whole blocks.
 
 use super::entry::{Large, Name};
-use super::{FILE_COST, Places, Segment, Shelf, on_disk};
+use super::{FILE_COST, Places, ROOM_QUARTERS, Segment, Shelf, on_disk};
 
 impl Shelf {
     pub(super) fn hold(&mut self, large: Option<Large>) {
@@ -71,6 +71,13 @@ impl Shelf {
         let gone: Vec<_> = self.names.iter().flat_map(held).collect();
         gone.into_iter()
             .for_each(|(name, variant)| self.remove_variant(name, variant));
+    }
+
+    /// Whether there is room that nobody has to make.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        // Well below what is left when a segment has gone: that room was made.
+        self.used < self.budget / 4 * ROOM_QUARTERS
     }
 
     /// The segment that should go so that `more` bytes fit, if they do not.

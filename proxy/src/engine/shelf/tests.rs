@@ -20,7 +20,8 @@ fn candidate(key: &PrimaryKey, bytes: u64) -> Candidate<'_> {
         key,
         bytes,
         fresh: Duration::from_secs(60),
-        found: 0,
+        asked: 1,
+        room: false,
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
             let status = StatusCode::from_u16(*status).unwrap();
             let judged = judge(
                 &manifest,
-                &known.headers,
+                &known.headers(),
                 &(10..20),
                 status,
                 &headers(fields),

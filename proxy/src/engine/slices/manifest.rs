@@ -139,9 +139,10 @@ impl Manifest {
     /// The manifest that `object` is, if it is one.
     #[must_use]
     pub fn of<B>(object: &Object<B>) -> Option<Self> {
-        let total = object.sliced?;
-        let validator = conditional::resume_validator(&object.headers)?;
-        let tag = tag(&object.headers, &validator, total, object.vary_key);
+        let total = object.sliced()?;
+        let headers = object.headers();
+        let validator = conditional::resume_validator(&headers)?;
+        let tag = tag(&headers, &validator, total, object.vary_key());
         Some(Self {
             key: object.key.clone(),
             total,

@@ -185,7 +185,7 @@ fn take(
 ) -> Result<(), FailReason> {
     let same = Described {
         status: StatusCode::PARTIAL_CONTENT,
-        headers: &known.headers,
+        headers: &known.headers(),
     };
     let mut intake = splice.join(same, same, splice.received(), None, Promise::None)?;
     shown.extend_from_slice(&splice.take(&mut intake, body)?);
@@ -216,7 +216,7 @@ fn ask_origin(
     let reply = world.origin(wanted, tied)?;
     let judged = answer::judge(
         manifest,
-        &known.headers,
+        &known.headers(),
         wanted,
         reply.status,
         &reply.headers,

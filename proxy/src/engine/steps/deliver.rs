@@ -81,15 +81,22 @@ impl Delivery<'_> {
     /// The answer with `object`.
     #[must_use]
     pub fn answer<B>(&self, object: &Object<B>) -> Answer {
+        // Nothing of what the request says can change it.
+        if !conditional::is_conditional(self.request)
+            && let Some(answer) = self.usual(object)
+        {
+            return answer;
+        }
+        let headers = object.headers();
         let selected = Selected {
             status: object.status,
-            headers: &object.headers,
+            headers: &headers,
         };
         let mut answer =
             match conditional::evaluate(self.method, self.request, selected, Role::Cache) {
                 Outcome::NotModified => Answer {
                     status: StatusCode::NOT_MODIFIED,
-                    headers: conditional::not_modified_headers(&object.headers),
+                    headers: conditional::not_modified_headers(&headers),
                     content: Content::Empty,
                 },
                 Outcome::PreconditionFailed => Answer {
@@ -180,7 +187,7 @@ impl Delivery<'_> {
         }
         if self.validated {
             // RFC 9211 §2, RFC 9209 §2: what others said on the way here is kept.
-            headers.extend(object.told.clone());
+            headers.extend(object.told().cloned().unwrap_or_default());
         }
         for member in self.before {
             headers.append(CACHE_STATUS, member.clone());

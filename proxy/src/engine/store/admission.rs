@@ -18,8 +18,10 @@ pub struct Candidate<'a> {
     pub bytes: u64,
     /// How long it is still fresh.
     pub fresh: Duration,
-    /// How often its URL was found in memory since it is there.
-    pub found: u64,
+    /// How often its URL was asked for before, as far as memory and its ghosts know.
+    pub asked: u64,
+    /// Whether there is room on disk that nobody has to make for it.
+    pub room: bool,
 }
 
 /// Why a response does not get onto disk.
@@ -52,7 +54,29 @@ pub trait Admission: fmt::Debug + Send {
     fn stays_on_disk(&mut self, used: bool) -> bool;
 }
 
-/// Everything is written; what was read stays: a second chance.
+/// While the disk has room everything is written; after that, what is asked for a second time. What was
+/// read since it was written stays: a second chance.
+///
+/// Seven URLs of ten are asked for once in a day. Written, each of them would wear the disk and push out
+/// one that is asked for (`bench -- hits`; ADR 0045).
+#[derive(Clone, Copy, Debug)]
+pub struct SecondAsk;
+
+impl Admission for SecondAsk {
+    fn to_disk(&mut self, candidate: &Candidate<'_>) -> Result<(), NotAdmitted> {
+        if candidate.room || candidate.asked > 0 {
+            Ok(())
+        } else {
+            Err(NotAdmitted::Once)
+        }
+    }
+
+    fn stays_on_disk(&mut self, used: bool) -> bool {
+        used
+    }
+}
+
+/// Everything is written, to compare others with; what was read stays.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmitAll;
 
@@ -63,5 +87,29 @@ impl Admission for AdmitAll {
 
     fn stays_on_disk(&mut self, used: bool) -> bool {
         used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::http::key::Scheme;
+
+    #[test]
+    fn a_full_disk_takes_what_is_asked_for_again() {
+        let key = PrimaryKey::new(Scheme::Http, "example.com", 80, "/");
+        let judge = |asked, room| {
+            let candidate = Candidate {
+                key: &key,
+                bytes: 1,
+                fresh: Duration::ZERO,
+                asked,
+                room,
+            };
+            SecondAsk.to_disk(&candidate)
+        };
+        assert_eq!(judge(0, true), Ok(()));
+        assert_eq!(judge(0, false), Err(NotAdmitted::Once));
+        assert_eq!(judge(1, false), Ok(()));
     }
 }

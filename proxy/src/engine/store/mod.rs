@@ -6,6 +6,8 @@
 
 pub mod admission;
 pub mod demand;
+mod entry;
+pub mod fields;
 mod ghosts;
 pub mod object;
 pub mod purge;
@@ -25,20 +27,26 @@ use lru::LruCache;
 
 use super::http::key::PrimaryKey;
 use super::http::vary::Vary;
-use demand::{DRAWN, Demand, Uses};
-use object::Object;
+use demand::{DRAWN, Demand};
+use entry::{Entry, Variant};
+use object::{Door, Object};
 
 /// Variants kept of one URL; the one stored longest ago goes first. More mean that Vary names
 /// something that is different for everyone.
 pub const VARIANTS_MAX: usize = 8;
 
-/// Bytes that an entry costs beside its header fields and body: keys, lists, allocator.
-const OVERHEAD: u64 = 1_024;
+/// Bytes that an entry costs beside its URL, its packed fields and its body: the object, the body's
+/// handle, the table, and what the allocator adds to each. As measured (`bench -- http-memory`); a test
+/// holds the account to within a tenth of what the process has.
+const OVERHEAD: u64 = 560;
 
 /// URLs that are looked at to find the hottest: those whose uses doubled last, and while they are not
 /// as many, those that came. Enough to hold a node's busy ones, few enough to go through while requests
 /// wait.
 pub const RISING: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+/// URLs found again that are noted at a time: requests wait while they are offered to the disk.
+pub const AGAIN_MAX: usize = 1_024;
 
 /// Bytes of memory, and of disk, for each URL that is remembered when it is gone: what half of the
 /// pages of a busy node are smaller than.
@@ -68,32 +76,6 @@ pub struct Budget {
     pub disk: u64,
 }
 
-struct Entry<B> {
-    variants: Vec<(Arc<Object<B>>, Weight)>,
-    /// How often it was looked for and found.
-    found: u64,
-    uses: Uses,
-}
-
-impl<B> Entry<B> {
-    fn weight(&self) -> Weight {
-        let sum = |of: fn(&Weight) -> u64| self.variants.iter().map(|(_, weight)| of(weight)).sum();
-        Weight {
-            memory: sum(|weight| weight.memory),
-            disk: sum(|weight| weight.disk),
-        }
-    }
-
-    fn choose(
-        &self,
-        request: &HeaderMap,
-        is_fresh: impl Fn(&Object<B>) -> bool,
-    ) -> Option<&Arc<Object<B>>> {
-        let newest_first = self.variants.iter().rev().map(|(object, _)| object);
-        choose(newest_first, request, is_fresh)
-    }
-}
-
 /// Which of several variants `request` selects: see [`Store::find`].
 pub fn choose<'a, B>(
     newest_first: impl Iterator<Item = &'a Arc<Object<B>>>,
@@ -102,8 +84,8 @@ pub fn choose<'a, B>(
 ) -> Option<&'a Arc<Object<B>>> {
     let mut fitting = newest_first.filter(|object| object.answers(request));
     let newest = fitting.next()?;
-    let chosen = if newest.vary == Vary::None {
-        fitting.find(|object| object.vary != Vary::None && is_fresh(object))
+    let chosen = if *newest.vary() == Vary::None {
+        fitting.find(|object| *object.vary() != Vary::None && is_fresh(object))
     } else {
         None
     };
@@ -117,6 +99,8 @@ pub struct Store<B> {
     on_disk: IndexSet<PrimaryKey, Hashing>,
     /// Those whose uses doubled, the last ones last.
     rising: LruCache<PrimaryKey, ()>,
+    /// Those found again of which nothing was said yet, if anybody wants to know.
+    again: Option<Vec<PrimaryKey>>,
     demand: Demand,
     budget: Budget,
     used: Weight,
@@ -144,6 +128,7 @@ impl<B> Store<B> {
             entries: IndexMap::default(),
             on_disk: IndexSet::default(),
             rising: LruCache::new(RISING),
+            again: None,
             demand: Demand::new(usize::try_from(remembered).unwrap_or(usize::MAX), rng),
             budget,
             used: Weight::default(),
@@ -162,7 +147,7 @@ impl<B> Store<B> {
     ) -> Option<Arc<Object<B>>> {
         let (at, _, entry) = self.entries.get_full(key)?;
         let object = entry.choose(request, is_fresh).map(Arc::clone);
-        self.count(at);
+        self.count(at, Door::Careful);
         object
     }
 
@@ -176,26 +161,32 @@ impl<B> Store<B> {
         wanted: impl FnOnce(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
         let (at, _, entry) = self.entries.get_full(url)?;
-        let object = match &*entry.variants {
-            [(only, _)] if only.vary == Vary::None => only,
+        let object = match entry.variants() {
+            [only] if *only.object.vary() == Vary::None => &only.object,
             _ => entry.choose(&request(), is_fresh)?,
         };
         if !wanted(object) {
             return None;
         }
         let object = Arc::clone(object);
-        self.count(at);
+        self.count(at, Door::Plain);
         Some(object)
     }
 
-    /// The URL at this place was looked for and found.
-    fn count(&mut self, at: usize) {
+    /// The URL at this place was looked for and found, and is answered through this door.
+    fn count(&mut self, at: usize, door: Door) {
         let kept = self.entries.len();
         if let Some((key, entry)) = self.entries.get_index_mut(at) {
             entry.found = entry.found.saturating_add(1);
+            self.used.memory += entry.passes(door);
             self.demand.used(&mut entry.uses, kept);
             if entry.found.is_power_of_two() {
                 self.rising.put(key.clone(), ());
+                // One that finds no room here will be found again.
+                let again = self.again.as_mut();
+                if let Some(again) = again.filter(|again| again.len() < AGAIN_MAX) {
+                    again.push(key.clone());
+                }
             }
         }
     }
@@ -211,25 +202,44 @@ impl<B> Store<B> {
     #[must_use]
     pub fn has_variant(&self, object: &Object<B>) -> bool {
         self.entries.get(&object.key).is_some_and(|entry| {
-            let mut kept = entry.variants.iter();
-            entry.variants.len() >= VARIANTS_MAX || kept.any(|(old, _)| replaces(object, old))
+            let kept = entry.variants();
+            kept.len() >= VARIANTS_MAX || kept.iter().any(|old| replaces(object, &old.object))
         })
+    }
+
+    /// Has URLs that are found for the first, second, fourth, ... time be noted from now on, or not.
+    pub fn note_again(&mut self, on: bool) {
+        self.again = on.then(Vec::new);
+    }
+
+    /// The URLs noted since this was asked; each may stand there twice.
+    pub fn take_again(&mut self) -> Vec<PrimaryKey> {
+        self.again.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How often a URL is known to have been asked for before.
+    #[must_use]
+    pub fn asked(&self, key: &PrimaryKey) -> u64 {
+        self.found(key).max(self.demand.remembered(key).into())
+    }
+
+    /// Every variant of `key` that is kept. Does not count as use.
+    pub fn kept(&self, key: &PrimaryKey) -> impl Iterator<Item = &Arc<Object<B>>> {
+        let entry = self.entries.get(key).into_iter();
+        entry.flat_map(|entry| entry.variants().iter().map(|variant| &variant.object))
     }
 
     /// How often a URL was looked for and found since something of it is kept.
     #[must_use]
     pub fn found(&self, key: &PrimaryKey) -> u64 {
-        self.entries.get(key).map_or(0, |entry| entry.found)
+        self.entries.get(key).map_or(0, |entry| entry.found.into())
     }
 
     /// The variant of `key` received last. Does not count as use.
     #[must_use]
     pub fn latest(&self, key: &PrimaryKey) -> Option<&Arc<Object<B>>> {
-        self.entries
-            .get(key)?
-            .variants
-            .last()
-            .map(|(object, _)| object)
+        let variants = self.entries.get(key)?.variants();
+        variants.last().map(|variant| &variant.object)
     }
 
     /// Keeps `object` in place of the variant it replaces, and returns the URLs that had to go for
@@ -250,18 +260,24 @@ impl<B> Store<B> {
         if self.rising.len() < RISING.get() {
             self.rising.put(key.clone(), ());
         }
-        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
-            variants: Vec::new(),
-            found: 0,
-            uses: self.demand.comes(&key, kept),
-        });
-        let before = entry.weight();
-        entry.variants.retain(|(old, _)| !replaces(&object, old));
-        if entry.variants.len() == VARIANTS_MAX {
-            entry.variants.remove(0);
-        }
-        entry.variants.push((object, weight));
-        let after = entry.weight();
+        let variant = Variant { object, weight };
+        let (before, after) = match self.entries.get_mut(&key) {
+            Some(entry) => {
+                let before = entry.weight();
+                if entry.retain(|old| !replaces(&variant.object, &old.object)) {
+                    entry.push(variant, VARIANTS_MAX);
+                } else {
+                    entry.replace(variant);
+                }
+                (before, entry.weight())
+            }
+            None => {
+                let entry = Entry::new(variant, self.demand.comes(&key, kept));
+                let after = entry.weight();
+                self.entries.insert(key.clone(), entry);
+                (Weight::default(), after)
+            }
+        };
         self.weigh(&key, before, after);
         self.evict()
     }
@@ -273,10 +289,11 @@ impl<B> Store<B> {
             return;
         };
         let before = entry.weight();
-        entry.variants.retain(|(old, _)| !Arc::ptr_eq(old, object));
-        let (after, empty) = (entry.weight(), entry.variants.is_empty());
-        self.weigh(key, before, after);
-        if empty {
+        if entry.retain(|old| !Arc::ptr_eq(&old.object, object)) {
+            let after = entry.weight();
+            self.weigh(key, before, after);
+        } else {
+            self.weigh(key, before, Weight::default());
             self.entries.swap_remove(key);
         }
     }
@@ -393,9 +410,12 @@ impl<B> Store<B> {
         rising.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.found));
         let row = |(key, entry): (PrimaryKey, &Entry<B>)| Kept {
             key,
-            found: entry.found,
-            age: entry.variants.last().map(|(object, _)| object.age(now)),
-            variants: entry.variants.len(),
+            found: entry.found.into(),
+            age: entry
+                .variants()
+                .last()
+                .map(|variant| variant.object.age(now)),
+            variants: entry.variants().len(),
             bytes: entry.weight().memory + entry.weight().disk,
         };
         rising.into_iter().take(most).map(row).collect()
@@ -404,7 +424,7 @@ impl<B> Store<B> {
 
 /// Whether one response answers the very requests that another does.
 fn replaces<B>(new: &Object<B>, old: &Object<B>) -> bool {
-    old.vary_key == new.vary_key && old.vary == new.vary
+    old.vary_key() == new.vary_key() && old.vary() == new.vary()
 }
 
 /// A URL that is kept, as the state page shows it.

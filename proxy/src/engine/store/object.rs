@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::clock::{Moment, WallTime};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::fields::Fields;
 use crate::engine::hit::prepared::Prepared;
 use crate::engine::http::cache_status::{CACHE_STATUS, RECEIVED_MAX};
 use crate::engine::http::control::Directives;
@@ -15,7 +16,7 @@ use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::PROXY_STATUS;
 use crate::engine::http::rewrite::Front;
 use crate::engine::http::vary::{Vary, VaryKey};
-use crate::engine::http::verdict::Standing;
+use crate::engine::http::verdict::{Rules, Standing};
 use crate::engine::slices::manifest;
 
 /// A response's head as it was received from an origin or a peer.
@@ -34,37 +35,66 @@ pub struct Received<'a> {
 }
 
 /// A response kept, or on its way to be.
+///
+/// There may be a million of them: what most do not have is in a box, and fields are [packed](Fields).
 #[derive(Debug)]
 pub struct Object<B> {
     /// Which resource it is.
     pub key: PrimaryKey,
     /// Status code.
     pub status: StatusCode,
-    /// The fields that are kept.
-    pub headers: HeaderMap,
-    /// What its Cache-Control says.
-    pub directives: Directives,
-    /// Which requests it answers.
-    pub vary: Vary,
-    /// The values of those fields in the request it answered.
-    pub vary_key: VaryKey,
-    /// What caches and proxies before this one said they did, of the message that came last: for who
-    /// asked for that message, and nobody later.
-    pub told: HeaderMap,
     /// Whether it came with an Age, that is, out of some cache (RFC 9111 §5.1).
     pub aged: bool,
-    /// Of how many bytes it is the [manifest](crate::engine::slices), if it is one: its body is elsewhere,
-    /// in slices.
-    pub sliced: Option<u64>,
+    /// The fields that are kept.
+    fields: Fields,
+    /// What its Cache-Control says of its use.
+    rules: Rules,
+    rare: Option<Box<Rare>>,
     received: Moment,
     asked: Moment,
-    initial_age: Duration,
-    quiet: Lifetime,
-    hot: Lifetime,
-    ready: OnceLock<Option<Ready>>,
-    prepared: OnceLock<Option<Box<Prepared>>>,
+    /// In nanoseconds, as are the lifetimes.
+    initial_age: u64,
+    lives: [u64; 2],
+    sources: [LifetimeSource; 2],
+    usual: OnceLock<Box<Usual>>,
     /// The body.
     pub body: B,
+}
+
+/// What most do not have.
+#[derive(Clone, Debug)]
+struct Rare {
+    /// Which requests it answers.
+    vary: Vary,
+    /// The values of those fields in the request it answered.
+    vary_key: VaryKey,
+    /// What others said they did.
+    told: HeaderMap,
+    /// Of how many bytes it is the manifest.
+    sliced: Option<u64>,
+}
+
+impl Rare {
+    fn boxed(self) -> Option<Box<Self>> {
+        let usual = self.vary == Vary::None && self.told.is_empty() && self.sliced.is_none();
+        (!usual).then(|| Box::new(self))
+    }
+}
+
+/// Through which of its doors an answer leaves the proxy; each has it made in its own way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// As [fields](Ready).
+    Careful,
+    /// As [bytes](Prepared).
+    Plain,
+}
+
+/// The usual answer with an object, once it was given.
+#[derive(Debug, Default)]
+struct Usual {
+    ready: OnceLock<Option<Box<Ready>>>,
+    prepared: OnceLock<Option<Prepared>>,
 }
 
 /// A response as it was kept elsewhere: what makes an [`Object`] again.
@@ -107,80 +137,156 @@ impl Ready {
     }
 }
 
+/// What is known of a response at receipt, beside its fields and its body.
+struct Birth {
+    received: Moment,
+    asked: Moment,
+    initial_age: Duration,
+    lives: [Lifetime; 2],
+    vary_key: VaryKey,
+    aged: bool,
+    told: HeaderMap,
+}
+
+impl Birth {
+    /// That of a response which `received` brought or confirmed, with these fields from now on.
+    fn of(
+        received: &Received<'_>,
+        (status, headers): (StatusCode, &HeaderMap),
+        request: &HeaderMap,
+        policy: &FreshPolicy,
+    ) -> Self {
+        let directives = Directives::of(headers);
+        let life =
+            |heat| fresh::lifetime(headers, status, &directives, received.wall, policy, heat);
+        Self {
+            received: received.at,
+            asked: asked(received),
+            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
+            lives: [Heat::Quiet, Heat::Hot].map(life),
+            vary_key: Vary::of(headers).key(request).unwrap_or(VaryKey::PLAIN),
+            aged: fresh::is_aged(received.headers),
+            told: told(received.headers),
+        }
+    }
+}
+
 impl<B> Object<B> {
+    fn born(
+        key: PrimaryKey,
+        (status, headers): (StatusCode, &HeaderMap),
+        birth: Birth,
+        body: B,
+    ) -> Self {
+        Self {
+            key,
+            status,
+            aged: birth.aged,
+            fields: Fields::of(headers),
+            rules: Rules::of(&Directives::of(headers)),
+            rare: Rare {
+                vary: Vary::of(headers),
+                vary_key: birth.vary_key,
+                told: birth.told,
+                sliced: manifest::total_of(headers),
+            }
+            .boxed(),
+            received: birth.received,
+            asked: birth.asked,
+            initial_age: nanos(birth.initial_age),
+            lives: birth.lives.map(|life| nanos(life.duration)),
+            sources: birth.lives.map(|life| life.source),
+            usual: OnceLock::new(),
+            body,
+        }
+    }
+
     /// The object of a response to `request`, of which `headers` are kept. `None` if it answers no
     /// other request at all (`Vary: *`), in which case the key of the plain variant stands in.
     #[must_use]
     pub fn new(
         key: PrimaryKey,
         received: &Received<'_>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         request: &HeaderMap,
         policy: &FreshPolicy,
         body: B,
     ) -> Self {
-        let directives = Directives::of(received.headers);
-        let vary = Vary::of(received.headers);
-        let lifetime = |heat| {
-            let (status, wall) = (received.status, received.wall);
-            fresh::lifetime(received.headers, status, &directives, wall, policy, heat)
-        };
-        let (quiet, hot) = (lifetime(Heat::Quiet), lifetime(Heat::Hot));
-        Self {
-            key,
-            status: received.status,
-            vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
-            vary,
-            told: told(received.headers),
-            aged: fresh::is_aged(received.headers),
-            received: received.at,
-            asked: asked(received),
-            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
-            quiet,
-            hot,
-            ready: OnceLock::new(),
-            prepared: OnceLock::new(),
-            sliced: manifest::total_of(&headers),
-            headers,
-            directives,
-            body,
-        }
+        // What is not kept may still say how long it lives.
+        let status = received.status;
+        let birth = Birth::of(received, (status, received.headers), request, policy);
+        let rules = Rules::of(&Directives::of(received.headers));
+        let object = Self::born(key, (status, headers), birth, body);
+        Self { rules, ..object }
     }
 
     /// The object that was put aside `elapsed` before `now`, with its `body`.
     #[must_use]
     pub fn restored(from: Restored, now: Moment, elapsed: Duration, body: B) -> Self {
-        Self {
-            directives: Directives::of(&from.headers),
-            vary: Vary::of(&from.headers),
-            vary_key: from.vary_key,
-            told: HeaderMap::new(),
-            aged: from.aged,
+        let age = from.age.saturating_add(elapsed);
+        let birth = Birth {
             received: now,
-            asked: now - from.age.saturating_add(elapsed),
-            initial_age: from.age.saturating_add(elapsed),
-            quiet: from.quiet,
-            hot: from.hot,
-            ready: OnceLock::new(),
-            prepared: OnceLock::new(),
-            key: from.key,
-            status: from.status,
-            sliced: manifest::total_of(&from.headers),
-            headers: from.headers,
-            body,
-        }
+            asked: now - age,
+            initial_age: age,
+            lives: [from.quiet, from.hot],
+            vary_key: from.vary_key,
+            aged: from.aged,
+            told: HeaderMap::new(),
+        };
+        Self::born(from.key, (from.status, &from.headers), birth, body)
+    }
+
+    /// The fields that are kept.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        self.fields.to_headers()
+    }
+
+    /// The same as they are kept.
+    #[must_use]
+    pub const fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Which requests it answers.
+    #[must_use]
+    pub fn vary(&self) -> &Vary {
+        static ALL: Vary = Vary::None;
+        self.rare.as_deref().map_or(&ALL, |rare| &rare.vary)
+    }
+
+    /// The values of those fields in the request it answered.
+    #[must_use]
+    pub fn vary_key(&self) -> VaryKey {
+        let rare = self.rare.as_deref();
+        rare.map_or(VaryKey::PLAIN, |rare| rare.vary_key)
+    }
+
+    /// What caches and proxies before this one said they did, of the message that came last: for who
+    /// asked for that message, and nobody later.
+    #[must_use]
+    pub fn told(&self) -> Option<&HeaderMap> {
+        self.rare.as_deref().map(|rare| &rare.told)
+    }
+
+    /// Of how many bytes it is the [manifest](crate::engine::slices), if it is one: its body is elsewhere,
+    /// in slices.
+    #[must_use]
+    pub fn sliced(&self) -> Option<u64> {
+        self.rare.as_deref()?.sliced
     }
 
     /// Whether it may answer a request with these fields, as far as Vary goes.
     #[must_use]
     pub fn answers(&self, request: &HeaderMap) -> bool {
-        self.vary.matches(self.vary_key, request)
+        self.vary().matches(self.vary_key(), request)
     }
 
     /// Its age (RFC 9111 §4.2.3), measured from local receipt.
     #[must_use]
     pub fn age(&self, now: Moment) -> Duration {
-        fresh::current_age(self.initial_age, self.received, now)
+        let initial = Duration::from_nanos(self.initial_age);
+        fresh::current_age(initial, self.received, now)
     }
 
     /// When it was asked for at its origin, or that long ago at the latest where it comes out of some
@@ -193,18 +299,24 @@ impl<B> Object<B> {
     /// Its lifetime while the site is this hot.
     #[must_use]
     pub const fn lifetime(&self, heat: Heat) -> Lifetime {
-        match heat {
-            Heat::Quiet => self.quiet,
-            Heat::Hot => self.hot,
+        let [quiet, hot] = self.lives;
+        let [of_quiet, of_hot] = self.sources;
+        let (nanos, source) = match heat {
+            Heat::Quiet => (quiet, of_quiet),
+            Heat::Hot => (hot, of_hot),
+        };
+        Lifetime {
+            duration: Duration::from_nanos(nanos),
+            source,
         }
     }
 
     /// What a verdict on it needs.
     #[must_use]
-    pub fn standing(&self, now: Moment, heat: Heat) -> Standing<'_> {
+    pub fn standing(&self, now: Moment, heat: Heat) -> Standing {
         let lifetime = self.lifetime(heat).duration;
         Standing {
-            directives: &self.directives,
+            rules: self.rules,
             lifetime,
             age: self.age(now),
         }
@@ -216,10 +328,15 @@ impl<B> Object<B> {
         self.lifetime(heat).duration.saturating_sub(self.age(now))
     }
 
+    fn usual(&self) -> &Usual {
+        self.usual.get_or_init(Box::default)
+    }
+
     /// The fields of the usual answer, of `make` the first time. `None` if there are none: each
     /// answer is made anew.
     pub(in crate::engine) fn ready(&self, make: impl FnOnce() -> Option<Ready>) -> Option<&Ready> {
-        self.ready.get_or_init(make).as_ref()
+        let ready = &self.usual().ready;
+        ready.get_or_init(|| make().map(Box::new)).as_deref()
     }
 
     /// The same as bytes.
@@ -227,26 +344,31 @@ impl<B> Object<B> {
         &self,
         make: impl FnOnce() -> Option<Prepared>,
     ) -> Option<&Prepared> {
-        self.prepared
-            .get_or_init(|| make().map(Box::new))
-            .as_deref()
+        self.usual().prepared.get_or_init(make).as_ref()
     }
 
     /// The head that was prepared for a body of `length` and clients that see us at `front`, if there is
     /// one by now.
     #[must_use]
     pub fn known(&self, length: u64, front: Front) -> Option<&Prepared> {
-        let prepared = self.prepared.get()?.as_deref()?;
+        let prepared = self.usual.get()?.prepared.get()?.as_ref()?;
         (prepared.length == length && prepared.is_for(front)).then_some(prepared)
     }
 
-    /// Bytes of its header fields, and of those of the usual answer, which share the values.
+    /// Bytes that its usual answer takes through this door, about, as measured.
+    #[must_use]
+    pub fn answer_bytes(&self, door: Door) -> u64 {
+        let (each, more) = match door {
+            Door::Careful => (128, 1_344),
+            Door::Plain => (16, 240),
+        };
+        (self.fields.len() * each + self.fields.weight() + more) as u64
+    }
+
+    /// Bytes of its URL and its packed fields.
     #[must_use]
     pub fn head_bytes(&self) -> u64 {
-        self.headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 192)
-            .sum::<usize>() as u64
+        (self.key.as_str().len() + self.fields.weight()) as u64
     }
 }
 
@@ -257,7 +379,7 @@ impl<B: Clone> Object<B> {
     pub fn confirmed(
         &self,
         received: &Received<'_>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         request: &HeaderMap,
         policy: &FreshPolicy,
     ) -> Arc<Self> {
@@ -270,79 +392,53 @@ impl<B: Clone> Object<B> {
     pub fn updated(
         &self,
         received: &Received<'_>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         request: &HeaderMap,
         policy: &FreshPolicy,
         body: B,
     ) -> Arc<Self> {
-        // Age tells of the message it came in: an Age kept from before would age twice.
-        let merged = Received {
-            status: self.status,
-            headers: &headers,
-            ..received.clone()
-        };
-        let directives = Directives::of(&headers);
-        let lifetime = |heat| {
-            fresh::lifetime(
-                &headers,
-                self.status,
-                &directives,
-                merged.wall,
-                policy,
-                heat,
-            )
-        };
-        // The new Vary is what the next request is to be judged by.
-        let vary = Vary::of(&headers);
-        Arc::new(Self {
-            key: self.key.clone(),
-            status: self.status,
-            vary_key: vary.key(request).unwrap_or(VaryKey::PLAIN),
-            vary,
-            told: told(received.headers),
-            aged: fresh::is_aged(received.headers),
-            received: received.at,
-            asked: asked(received),
-            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
-            quiet: lifetime(Heat::Quiet),
-            hot: lifetime(Heat::Hot),
-            ready: OnceLock::new(),
-            prepared: OnceLock::new(),
-            sliced: manifest::total_of(&headers),
-            directives,
+        // Age tells of the message it came in: an Age kept from before would age twice. The new Vary is
+        // what the next request is to be judged by.
+        let birth = Birth::of(received, (self.status, headers), request, policy);
+        Arc::new(Self::born(
+            self.key.clone(),
+            (self.status, headers),
+            birth,
             body,
-            headers,
-        })
+        ))
     }
 
     /// The object as one whose lifetime is over: something newer is known to exist (RFC 9111
     /// §4.3.5).
     #[must_use]
     pub fn outdated(&self) -> Arc<Self> {
-        let over = Lifetime {
-            duration: Duration::ZERO,
-            source: LifetimeSource::None,
-        };
         Arc::new(Self {
             key: self.key.clone(),
             status: self.status,
-            headers: self.headers.clone(),
-            directives: self.directives.clone(),
-            vary: self.vary.clone(),
-            vary_key: self.vary_key,
-            told: HeaderMap::new(),
             aged: self.aged,
-            sliced: self.sliced,
+            fields: self.fields.clone(),
+            rules: self.rules,
+            rare: Rare {
+                vary: self.vary().clone(),
+                vary_key: self.vary_key(),
+                told: HeaderMap::new(),
+                sliced: self.sliced(),
+            }
+            .boxed(),
             received: self.received,
             asked: self.asked,
             initial_age: self.initial_age,
-            quiet: over,
-            hot: over,
-            ready: OnceLock::new(),
-            prepared: OnceLock::new(),
+            lives: [0; 2],
+            sources: [LifetimeSource::None; 2],
+            usual: OnceLock::new(),
             body: self.body.clone(),
         })
     }
+}
+
+/// A span as it is kept: five hundred years at most.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// When a response was asked for at its origin, at the latest. An Age is cut to whole seconds.
@@ -405,14 +501,7 @@ pub(crate) mod tests {
         };
         let key = PrimaryKey::new(Scheme::Http, "example.com", 80, path);
         let (request, policy) = (headers(request), FreshPolicy::default());
-        Arc::new(Object::new(
-            key,
-            &received,
-            kept.clone(),
-            &request,
-            &policy,
-            body,
-        ))
+        Arc::new(Object::new(key, &received, &kept, &request, &policy, body))
     }
 
     #[test]
@@ -458,7 +547,7 @@ pub(crate) mod tests {
             delay: Duration::ZERO,
         };
         let (request, policy) = (HeaderMap::new(), FreshPolicy::default());
-        let confirmed = stored.confirmed(&received, fields.clone(), &request, &policy);
+        let confirmed = stored.confirmed(&received, &fields, &request, &policy);
         assert_eq!((confirmed.body, confirmed.status), (7, StatusCode::OK));
         assert_eq!(confirmed.remaining(at, Heat::Quiet), Duration::from_secs(5));
     }

@@ -1,7 +1,8 @@
 //! Purging what is kept: one URL, or a look at some of all.
 
-use super::Store;
+use super::entry::Variant;
 use super::object::Object;
+use super::{Store, Weight};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::purge::{Fate, Tally};
 
@@ -31,7 +32,7 @@ impl<B: Clone> Store<B> {
             return Purged::default();
         };
         let before = entry.weight();
-        entry.variants.retain_mut(|(object, _)| match fate(object) {
+        let left = entry.retain(|Variant { object, .. }| match fate(object) {
             Fate::Spared => true,
             Fate::Stale => {
                 tally.stale += 1;
@@ -46,8 +47,12 @@ impl<B: Clone> Store<B> {
         if tally == Tally::default() {
             return Purged::default();
         }
-        let (key, after) = (key.clone(), entry.weight());
-        let gone = entry.variants.is_empty();
+        let after = if left {
+            entry.weight()
+        } else {
+            Weight::default()
+        };
+        let (key, gone) = (key.clone(), !left);
         self.weigh(&key, before, after);
         if gone {
             self.entries.swap_remove_index(at);

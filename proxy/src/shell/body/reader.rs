@@ -59,10 +59,12 @@ impl<S> Reader<S> {
     fn took(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.at += bytes.len() as u64;
         self.taken += bytes.len() as u64;
-        if let Some(following) = self.body.lock().readers.get_mut(&self.id) {
+        let mut inner = self.body.lock();
+        if let Some(following) = inner.readers.get_mut(&self.id) {
             following.at = self.at;
         }
-        self.body.moved.notify_one();
+        inner.moved.notify_one();
+        drop(inner);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
@@ -125,7 +127,8 @@ impl<S: Unpin> Body for Reader<S> {
 
 impl<S> Drop for Reader<S> {
     fn drop(&mut self) {
-        self.body.lock().readers.remove(&self.id);
-        self.body.moved.notify_one();
+        let mut inner = self.body.lock();
+        inner.readers.remove(&self.id);
+        inner.moved.notify_one();
     }
 }

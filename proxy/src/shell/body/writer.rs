@@ -119,9 +119,10 @@ impl Writer {
             inner.trim(0, slowest);
             inner.len - inner.base + bytes <= most.max(bytes)
         };
+        let bell = Arc::clone(&self.body.lock().moved);
         let wait = async {
             loop {
-                let moved = self.body.moved.notified();
+                let moved = bell.notified();
                 if fits() {
                     return;
                 }

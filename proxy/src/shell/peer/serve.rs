@@ -246,11 +246,11 @@ fn answer(
     offset: u64,
     seat: Option<Seat>,
 ) -> Response<Outgoing> {
-    if object.sliced.is_some() {
+    if object.sliced().is_some() {
         return manifest(ctx, object, before, handling);
     }
     let body = &object.body;
-    let mut headers = object.headers.clone();
+    let mut headers = object.headers();
     headers.insert(AGE, object.age(ctx.now()).as_secs().into());
     let word = if seat.is_some() { "fill" } else { "hit" };
     headers.insert(PEER, HeaderValue::from_static(word));
@@ -299,7 +299,7 @@ fn manifest(
     before: &[HeaderValue],
     handling: Handling,
 ) -> Response<Outgoing> {
-    let mut headers = object.headers.clone();
+    let mut headers = object.headers();
     headers.insert(AGE, object.age(ctx.now()).as_secs().into());
     headers.insert(PEER, HeaderValue::from_static("slices"));
     headers.insert(CONTENT_LENGTH, 0.into());

@@ -8,6 +8,7 @@ mod spread;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use common::clock::Moment;
 use common::netaddr::Prefix;
@@ -16,7 +17,7 @@ use common::shell::private_file::{self, PrivateFileError};
 use http::header::{HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::context::Context;
 use super::index;
@@ -32,6 +33,9 @@ pub(crate) static METHOD: LazyLock<Method> =
 
 /// What an order says beside the page it is for, or all of it on the admin listener.
 pub(crate) const WORDS: HeaderName = HeaderName::from_static("atoll-purge");
+
+/// How long an order that is carried out waits to be on disk.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who may give orders over the clients' door, and how many at once.
 pub(crate) struct Desk {
@@ -116,17 +120,30 @@ pub(crate) async fn here(ctx: &Arc<Context>, order: &Order) -> Tally {
     let Some(mut purging) = given else {
         return Tally::default();
     };
+    let store = ctx.store.as_ref();
+    let written = store.map(|store| store.write_down(order));
     // It is in force already; what is left is to go over what is kept.
     let _turn = ctx.purge.turns.acquire().await;
     loop {
         let gone = ctx.flow().purge(&mut purging);
         let Some(gone) = gone else {
+            if let Some(written) = written {
+                is_written(written, order).await;
+            }
             return purging.tally();
         };
         for key in gone {
             index::withdraw(ctx, &key);
         }
         tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until an order is on disk, or cannot be: then it ends with the process, and that is said.
+async fn is_written(written: oneshot::Receiver<bool>, order: &Order) {
+    let written = tokio::time::timeout(WRITTEN_WITHIN, written).await;
+    if !matches!(written, Ok(Ok(true))) {
+        tracing::warn!(%order, id = %order.id, "a purge is not written down: after a restart the disk may have it again");
     }
 }
 

@@ -128,7 +128,7 @@ impl Fetch {
         let source = Source::Peer(word, found.members);
         let promise = peer::promise(&found.upstream.head.headers);
         let is_it = conditional::same_representation(
-            &self.large.known.headers,
+            &self.large.known.headers(),
             &found.upstream.head.headers,
         );
         let of = bytes_of(self.n, self.large.total());
@@ -193,7 +193,7 @@ impl Fetch {
         ctx.flow().origin_answered(key);
         peer::strip(&mut upstream.head.headers);
         let (head, large) = (&upstream.head, &self.large);
-        let known = &large.known.headers;
+        let known = &large.known.headers();
         let judged = answer::judge(&large.manifest, known, &wanted, head.status, &head.headers);
         if let Err(reason) = judged {
             // The rest of a whole is not waited for.

@@ -16,7 +16,6 @@ use crate::shell::body::{SharedBody, SpillRule, Writer};
 use crate::shell::context::Context;
 use crate::shell::fill::Response;
 use crate::shell::index;
-use crate::shell::task::{detach, write_to_disk};
 use crate::shell::upstream::{Head, Upstream};
 
 /// When the message that brought a slice came.
@@ -51,8 +50,7 @@ impl Large {
             ..self.ctx.spill.clone()
         };
         let (body, writer) = SharedBody::new(Some(of.end - of.start), Some(spill), &self.ctx.room);
-        let mut headers = manifest::slice_headers(&self.known.headers, head);
-        detach(&mut headers);
+        let mut headers = manifest::slice_headers(&self.known.headers(), head);
         let received = Received {
             status: StatusCode::PARTIAL_CONTENT,
             headers: &headers.clone(),
@@ -64,7 +62,7 @@ impl Large {
         let policy = self.ctx.flow().policy().clone();
         let key = self.manifest.slice(n);
         let none = HeaderMap::new();
-        let slice = Object::new(key, &received, headers, &none, &policy, body);
+        let slice = Object::new(key, &received, &headers, &none, &policy, body);
         (Arc::new(slice), writer)
     }
 
@@ -90,7 +88,7 @@ impl Large {
             (gone, (flow.shelve(now, slice, weight), weight))
         };
         let (shelving, weight) = shelving;
-        write_to_disk(ctx, slice, shelving, weight);
+        ctx.shelve(slice, shelving, weight);
         tell(ctx, &slice.key);
         for key in gone {
             index::withdraw(ctx, &key);

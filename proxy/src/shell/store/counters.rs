@@ -112,6 +112,12 @@ impl Counters {
         self.writes.get_or_create(&label).inc();
     }
 
+    /// Reads that ended so.
+    #[cfg(test)]
+    pub(super) fn reads(&self, outcome: &'static str) -> u64 {
+        self.reads.get_or_create(&[("outcome", outcome)]).get()
+    }
+
     pub(super) fn read(&self, outcome: ReadOutcome) {
         let label = [("outcome", outcome.as_str())];
         self.reads.get_or_create(&label).inc();

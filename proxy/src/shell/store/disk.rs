@@ -5,6 +5,7 @@
 //! store.dir/v1/00000007.seg records of segment 7
 //! store.dir/v1/00000007.idx its index
 //! store.dir/v1/large/0000002a  a large body
+//! store.dir/v1/orders      orders to purge that are remembered
 //! store.dir/v1/aside/       what another version, or nobody, wrote: never touched again
 //! ```
 
@@ -16,6 +17,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, linkat};
+
+use crate::engine::purge::book;
 
 /// What can be done to files. One implementation is the machine's; tests have others.
 pub(crate) trait Medium: fmt::Debug + Send + Sync {
@@ -114,6 +117,11 @@ impl Disk {
     /// A large body.
     pub(crate) fn large(&self, id: u64) -> PathBuf {
         self.larges().join(format!("{id:08x}"))
+    }
+
+    /// The orders to purge that are remembered.
+    pub(crate) fn orders(&self) -> PathBuf {
+        self.version().join(book::NAME)
     }
 
     /// Makes the directories.

@@ -31,16 +31,20 @@ use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use common::rng::Generator;
+use nix::time::{ClockId, clock_gettime};
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub(crate) use self::counters::Counters;
 use self::disk::{Disk, Medium};
 use self::recover::{OpenError, Recovered};
-use self::writer::DiskFault;
+use self::writer::{DiskFault, Told};
 use super::fill::Response;
 use super::spill::{Spill, SpillSpace};
 use crate::engine::http::key::PrimaryKey;
+use crate::engine::purge::ORDERS_MAX;
+use crate::engine::purge::book::{self, Recalled};
+use crate::engine::purge::order::Order;
 use crate::engine::shelf::elapsed::{NO_BOOT, Stamp};
 use crate::engine::shelf::{NotShelved, PENDING_MAX, Shelf, Ticket};
 
@@ -55,6 +59,8 @@ const LOADS_MAX: usize = 64;
 pub(super) enum Job {
     /// Write this.
     Put(Write),
+    /// Look at what else there is to do.
+    Look,
     /// Write what there is, and end.
     Stop(SyncSender<()>),
 }
@@ -72,6 +78,12 @@ pub(super) struct Write {
 pub(crate) trait HasShelf: Send + Sync {
     /// Does `act` under the lock. It must not block.
     fn with_shelf(&self, act: &mut dyn FnMut(&mut Shelf));
+
+    /// Offers what was asked for again since to the disk.
+    fn offer_again(&self) {}
+
+    /// Hears of orders to purge that an earlier process wrote down.
+    fn recall(&self, _: Recalled) {}
 }
 
 /// Asks `of`'s shelf something under its lock.
@@ -111,9 +123,14 @@ pub(crate) struct DiskStore {
     jobs: SyncSender<Job>,
     inbox: Mutex<Option<Receiver<Job>>>,
     queued: AtomicU64,
+    /// Orders that are to be written down.
+    told: Mutex<Vec<Told>>,
     files: Mutex<Files>,
     loads: Mutex<HashMap<PrimaryKey, watch::Receiver<Option<reader::Loaded>>>>,
     readers: Arc<Semaphore>,
+    /// Records read that were as they were written, and those that were not, of late.
+    whole: AtomicU64,
+    damaged: AtomicU64,
     failing: Mutex<Option<Failing>>,
     pub(crate) counters: Counters,
 }
@@ -137,9 +154,12 @@ impl DiskStore {
             jobs,
             inbox: Mutex::new(Some(inbox)),
             queued: AtomicU64::new(0),
+            told: Mutex::default(),
             files: Mutex::default(),
             loads: Mutex::default(),
             readers: Arc::new(Semaphore::new(LOADS_MAX)),
+            whole: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
             failing: Mutex::new(None),
             counters: Counters::new(registry),
         })
@@ -196,6 +216,26 @@ impl DiskStore {
         fits
     }
 
+    /// Has an order to purge written down. The answer says whether it is.
+    pub(crate) fn write_down(&self, order: &Order) -> oneshot::Receiver<bool> {
+        let (done, wait) = oneshot::channel();
+        let entry = book::encode(order, &self.stamp());
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Orders are bounded in rate; more than are remembered are not written down.
+        if told.len() < ORDERS_MAX {
+            told.push(Told { entry, done });
+        }
+        drop(told);
+        // With much to do it looks anyway.
+        let _ = self.jobs.try_send(Job::Look);
+        wait
+    }
+
+    fn take_told(&self) -> Vec<Told> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *told)
+    }
+
     /// Writes what waits and ends the thread, within `patience`.
     pub(crate) fn stop(&self, patience: Duration) {
         let (done, over) = sync_channel(1);
@@ -226,12 +266,12 @@ impl DiskStore {
 
     /// This moment for other processes.
     pub(super) fn stamp(&self) -> Stamp {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let millis = u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000;
+        // The C library's way there, which works where the kernel's page of clocks is out of sight.
+        let time = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
         Stamp {
-            boot: self.boot,
-            since_boot: Duration::from_millis(seconds.saturating_mul(1_000) + millis),
+            // Without that clock only the calendar tells.
+            boot: if time.is_ok() { self.boot } else { NO_BOOT },
+            since_boot: time.unwrap_or_default(),
             wall: self.clock.wall(),
         }
     }

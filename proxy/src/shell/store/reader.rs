@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::DiskStore;
 use super::counters::ReadOutcome;
+use super::writer::is_out_of_files;
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::pointer::Progress;
 use crate::engine::shelf::Place;
@@ -35,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a large body that are checked before it is used: damage there is a miss. Further on it
 /// is found when it is read, and breaks the connection.
 const CHECKED_FIRST: u64 = 4 << 20;
+
+/// Damaged records after which it is looked at how many were whole meanwhile.
+const LYING_LEAST: u64 = 16;
 
 /// Times a URL is looked for again because its records moved meanwhile.
 const ROUNDS: usize = 2;
@@ -144,6 +149,26 @@ fn join(
 }
 
 impl DiskStore {
+    pub(super) fn count_read(&self, outcome: ReadOutcome) {
+        self.counters.read(outcome);
+        let right = if outcome == ReadOutcome::Damaged {
+            &self.damaged
+        } else {
+            &self.whole
+        };
+        right.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether most of what was read of late was damaged. That is forgotten by asking.
+    pub(super) fn is_lying(&self) -> bool {
+        if self.damaged.load(Ordering::Relaxed) < LYING_LEAST {
+            return false;
+        }
+        let damaged = self.damaged.swap(0, Ordering::Relaxed);
+        let whole = self.whole.swap(0, Ordering::Relaxed);
+        damaged > whole
+    }
+
     /// Reads every variant of `key`. Says whether nothing of it moved meanwhile.
     fn read_all(&self, ctx: &Arc<Context>, key: &PrimaryKey) -> (Vec<Arc<Response>>, bool) {
         let name = name_of(key);
@@ -160,7 +185,7 @@ impl DiskStore {
         // The one received last is to be the one kept last.
         objects.sort_by_key(|object| std::cmp::Reverse(object.age(now)));
         for object in &objects {
-            self.counters.read(ReadOutcome::Whole);
+            self.count_read(ReadOutcome::Whole);
             let Some(weight) = object.body.weight() else {
                 continue;
             };
@@ -180,12 +205,19 @@ impl DiskStore {
         spot: Spot,
         why: &Unread,
     ) -> bool {
+        if let Unread::Failed(error) = why
+            && is_out_of_files(error)
+        {
+            // It is as good as ever, and can be read another time.
+            self.counters.read(ReadOutcome::Busy);
+            return true;
+        }
         if !ctx.flow().shelf().spoilt(name, spot) {
             return false;
         }
         match why {
             Unread::Damaged(damage) => {
-                self.counters.read(ReadOutcome::Damaged);
+                self.count_read(ReadOutcome::Damaged);
                 let what = damage.as_str();
                 tracing::warn!(url = %key, what, "a copy on disk is damaged and goes");
             }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use common::clock::Moment;
 
 use super::disk::Disk;
+use crate::engine::purge::book::{self, Recalled};
 use crate::engine::shelf::Shelf;
 use crate::engine::shelf::elapsed::Stamp;
 use crate::engine::shelf::entry::{self, ENTRY_LEN, Large, NoHead};
@@ -34,6 +35,8 @@ pub(crate) struct Recovered {
     pub(crate) next_segment: u32,
     pub(crate) next_large: u64,
     pub(crate) tally: Tally,
+    /// Orders to purge that were given before.
+    pub(crate) recalled: Recalled,
     /// Files that were put aside.
     pub(crate) aside: u64,
 }
@@ -69,6 +72,7 @@ pub(crate) fn open(
         next_segment: 0,
         next_large: 0,
         tally: Tally::default(),
+        recalled: orders(disk, now)?,
         aside: 0,
     };
     let larges = larges(disk, &mut recovered)?;
@@ -86,6 +90,23 @@ pub(crate) fn open(
         disk.remove(&disk.large(*id))?;
     }
     Ok(recovered)
+}
+
+/// The orders that earlier processes wrote down.
+fn orders(disk: &Disk, now: (Moment, &Stamp)) -> io::Result<Recalled> {
+    let mut bytes = Vec::new();
+    match File::open(disk.orders()) {
+        Ok(file) => file.take(book::FILE_MAX).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let recalled = book::read(&bytes, now);
+    if recalled.damaged {
+        tracing::warn!(
+            "orders to purge were damaged on disk: all that is kept there is validated before it is used"
+        );
+    }
+    Ok(recalled)
 }
 
 /// Takes the lock and writes down who has it.

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::clock::{Clock as _, SystemClock, WallTime};
+use common::config::{Settings, Sources};
 use common::rng::Generator;
 use http::{HeaderMap, StatusCode};
 use prometheus_client::registry::Registry;
 
+use super::counters::ReadOutcome;
 use super::disk::{Machine, Medium};
 use super::recover::OpenError;
 use super::writer::{DiskFault, Writer};
-use super::{DiskStore, HasShelf, Job, Write, ask};
+use super::{DiskStore, HasShelf, Job, Write, ask, reader};
+use crate::engine::config::{Config, KEYS};
 use crate::engine::http::fresh::{FreshPolicy, Heat};
 use crate::engine::http::key::{PrimaryKey, Scheme};
 use crate::engine::shelf::record::{name_of, variant_of};
@@ -28,6 +31,7 @@ use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
 use crate::shell::fill::Response;
 use crate::shell::room::Room;
+use crate::shell::run;
 use crate::shell::spill::{Spill, SpillSpace};
 
 const BUDGET: u64 = 16 << 20;
@@ -39,6 +43,7 @@ const READ_ONLY: u8 = 2;
 const NO_READS: u8 = 3;
 const SHORT: u8 = 4;
 const LYING: u8 = 5;
+const NO_FILES: u8 = 6;
 
 /// A file system that does as it is told.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +63,9 @@ impl Medium for Moody {
     fn create(&self, path: &Path) -> io::Result<File> {
         if self.is(READ_ONLY) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if self.is(NO_FILES) {
+            return Err(rustix::io::Errno::MFILE.into());
         }
         Machine.create(path)
     }
@@ -158,7 +166,8 @@ impl Rig {
             key: &object.key,
             bytes: object.body.length().unwrap_or(0),
             fresh: Duration::from_secs(60),
-            found: 0,
+            asked: 1,
+            room: false,
         };
         let which = (name_of(&object.key), variant_of(object));
         let ticket = self.ask(|shelf| shelf.offer(which, &candidate))?;
@@ -233,7 +242,7 @@ fn response(n: usize, body: Arc<SharedBody>) -> Arc<Response> {
     Arc::new(Object::new(
         key(n),
         &received,
-        kept,
+        &kept,
         &request,
         &policy,
         body,
@@ -435,6 +444,7 @@ fn a_disk_that_is_full_or_read_only_is_left_alone_and_comes_back() {
         (FULL, DiskFault::Full),
         (READ_ONLY, DiskFault::ReadOnly),
         (LYING, DiskFault::Lying),
+        (NO_FILES, DiskFault::Files),
     ] {
         let dir = directory();
         let mut rig = Rig::new(dir.path());
@@ -481,6 +491,52 @@ fn short_writes_are_finished_and_failed_reads_are_misses() {
     assert!(rig.read(1).is_none());
     rig.mood.set(GOOD);
     assert!(rig.read(1) == Some(body(1)));
+}
+
+#[test]
+fn a_disk_that_mostly_gives_other_bytes_back_is_left_alone() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    for (whole, is_trusted) in [(16, true), (15, false)] {
+        for _ in 0..16 {
+            rig.store.count_read(ReadOutcome::Damaged);
+        }
+        (0..whole).for_each(|_| rig.store.count_read(ReadOutcome::Whole));
+        rig.turn();
+        let failing = rig.store.failing();
+        assert_eq!(failing.is_none(), is_trusted, "{whole} were whole");
+        assert!(failing.is_none_or(|failing| failing.what == DiskFault::Lying));
+    }
+    until_back(&mut rig);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_a_slow_disk_for_a_while_and_goes_on() {
+    let dir = directory();
+    let sets = [
+        "zone=nyud.test".to_owned(),
+        format!("store.dir={}", dir.path().display()),
+    ];
+    let sources = Sources {
+        sets: &sets,
+        ..Sources::default()
+    };
+    let config = Config::build(&mut Settings::resolve(KEYS, &sources));
+    let (ctx, ..) = run::context(config).unwrap();
+    let store = ctx.store.as_ref().unwrap();
+    // A read that does not end.
+    let (_reading, done) = tokio::sync::watch::channel(None);
+    store.loads.lock().unwrap().insert(key(1), done);
+    let began = tokio::time::Instant::now();
+    assert!(reader::load(&ctx, &key(1)).await.is_empty());
+    assert_eq!(began.elapsed().as_secs(), 2, "then the origin is nearer");
+    // As many as are carried are under way: the next one does not wait at all.
+    let readers = Arc::clone(&store.readers);
+    let _all = readers.acquire_many(64).await.unwrap();
+    assert!(reader::load(&ctx, &key(2)).await.is_empty());
+    assert_eq!(began.elapsed().as_secs(), 2);
+    let counted = |outcome| store.counters.reads(outcome);
+    assert_eq!((counted("slow"), counted("busy")), (1, 1));
 }
 
 #[test]
@@ -536,7 +592,8 @@ fn only_so_much_waits_to_be_written() {
         key: &object.key,
         bytes: 1,
         fresh: Duration::ZERO,
-        found: 0,
+        asked: 1,
+        room: false,
     };
     let ticket = rig.ask(|shelf| shelf.offer(which, &candidate)).unwrap();
     assert!(rig.store.put(ticket, &object, super::QUEUE_BYTES));

@@ -6,6 +6,7 @@
 //! machine loses with its power is found out by the checks, and fetched again.
 
 mod failing;
+mod orders;
 mod records;
 mod room;
 
@@ -23,12 +24,16 @@ use common::rng::Generator;
 use super::counters::ReadOutcome;
 use super::recover::Recovered;
 use super::{DiskStore, HasShelf, Job, Write, ask};
+use crate::engine::purge::book::Recalled;
 use crate::engine::shelf::blocks::Check;
 use crate::engine::shelf::entry::{ENTRY_LEN, Large, Name, Put, Spot, Variant};
 use crate::engine::shelf::log::{Batch, Log};
 use crate::engine::shelf::{NotShelved, Ticket};
 use crate::shell::spill::Spill;
 pub(crate) use failing::DiskFault;
+pub(super) use failing::is_out_of_files;
+use orders::Book;
+pub(super) use orders::Told;
 
 /// How long it sleeps when nothing waits; so long may the disk not know that something is gone.
 const TICK: Duration = Duration::from_millis(250);
@@ -70,6 +75,7 @@ pub(super) struct Writer {
     log: Log,
     open: Option<Open>,
     underway: Underway,
+    book: Book,
     /// `None` while the store could not be opened.
     lock: Option<File>,
     backoff: Backoff,
@@ -87,8 +93,15 @@ impl Writer {
     ) -> Self {
         let next = |of: &Recovered| (of.next_segment, of.next_large);
         let (segment, large) = recovered.as_ref().map_or((0, 0), next);
-        let lock = recovered.map(|recovered| recovered.lock);
+        let (lock, recalled) = recovered
+            .map(|recovered| (recovered.lock, recovered.recalled))
+            .unzip();
         Self {
+            book: Book::new(
+                recalled
+                    .map(|recalled: Recalled| recalled.entries)
+                    .unwrap_or_default(),
+            ),
             log: Log::new(store.budget, segment, large),
             retry: lock.is_none().then(|| store.clock.moment()),
             store,
@@ -119,10 +132,13 @@ impl Writer {
                     let _ = done.send(());
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) => None,
+                Ok(Job::Look) | Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             self.work(&*shelf, first, inbox);
+            if self.retry.is_none() {
+                shelf.offer_again();
+            }
         }
     }
 
@@ -134,6 +150,8 @@ impl Writer {
         inbox: &Receiver<Job>,
     ) {
         if let Some(at) = self.retry {
+            // They hear that it cannot be done now.
+            let _ = self.write_orders();
             if let Some(write) = first {
                 self.drop_write(shelf, &write, NotShelved::Off);
             }
@@ -157,7 +175,14 @@ impl Writer {
         first: Option<Write>,
         inbox: &Receiver<Job>,
     ) -> io::Result<()> {
+        self.write_orders()?;
         self.drop_damaged(shelf);
+        if self.store.is_lying() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "most of what is read is not what was written",
+            ));
+        }
         self.tell_removals(shelf)?;
         let mut next = first;
         while let Some(write) = next {
@@ -167,6 +192,10 @@ impl Writer {
             }
             next = match inbox.try_recv() {
                 Ok(Job::Put(write)) => Some(write),
+                Ok(Job::Look) => {
+                    self.write_orders()?;
+                    None
+                }
                 // Whoever stops it waits for what was before.
                 Ok(Job::Stop(done)) => {
                     self.flush(shelf)?;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use common::clock::WallTime;
 use http::Method;
-use http::header::{HeaderMap, HeaderValue};
 
 use super::{Step, Task};
 use crate::engine::drawing::Drawing;
@@ -19,12 +18,9 @@ use crate::engine::lenient::Unclear;
 use crate::engine::purge::Fate;
 use crate::engine::pursuit::News;
 use crate::engine::reason::FailReason;
-use crate::engine::shelf::{NotShelved, Ticket};
 use crate::engine::splice::{Intake, Promise, Splice};
-use crate::engine::store::Weight;
 use crate::engine::store::object::{Object, Received};
 use crate::shell::body::SharedBody;
-use crate::shell::context::Context;
 use crate::shell::fill::{Failure, Headed, Response, Source, Stage};
 use crate::shell::transfer::{Incoming, Transfer};
 use crate::shell::upstream::{Head, Upstream};
@@ -98,10 +94,9 @@ impl Task {
         let (body, writer) = SharedBody::new(announced, spill, &ctx.room);
         let mut headers = store::stored_headers(received.headers, &directives, upstream.wall);
         peer::strip(&mut headers);
-        detach(&mut headers);
         let policy = ctx.flow().policy().clone();
         let request = &self.asker.headers;
-        let object = Object::new(key.clone(), &received, headers, request, &policy, body);
+        let object = Object::new(key.clone(), &received, &headers, request, &policy, body);
         let object = Arc::new(object);
         if self.plan.shared {
             self.share_or_not(&object, shared);
@@ -176,7 +171,7 @@ impl Task {
         let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
             return self.origin_failed(FailReason::Unclear(Unclear::NotModified));
         };
-        if conditional::confirms(&upstream.head.headers, &stale.headers).is_err() {
+        if conditional::confirms(&upstream.head.headers, &stale.headers()).is_err() {
             tokio::spawn(upstream.body.discard());
             // It confirms something else: ask again for the thing itself.
             self.conditional = false;
@@ -204,11 +199,10 @@ impl Task {
 
     /// What is here after `upstream` said that it is still right.
     fn confirm(&self, stored: &Response, upstream: &Upstream) -> Arc<Response> {
-        let mut headers = stored.headers.clone();
+        let mut headers = stored.headers();
         conditional::merge(&mut headers, &upstream.head.headers, upstream.wall);
-        detach(&mut headers);
         let policy = self.ctx.flow().policy().clone();
-        stored.confirmed(&received(upstream), headers, &self.asker.headers, &policy)
+        stored.confirmed(&received(upstream), &headers, &self.asker.headers, &policy)
     }
 
     /// What the answer to a HEAD says of the copy here: still right, or to be validated before it is
@@ -218,7 +212,7 @@ impl Task {
             return;
         };
         let (head, length) = (&upstream.head.headers, stored.body.length());
-        let object = if conditional::head_confirms(head, &stored.headers, length) {
+        let object = if conditional::head_confirms(head, &stored.headers(), length) {
             self.confirm(stored, upstream)
         } else {
             stored.outdated()
@@ -235,13 +229,14 @@ impl Task {
     pub(super) fn may_go_on_sharing(&self, object: &Response) -> Result<(), NoStoreReason> {
         let ctx = &self.ctx;
         let heat = ctx.flow().heat(ctx.now(), &self.asker.key);
+        let headers = object.headers();
         let exchange = Exchange {
             method: &Method::GET,
             request: &self.asker.headers,
             status: object.status,
-            response: &object.headers,
+            response: &headers,
         };
-        match store::may_store(&exchange, &object.directives, object.lifetime(heat)) {
+        match store::may_store(&exchange, &Directives::of(&headers), object.lifetime(heat)) {
             Err(reason) if reason.is_lasting() => Err(reason),
             _ => Ok(()),
         }
@@ -307,7 +302,7 @@ impl Task {
             let (life, gone) = flow.keep(now, Arc::clone(object), weight);
             (life, gone, flow.shelve(now, object, weight), weight)
         };
-        write_to_disk(ctx, object, shelving, weight);
+        ctx.shelve(object, shelving, weight);
         match (life, index::progress_of(&object.body)) {
             (Some(life), Some(progress)) => index::announce(ctx, key, progress, life),
             _ if ctx.flow().ledger().gone(key) => index::withdraw(ctx, key),
@@ -364,30 +359,6 @@ impl Task {
     }
 }
 
-/// Has a response written to disk, if it is to be.
-pub(in crate::shell) fn write_to_disk(
-    ctx: &Context,
-    object: &Arc<Response>,
-    shelving: Result<Ticket, NotShelved>,
-    weight: Weight,
-) {
-    let Some(store) = &ctx.store else { return };
-    match shelving {
-        Ok(ticket) if store.put(ticket, object, weight.memory) => {}
-        Ok(ticket) => ctx.flow().shelf().not_written(ticket),
-        Err(reason) => store.counters.not_written(reason),
-    }
-}
-
-/// Copies values that are views of the connection's buffer, which would live as long as they.
-pub(in crate::shell) fn detach(headers: &mut HeaderMap) {
-    for value in headers.values_mut() {
-        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            *value = copy;
-        }
-    }
-}
-
 pub(super) const fn received(upstream: &Upstream) -> Received<'_> {
     Received {
         status: upstream.head.status,
@@ -395,22 +366,5 @@ pub(super) const fn received(upstream: &Upstream) -> Received<'_> {
         at: upstream.at,
         wall: upstream.wall,
         delay: upstream.delay,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn kept_fields_do_not_hold_on_to_the_buffer_they_were_read_into() {
-        let buffer = Bytes::from(vec![b'x'; 65_536]);
-        let value = HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
-        let mut headers = HeaderMap::from_iter([(http::header::ETAG, value)]);
-        assert!(!buffer.is_unique());
-        detach(&mut headers);
-        assert!(buffer.is_unique() && headers["etag"] == "xxxxxxxxxx");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
-use super::answers::{detach, received};
+use super::answers::received;
 use super::{Step, Task};
 use crate::engine::beginnings::LetGo;
 use crate::engine::http::conditional;
@@ -86,12 +86,11 @@ impl Task {
         let Beginning { object, splice } = beginning;
         let intake = join_origin(object, splice, head).ok()?;
         let (body, writer) = SharedBody::going_on_from(&object.body, Some(ctx.spill.clone()))?;
-        let mut headers = object.headers.clone();
+        let mut headers = object.headers();
         conditional::merge(&mut headers, &head.headers, upstream.wall);
-        detach(&mut headers);
         let policy = ctx.flow().policy().clone();
         let request = &self.asker.headers;
-        let whole = object.updated(&received(upstream), headers, request, &policy, body);
+        let whole = object.updated(&received(upstream), &headers, request, &policy, body);
         if head.doubtful || self.may_go_on_sharing(&whole).is_err() {
             return None;
         }

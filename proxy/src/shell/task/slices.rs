@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 
-use super::answers::{detach, received};
+use super::answers::received;
 use super::{Step, Task};
 use crate::engine::http::control::Directives;
 use crate::engine::http::range::ContentRange;
@@ -61,7 +61,7 @@ impl Task {
             .plan
             .stale
             .as_ref()
-            .is_some_and(|stale| stale.sliced.is_none());
+            .is_some_and(|stale| stale.sliced().is_none());
         let part = first::ask(&self.asker.headers);
         let part = part.filter(|_| self.may_be_sliced() && !known_small);
         self.asking = part.map_or(Asking::Whole, Asking::Part);
@@ -156,7 +156,6 @@ impl Task {
         let mut headers = store::stored_headers(&head.headers, &directives, upstream.wall);
         crate::shell::peer::strip(&mut headers);
         manifest::mark(&mut headers, total);
-        detach(&mut headers);
         let received = Received {
             status: head.status,
             headers: &head.headers,
@@ -166,7 +165,7 @@ impl Task {
         let body = SharedBody::whole(Bytes::new(), digest, &ctx.room);
         let policy = ctx.flow().policy().clone();
         let request = &self.asker.headers;
-        let known = Object::new(key.clone(), &received, headers, request, &policy, body);
+        let known = Object::new(key.clone(), &received, &headers, request, &policy, body);
         Large::of(ctx, &Arc::new(known), request, self.asker.version)
     }
 

@@ -20,8 +20,8 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn response(value: &str) -> Directives {
-    Directives::of(&headers(&[("cache-control", value)]))
+fn rules(value: &str) -> Rules {
+    Rules::of(&Directives::of(&headers(&[("cache-control", value)])))
 }
 
 fn request(value: &str) -> RequestDirectives {
@@ -73,9 +73,8 @@ const VERDICTS: &[(&str, &str, &str, u64, Verdict)] = &[
 fn verdicts_follow_both_sides_directives() {
     let lifetime = secs(100);
     for (section, stored, asked, age, expected) in VERDICTS {
-        let directives = response(stored);
         let standing = Standing {
-            directives: &directives,
+            rules: rules(stored),
             lifetime,
             age: secs(*age),
         };
@@ -104,9 +103,8 @@ const ON_ERROR: &[OnErrorRow] = &[
 fn an_error_is_covered_unless_the_origin_forbids_it() {
     let lifetime = secs(100);
     for (section, stored, asked, age, expected) in ON_ERROR {
-        let directives = response(stored);
         let standing = Standing {
-            directives: &directives,
+            rules: rules(stored),
             lifetime,
             age: secs(*age),
         };
@@ -117,10 +115,9 @@ fn an_error_is_covered_unless_the_origin_forbids_it() {
 
 #[test]
 fn ttl_is_negative_once_stale() {
-    let directives = Directives::default();
     let ttl = |age| {
         Standing {
-            directives: &directives,
+            rules: rules(""),
             lifetime: secs(10),
             age,
         }
@@ -137,8 +134,8 @@ proptest! {
     fn a_ban_on_stale_answers_holds_against_any_request(
         asked in any_value(), age in 100_u64..1_000_000, swr in 0_u64..1_000_000,
     ) {
-        let directives = response(&format!("must-revalidate, stale-while-revalidate={swr}"));
-        let standing = Standing { directives: &directives, lifetime: secs(100), age: secs(age) };
+        let rules = rules(&format!("must-revalidate, stale-while-revalidate={swr}"));
+        let standing = Standing { rules, lifetime: secs(100), age: secs(age) };
         let mut map = http::HeaderMap::new();
         map.insert("cache-control", asked);
         let verdict = judge(&standing, &RequestDirectives::of(&map));

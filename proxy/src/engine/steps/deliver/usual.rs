@@ -59,7 +59,7 @@ impl Delivery<'_> {
     fn ready<B>(&self, object: &Object<B>, length: u64) -> Option<Ready> {
         let selected = Selected {
             status: object.status,
-            headers: &object.headers,
+            headers: &object.headers(),
         };
         let mut headers = self.selected(selected, object.key.as_str()).headers;
         let leads_on = rewrite::FIELDS

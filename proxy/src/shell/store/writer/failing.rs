@@ -3,6 +3,7 @@
 use std::io;
 
 use common::clock::Clock as _;
+use rustix::io::Errno;
 
 use super::Writer;
 use crate::engine::shelf::NotShelved;
@@ -62,6 +63,8 @@ impl Writer {
             let next = (recovered.next_segment, recovered.next_large);
             self.log = Log::new(self.store.budget, next.0, next.1);
             self.lock = Some(recovered.lock);
+            self.book.recall(&recovered.recalled);
+            shelf.recall(recovered.recalled);
             let found = recovered.shelf;
             ask(shelf, |shelf| *shelf = found);
         }
@@ -106,6 +109,12 @@ impl Writer {
     }
 }
 
+/// Whether the process, or the machine, has too many files open: that says nothing of the file.
+pub(in crate::shell::store) fn is_out_of_files(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// Why the disk store is left alone for a while.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum DiskFault {
@@ -119,6 +128,8 @@ pub(crate) enum DiskFault {
     Vanished,
     /// What is read is not what was written.
     Lying,
+    /// The process has as many files open as it may.
+    Files,
     /// Something else: an error of input or output, most likely.
     Io,
 }
@@ -126,6 +137,9 @@ pub(crate) enum DiskFault {
 impl DiskFault {
     /// What a disk means by `error`.
     pub(super) fn of(error: &io::Error) -> Self {
+        if is_out_of_files(error) {
+            return Self::Files;
+        }
         match error.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
@@ -147,6 +161,7 @@ impl DiskFault {
             Self::Denied => "denied",
             Self::Vanished => "vanished",
             Self::Lying => "lying",
+            Self::Files => "files",
             Self::Io => "io",
         }
     }
