@@ -18,6 +18,7 @@ use super::output::{Event, Output};
 use super::relay::Asker;
 use super::routing::{Entry, Table};
 use super::rpc::{Call, CallId, Due};
+use super::rtt::Rtt;
 use super::serve::CONTACTS_NEAR;
 use super::work::TaskId;
 use crate::refusal::Refusal;
@@ -188,17 +189,19 @@ impl Node {
         let Some(call) = self.calls.at(id) else {
             return;
         };
-        let (to, attempts, purpose) = (call.to, call.attempts, call.purpose);
+        let (to, level, attempts, purpose) = (call.to, call.level, call.attempts, call.purpose);
         let timeout = self.patience(now, call);
         let peer = self.peers.at(to.id);
         let token = peer.and_then(|peer| peer.token(now));
         let rtt = peer.map(|peer| peer.rtt).unwrap_or_default();
         let late = match purpose {
-            Purpose::Task(_) if attempts == 0 => Some(rtt.late(&self.config.rpc, &self.usual)),
+            Purpose::Task(_) if attempts == 0 => {
+                Some(rtt.late(&self.config.rpc, self.usual(level)))
+            }
             _ => None,
         };
         let behalf = Self::behalf(&purpose);
-        let (level, ask) = (call.level, call.ask.clone());
+        let ask = call.ask.clone();
         let kind = ask.kind();
         let request = Request {
             level,
@@ -219,12 +222,21 @@ impl Node {
         self.calls.sent(now, id, tx, (timeout, late));
     }
 
+    /// What is usual of nodes that are not measured: inside a cluster they are near.
+    const fn usual(&self, level: u8) -> &Rtt {
+        if level == 0 {
+            &self.usual
+        } else {
+            &Rtt::UNMEASURED
+        }
+    }
+
     /// How long the next attempt of a call is worth waiting for.
     fn patience(&self, now: Moment, call: &Call<Purpose>) -> Duration {
         let attempts = call.attempts;
         let rtt = self.peers.at(call.to.id).map(|peer| peer.rtt);
         let rtt = rtt.unwrap_or_default();
-        let timeout = rtt.timeout(&self.config.rpc, &self.usual, attempts);
+        let timeout = rtt.timeout(&self.config.rpc, self.usual(call.level), attempts);
         match call.purpose {
             Purpose::Probe | Purpose::Check(_) | Purpose::Hand { .. } => {
                 timeout.max(PROBE_PATIENCE)

@@ -102,7 +102,7 @@ impl Rtt {
             let least = config.timeout_initial / 2;
             return expected(usual)
                 .unwrap_or(least)
-                .clamp(least, config.timeout_cap / 2);
+                .clamp(least, config.timeout_initial);
         };
         late.clamp(config.timeout_floor / 2, config.timeout_cap)
     }
@@ -171,13 +171,17 @@ mod tests {
             usual.sample(Moment::ZERO, ms(320));
         }
         // The mean comes as near as whole microseconds let it.
-        assert_eq!(stranger.late(&config, &usual).as_millis(), 320);
+        assert_eq!(
+            stranger.late(&config, &usual),
+            ms(300),
+            "not later than it is asked again"
+        );
         assert_eq!(stranger.timeout(&config, &usual, 0).as_millis(), 399);
         assert_eq!(stranger.timeout(&config, &usual, 1).as_millis(), 549);
         for _ in 0..100 {
             usual.sample(Moment::ZERO, ms(5_000));
         }
-        assert_eq!(stranger.late(&config, &usual), ms(500), "bounded");
+        assert_eq!(stranger.late(&config, &usual), ms(300), "bounded");
         assert_eq!(stranger.timeout(&config, &usual, 0), ms(1_000));
     }
 
