@@ -146,10 +146,10 @@ fn haproxy(place: &Place, sites: Sites) -> Option<Upstream> {
     let addr = place.at(host::ORIGIN + 71, Port::Web);
     let config = place.file("haproxy.cfg");
     let text = format!(
-        "global\n nbthread 1\n maxconn 12000\ndefaults\n mode http\n timeout connect 5s\n \
+        "global\n nbthread 1\n maxconn 9000\ndefaults\n mode http\n timeout connect 5s\n \
          timeout client 60s\n timeout server 60s\n timeout queue 1s\n http-reuse always\n\
          cache c\n total-max-size {STORE_MIB}\n max-object-size 4000000\n max-age 3600\n\
-         frontend f\n bind {addr} backlog 1024\n maxconn 12000\n default_backend b\nbackend b\n \
+         frontend f\n bind {addr} backlog 1024\n maxconn 9000\n default_backend b\nbackend b\n \
          http-request cache-use c\n http-response cache-store c\n server s {} maxconn 64\n",
         sites.greedy
     );
