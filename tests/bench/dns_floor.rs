@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use common::shell::datagrams;
 use harness::daemon::Daemon;
 use harness::place::Place;
-use tokio::net::UdpSocket;
 
 use super::dns_rivals::{Choice, Rival, free, until_answers};
 
@@ -32,14 +31,16 @@ pub(crate) fn run(args: &FloorArgs) {
 }
 
 async fn serve(listen: SocketAddr) {
-    let socket = UdpSocket::bind(listen).await.unwrap();
+    let socket = std::net::UdpSocket::bind(listen).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let socket = datagrams::Socket::new(socket).unwrap();
     let mut buffers = vec![[0; 1_472]; BATCH];
     let mut replies: Vec<_> = (0..BATCH).map(|_| (listen, Vec::new())).collect();
     loop {
         socket.readable().await.unwrap();
         let mut made = 0;
-        let _ = socket.try_io(tokio::io::Interest::READABLE, || {
-            datagrams::receive(&socket, &mut buffers, |from, bytes| {
+        let _ = socket.try_read(|socket| {
+            datagrams::receive(socket, &mut buffers, |from, bytes| {
                 let (to, out): &mut (SocketAddr, Vec<u8>) = &mut replies[made];
                 *to = from;
                 out.clear();
@@ -52,7 +53,7 @@ async fn serve(listen: SocketAddr) {
             })
         });
         if made > 0 {
-            let _ = datagrams::send(&socket, &replies[..made]);
+            let _ = datagrams::send(socket.get(), &replies[..made]);
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Questions over UDP in batches, a bounded number unanswered at a time, so that the server always
 //! has one waiting and loses none.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
 use common::rng::Generator;
 use common::shell::datagrams;
-use tokio::net::UdpSocket;
 
 /// Sockets, so that the server's are busy whichever of them the system picks.
 const SOCKETS: usize = 8;
@@ -50,9 +49,9 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn new(to: SocketAddr, mix: Mix) -> Self {
         let socket = |_| {
-            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.set_nonblocking(true).unwrap();
-            (UdpSocket::from_std(socket).unwrap(), 0)
+            (socket, 0)
         };
         Self {
             sockets: (0..SOCKETS).map(socket).collect(),

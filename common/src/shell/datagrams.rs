@@ -12,9 +12,60 @@
 pub mod local;
 
 use std::io;
-use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::io::IoSliceMut;
+use std::net::{SocketAddr, UdpSocket};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 
-use tokio::net::UdpSocket;
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A socket that is waited for to be read, and never to be written.
+///
+/// The runtime's own socket waits for both, and then every datagram that leaves an idle socket wakes it: a
+/// wait in epoll that tells nothing, for each batch.
+#[derive(Debug)]
+pub struct Socket(AsyncFd<UdpSocket>);
+
+impl Socket {
+    /// Takes `socket` over, which must not block.
+    ///
+    /// # Errors
+    /// There is no runtime to wait with, or the system refuses.
+    #[expect(
+        deprecated,
+        reason = "unsound only for types that do not keep the descriptor they name; its successor asks for unsafe code"
+    )]
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        AsyncFd::with_interest(socket, Interest::READABLE).map(Self)
+    }
+
+    /// Waits until there is something to read.
+    ///
+    /// # Errors
+    /// The runtime ends.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.0.readable().await.map(drop)
+    }
+
+    /// Does `read`, if there is something to read. Where it says [`WouldBlock`](io::ErrorKind::WouldBlock)
+    /// the next [`readable`](Self::readable) waits.
+    ///
+    /// # Errors
+    /// Those of `read`, and `WouldBlock`.
+    pub fn try_read<R>(&self, read: impl FnOnce(&UdpSocket) -> io::Result<R>) -> io::Result<R> {
+        self.0.try_io(Interest::READABLE, read)
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn get(&self) -> &UdpSocket {
+        self.0.get_ref()
+    }
+}
 
 /// Reads up to one datagram per buffer and hands each to `each`. A datagram longer than its buffer
 /// is cut off. Returns how many were read.
@@ -27,20 +78,27 @@ pub fn receive<const N: usize>(
     buffers: &mut [[u8; N]],
     mut each: impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<usize> {
-    use std::io::IoSliceMut;
-    use std::os::fd::AsRawFd as _;
+    read(socket, buffers, None, |from, message| {
+        each(from, message.iovs().next().unwrap_or_default());
+    })
+}
 
-    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
-
+/// As [`receive`], with room for so much that the system may say of each datagram beside.
+#[cfg(target_os = "linux")]
+fn read<const N: usize>(
+    socket: &UdpSocket,
+    buffers: &mut [[u8; N]],
+    beside: Option<Vec<u8>>,
+    mut each: impl FnMut(SocketAddr, &RecvMsg<'_, '_, SockaddrStorage>),
+) -> io::Result<usize> {
     let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers
         .iter_mut()
         .map(|buffer| [IoSliceMut::new(buffer)])
         .collect();
     // Made anew for each call: the system writes the lengths of addresses into it.
-    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(slices.len(), None);
-    let fd = socket.as_raw_fd();
+    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(slices.len(), beside);
     let messages = recvmmsg(
-        fd,
+        socket.as_raw_fd(),
         &mut headers,
         slices.iter_mut(),
         MsgFlags::MSG_DONTWAIT,
@@ -50,14 +108,14 @@ pub fn receive<const N: usize>(
     for message in messages {
         count += 1;
         if let Some(from) = message.address.as_ref().and_then(internet) {
-            each(from, message.iovs().next().unwrap_or_default());
+            each(from, &message);
         }
     }
     Ok(count)
 }
 
 #[cfg(target_os = "linux")]
-fn internet(addr: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+fn internet(addr: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = addr
         .as_sockaddr_in()
         .map(|addr| SocketAddr::V4((*addr).into()));
@@ -105,7 +163,7 @@ pub fn receive<const N: usize>(
 ) -> io::Result<usize> {
     let mut count = 0;
     for buffer in buffers {
-        match socket.try_recv_from(buffer) {
+        match socket.recv_from(buffer) {
             Ok((len, from)) => each(from, &buffer[..len]),
             Err(error) if count == 0 => return Err(error),
             Err(_) => break,

@@ -8,10 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
 
 use common::limits::DATAGRAM_MAX;
-use common::shell::datagrams;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use common::shell::datagrams::{self, Socket};
+use socket2::{Domain, Protocol, Type};
 
 /// Receive buffer asked for, in bytes: a second's burst of small datagrams. The system may give
 /// less.
@@ -29,7 +27,7 @@ type Buffer = [u8; READ_LEN];
 /// The socket between nodes.
 #[derive(Debug)]
 pub(super) struct Udp {
-    socket: UdpSocket,
+    socket: Socket,
     buffers: Vec<Buffer>,
     outgoing: Vec<(SocketAddr, Vec<u8>)>,
     maps: bool,
@@ -37,7 +35,8 @@ pub(super) struct Udp {
 
 impl Udp {
     pub(super) fn bind(addr: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket =
+            socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         // A smaller buffer loses datagrams in a burst, which the protocol survives.
         drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
         socket.set_nonblocking(true)?;
@@ -47,7 +46,7 @@ impl Udp {
             socket.set_only_v6(false)?;
         }
         socket.bind(&addr.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
+        let socket = Socket::new(socket.into())?;
         Ok(Self {
             socket,
             buffers: vec![[0; READ_LEN]; BATCH],
@@ -57,7 +56,7 @@ impl Udp {
     }
 
     pub(super) fn addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.get().local_addr()
     }
 
     /// Waits until there is something to read.
@@ -68,9 +67,7 @@ impl Udp {
     /// Hands the next batch of datagrams that are already here to `each`. Whether there may be more.
     pub(super) fn receive(&mut self, each: impl FnMut(SocketAddr, &[u8])) -> bool {
         let (socket, buffers) = (&self.socket, &mut self.buffers[..]);
-        let received = socket.try_io(Interest::READABLE, || {
-            datagrams::receive(socket, buffers, each)
-        });
+        let received = socket.try_read(|socket| datagrams::receive(socket, buffers, each));
         match received {
             Ok(count) => count == BATCH,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
@@ -102,8 +99,7 @@ impl Udp {
     pub(super) fn flush(&mut self) {
         let mut rest = &self.outgoing[..];
         while let Some((to, _)) = rest.first() {
-            // Past tokio: nobody here ever waits to write, so it need not know.
-            let done = match datagrams::send(&self.socket, rest) {
+            let done = match datagrams::send(self.socket.get(), rest) {
                 Ok(count) => count.max(1),
                 Err(error) => {
                     tracing::debug!(%to, %error, "a datagram was not sent");

@@ -10,11 +10,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::shell::datagrams;
 #[cfg(target_os = "linux")]
 use common::shell::datagrams::local::Local;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use common::shell::datagrams::{self, Socket};
 use tokio::task::yield_now;
 
 use super::answering::Answering;
@@ -33,7 +31,7 @@ const IN_A_ROW: usize = 4;
 
 /// A socket with its buffers.
 struct Udp {
-    socket: UdpSocket,
+    socket: Socket,
     buffers: Vec<[u8; READ_LEN]>,
     replies: Vec<(SocketAddr, Vec<u8>)>,
     /// Where the questions of `replies` came to, on a socket of every address.
@@ -43,10 +41,11 @@ struct Udp {
 }
 
 /// Answers whatever comes to `socket`, until the thread ends.
-pub async fn serve(socket: UdpSocket, answering: Answering, traffic: Arc<Traffic>) {
+pub async fn serve(socket: Socket, answering: Answering, traffic: Arc<Traffic>) {
     let nobody: SocketAddr = ([0; 4], 0).into();
     #[cfg(target_os = "linux")]
     let everywhere = socket
+        .get()
         .local_addr()
         .is_ok_and(|addr| addr.ip().is_unspecified());
     let mut udp = Udp {
@@ -99,7 +98,7 @@ impl Udp {
         } = self;
         let mut made = 0;
         let received = answering.batch(Transport::Udp, |reply| {
-            socket.try_io(Interest::READABLE, || {
+            socket.try_read(|socket| {
                 let count = datagrams::receive(socket, buffers, |from, bytes| {
                     let Some((to, out)) = replies.get_mut(made) else {
                         return;
@@ -128,7 +127,7 @@ impl Udp {
         let locals = locals.as_deref_mut().unwrap_or_default();
         let mut made = 0;
         let received = answering.batch(Transport::Udp, |reply| {
-            socket.try_io(Interest::READABLE, || {
+            socket.try_read(|socket| {
                 let count = datagrams::local::receive(socket, buffers, |from, local, bytes| {
                     let Some(((to, out), at)) = replies.get_mut(made).zip(locals.get_mut(made))
                     else {
@@ -161,7 +160,7 @@ impl Udp {
 
     fn send(&self, from: usize, to: usize) {
         let rest = self.replies.get(from..to).unwrap_or_default();
-        self.send_by(rest, |rest| datagrams::send(&self.socket, rest));
+        self.send_by(rest, |rest| datagrams::send(self.socket.get(), rest));
     }
 
     /// Sends the replies made, each run of those to questions that came to one address from there.
@@ -175,7 +174,7 @@ impl Udp {
             match run.first().copied().flatten() {
                 Some(local) => self
                     .send_by(self.replies.get(from..to).unwrap_or_default(), |rest| {
-                        datagrams::local::send(&self.socket, local, rest)
+                        datagrams::local::send(self.socket.get(), local, rest)
                     }),
                 // The system did not say.
                 None => self.send(from, to),

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use common::shell::datagrams::Socket;
 use common::shell::signals::Shutdown;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -70,7 +71,7 @@ impl Worker {
 
     fn open(self, answering: &Answering) -> io::Result<()> {
         for Pair { udp, tcp } in self.sockets {
-            let socket = UdpSocket::from_std(udp)?;
+            let socket = Socket::new(udp)?;
             let listener = TcpListener::from_std(tcp)?;
             spawn_local(udp::serve(
                 socket,

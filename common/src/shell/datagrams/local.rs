@@ -1,20 +1,19 @@
 //! The same for a socket bound to every address: with each datagram the address that it came to, and
 //! each reply from that one (`IP_PKTINFO`, `IPV6_RECVPKTINFO`; ip(7), RFC 3542 §6.1).
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-    sendmmsg, setsockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg,
+    setsockopt,
 };
-use tokio::net::UdpSocket;
 
-use super::internet;
+use super::read;
 
 /// Makes the system say of each datagram of `socket`, bound to an address like `bound`, which address
 /// it came to.
@@ -80,21 +79,7 @@ pub fn receive<const N: usize>(
     buffers: &mut [[u8; N]],
     mut each: impl FnMut(SocketAddr, Option<Local>, &[u8]),
 ) -> io::Result<usize> {
-    let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers
-        .iter_mut()
-        .map(|buffer| [IoSliceMut::new(buffer)])
-        .collect();
-    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(slices.len(), Some(room()));
-    let messages = recvmmsg(
-        socket.as_raw_fd(),
-        &mut headers,
-        slices.iter_mut(),
-        MsgFlags::MSG_DONTWAIT,
-        None,
-    )?;
-    let mut count = 0;
-    for message in messages {
-        count += 1;
+    read(socket, buffers, Some(room()), |from, message| {
         let local = message.cmsgs().ok().and_then(|mut said| {
             said.find_map(|said| match said {
                 ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::v4(&info)),
@@ -102,11 +87,8 @@ pub fn receive<const N: usize>(
                 _ => None,
             })
         });
-        if let Some(from) = message.address.as_ref().and_then(internet) {
-            each(from, local, message.iovs().next().unwrap_or_default());
-        }
-    }
-    Ok(count)
+        each(from, local, message.iovs().next().unwrap_or_default());
+    })
 }
 
 /// Sends as many of `datagrams` as the system takes at once, from `local`. Returns how many.
@@ -165,29 +147,39 @@ pub fn send(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::shell::datagrams::Socket;
+
+    const SOON: Duration = Duration::from_secs(5);
 
     async fn replies_leave_from_the_address_asked(any: &str, asked: &[&str]) {
-        let Ok(server) = UdpSocket::bind((any, 0)).await else {
+        let Ok(server) = UdpSocket::bind((any, 0)) else {
             return;
         };
         announce(&server, any.parse().unwrap()).unwrap();
-        let port = server.local_addr().unwrap().port();
+        server.set_nonblocking(true).unwrap();
+        let server = Socket::new(server).unwrap();
+        let port = server.get().local_addr().unwrap().port();
         let mut clients = Vec::new();
         for asked in asked {
             let own = asked.parse::<IpAddr>().unwrap();
             let to = SocketAddr::new(own, port);
             let client = UdpSocket::bind((if own.is_ipv4() { "127.0.0.1" } else { "::1" }, 0));
-            let client = client.await.unwrap();
-            client.send_to(b"ask", to).await.unwrap();
+            let client = client.unwrap();
+            client.set_read_timeout(Some(SOON)).unwrap();
+            client.send_to(b"ask", to).unwrap();
             clients.push((client, to));
         }
         let mut replies = Vec::new();
         while replies.len() < clients.len() {
             server.readable().await.unwrap();
             let mut buffers = [[0; 64]; 8];
-            let read = receive(&server, &mut buffers, |from, local, bytes| {
-                replies.push((local.unwrap(), (from, bytes.to_vec())));
+            let read = server.try_read(|server| {
+                receive(server, &mut buffers, |from, local, bytes| {
+                    replies.push((local.unwrap(), (from, bytes.to_vec())));
+                })
             });
             assert!(read.is_ok_and(|read| read > 0));
         }
@@ -195,14 +187,12 @@ mod tests {
             assert_eq!(local.address(), to.ip());
             // Two at once have one sender.
             let twice = [reply.clone(), reply.clone()];
-            assert_eq!(send(&server, *local, &twice).unwrap(), 2);
+            assert_eq!(send(server.get(), *local, &twice).unwrap(), 2);
         }
         for (client, to) in &clients {
             for _ in 0..2 {
                 let mut buffer = [0; 64];
-                let received = client.recv_from(&mut buffer);
-                let waited = tokio::time::timeout(std::time::Duration::from_secs(5), received);
-                assert_eq!(waited.await.unwrap().unwrap(), (3, *to));
+                assert_eq!(client.recv_from(&mut buffer).unwrap(), (3, *to));
             }
         }
     }
