@@ -14,6 +14,9 @@ pub(crate) struct ChaosArgs {
     /// When they come, and who asks for what
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+    /// The disk that it has: all pages take 24 MiB
+    #[arg(long, value_name = "SIZE", default_value = "48MiB")]
+    disk: String,
 }
 
 /// Kills, looks and prints.
@@ -24,7 +27,7 @@ pub(crate) fn run(args: &ChaosArgs) {
         .build();
     runtime.unwrap().block_on(Box::pin(async {
         let place = Place::alone().await;
-        let found = crash::kill(&place, args.kills, args.seed).await;
+        let found = crash::kill(&place, args.kills, args.seed, &args.disk).await;
         say(&format!(
             "{} deaths: of what was looked at afterwards {} whole, {} absent, {} wrong; \
              under load {} whole, {} wrong\n",

@@ -4,14 +4,23 @@
 //! A real process with nothing kept and with many small pages. What is divided is the growth of what
 //! the process has resident.
 
+use std::time::Duration;
+
+use harness::client::{Ask, Page};
 use harness::cluster::{Proxy, set};
 use harness::footprint::{self, Has};
 use harness::place::Place;
+use harness::wait::now;
+use http::Method;
 
+use super::cpu::Cpu;
 use super::say;
 
 /// Pages that make the process as large as it is when it works: buffers, pools, tables.
 const WARMING: usize = 2_000;
+
+/// Orders to purge.
+const PURGES: u32 = 50;
 
 /// Arguments of `bench http-memory`.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,6 +71,29 @@ async fn measure(args: &MemoryArgs) {
         footprint::fetch(&proxy, origin, pages, more).await;
         row(what, args.bytes, before, Has::now(&proxy).await);
     }
+    purges(&proxy).await;
+}
+
+/// What a look at every page costs: orders by tag that mean none of them.
+async fn purges(proxy: &Proxy) {
+    let (pid, objects) = (proxy.daemon.pid(), Has::now(proxy).await.objects);
+    let mut longest = Duration::ZERO;
+    let (before, began) = (Cpu::exactly(pid, None), now());
+    for n in 0..PURGES {
+        let began = now();
+        let ask = Ask::of(proxy.admin, &Page::new("admin", "/purge")).method(Method::POST);
+        let order = format!("hard tag * nothing-{n}");
+        let answer = ask.header("atoll-purge", &order).fetch().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        longest = longest.max(now().since(began));
+    }
+    let cpu = Cpu::exactly(pid, None).since(before).total();
+    say(&format!(
+        "a purge by tag looks at {objects} pages in {:.1?}, {:.1?} at most: {} ns of CPU for each\n",
+        now().since(began) / PURGES,
+        longest,
+        cpu.as_nanos() / u128::from(objects * u64::from(PURGES))
+    ));
 }
 
 fn row(what: &str, bytes: usize, before: Has, after: Has) {

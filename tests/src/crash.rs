@@ -54,7 +54,8 @@ pub fn body(n: usize) -> Vec<u8> {
 }
 
 /// Kills a proxy so many times. `seed` says when, and who asks for what.
-pub async fn kill(place: &Place, kills: usize, seed: u64) -> Found {
+/// So much of a disk it has.
+pub async fn kill(place: &Place, kills: usize, seed: u64, disk: &str) -> Found {
     let origin = Origin::start(place).await;
     for n in 0..PAGES {
         let path = format!("/{n}");
@@ -62,7 +63,7 @@ pub async fn kill(place: &Place, kills: usize, seed: u64) -> Found {
     }
     let sets = [
         set("store.memory", "4MiB"),
-        set("store.disk", "48MiB"),
+        set("store.disk", disk),
         set("client.requests_per_second", "0"),
     ];
     let mut proxy = Proxy::alone(place, &sets).await;

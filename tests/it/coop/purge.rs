@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::binaries::Program;
 use harness::client::{Answer, Page};
@@ -73,9 +75,14 @@ async fn what_is_purged_at_one_is_fetched_again_everywhere() {
     let place = Place::shared().await;
     let mut origin = Origin::start(&place).await;
     let cluster = cluster(&place, "*").await;
+    // What is there to be had, however often it is fetched: an index that is slow to answer makes a
+    // second fetch of one.
+    let version = Arc::new(AtomicUsize::new(1));
     for (path, tag) in [("/a", "x, news"), ("/dir/b", "y"), ("/c", "news")] {
-        origin.serves(path, move |request| {
-            let reply = Reply::page(format!("{path} {}", request.nth)).fresh_for(600);
+        let version = Arc::clone(&version);
+        origin.serves(path, move |_| {
+            let text = format!("{path} {}", version.load(Ordering::SeqCst));
+            let reply = Reply::page(text).fresh_for(600);
             reply.header("cache-tag", tag)
         });
     }
@@ -84,6 +91,7 @@ async fn what_is_purged_at_one_is_fetched_again_everywhere() {
         let first = format!("{} 1", page.path);
         assert_eq!(texts(&cluster, page).await, [&*first; 3]);
     }
+    version.store(2, Ordering::SeqCst);
     // By URL, over the clients' door.
     let answer = purge(&cluster.proxies[1], &a, Some(TOKEN), "hard").await;
     let receipt: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -97,7 +105,7 @@ async fn what_is_purged_at_one_is_fetched_again_everywhere() {
         confirmed.len() == 3 && confirmed.iter().all(|one| one["gone"] == 1),
         "{receipt}"
     );
-    assert!(texts(&cluster, &a).await.iter().all(|text| text != "/a 1"));
+    assert_eq!(texts(&cluster, &a).await, ["/a 2"; 3]);
     assert_eq!(texts(&cluster, &c).await, ["/c 1"; 3], "nobody spoke of it");
     // By tag, with the command.
     let (ran, receipt) = atoll(&cluster.proxies[2], &["--tag", "news", "--hard"]).await;
@@ -106,7 +114,7 @@ async fn what_is_purged_at_one_is_fetched_again_everywhere() {
         (Some(0), &Value::Bool(true)),
         "{receipt}"
     );
-    assert!(texts(&cluster, &c).await.iter().all(|text| text != "/c 1"));
+    assert_eq!(texts(&cluster, &c).await, ["/c 2"; 3]);
     assert_eq!(texts(&cluster, &b).await, ["/dir/b 1"; 3]);
     // By prefix, softly: it is asked for again, and stands in for an origin that is dead.
     let prefix = format!("http://{}/dir/", origin.addr);
