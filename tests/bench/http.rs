@@ -13,7 +13,7 @@ use harness::place::{Place, Port, host};
 use harness::skip;
 
 use super::cpu::pin;
-use super::{http_works, late, rivals, say, span};
+use super::{http_peer, http_works, late, rivals, say, span};
 
 /// Cores of the servers and of the load.
 const SERVER: usize = 0;
@@ -37,6 +37,13 @@ pub(crate) struct HttpArgs {
     /// How long late clients of a slow body wait, and nothing else
     #[arg(long)]
     late: bool,
+}
+
+impl HttpArgs {
+    /// Whether the work of this name is to be measured.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
 }
 
 /// Measures and prints the tables.
@@ -64,10 +71,17 @@ async fn measure(args: &HttpArgs) {
     }
     if args.late {
         late::measure(&rivals, &late).await;
-    } else if exec::find("wrk").is_some() {
+        return;
+    }
+    if exec::find("wrk").is_some() {
         http_works::measure(args, &place, &rivals).await;
     } else {
         skip::loudly("no wrk to measure with");
+    }
+    // The network takes the place of the proxy.
+    drop(rivals);
+    if args.wants("peer hit") {
+        http_peer::measure(&place, bare, (SERVER, LOAD)).await;
     }
 }
 

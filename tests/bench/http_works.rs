@@ -60,11 +60,10 @@ const WORKS: [Work; 6] = [
 
 /// Measures and prints a table for each kind of work whose name holds `only`.
 pub(crate) async fn measure(args: &HttpArgs, place: &Place, rivals: &[Rival]) {
-    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
     for (n, work) in WORKS
         .iter()
         .enumerate()
-        .filter(|(_, work)| wanted(work.name))
+        .filter(|(_, work)| args.wants(work.name))
     {
         let script = script(place, n, work);
         let able: Vec<_> = rivals
@@ -82,7 +81,7 @@ pub(crate) async fn measure(args: &HttpArgs, place: &Place, rivals: &[Rival]) {
         }
         table(args, work, &able, script.as_deref());
     }
-    if wanted("idle connection") {
+    if args.wants("idle connection") {
         idle(rivals);
     }
 }

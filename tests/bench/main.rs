@@ -27,6 +27,7 @@ mod http;
 mod http_floor;
 mod http_load;
 mod http_memory;
+mod http_peer;
 mod http_works;
 mod index;
 mod late;

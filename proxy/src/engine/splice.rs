@@ -41,7 +41,8 @@ pub struct Described<'a> {
 /// A body being put together.
 #[derive(Clone, Debug)]
 pub struct Splice {
-    hasher: blake3::Hasher,
+    /// Boxed: it is two kilobytes, and what it is a part of is moved about.
+    hasher: Box<blake3::Hasher>,
     received: u64,
     announced: Option<u64>,
     /// Whether it may be kept and others may join.
@@ -53,8 +54,8 @@ pub struct Splice {
 pub struct Intake {
     /// Bytes still to come that are here already.
     skip: u64,
-    /// Hashes them.
-    again: blake3::Hasher,
+    /// Hashes them, if there are any.
+    again: Option<Box<blake3::Hasher>>,
     promise: Promise,
     /// The length of the whole by this source's own account: an end before it is none, even where
     /// the first source stated no length.
@@ -68,7 +69,7 @@ impl Splice {
     #[must_use]
     pub fn new(announced: Option<u64>, shared: bool) -> Self {
         Self {
-            hasher: blake3::Hasher::new(),
+            hasher: Box::default(),
             received: 0,
             announced,
             shared,
@@ -225,12 +226,18 @@ impl Splice {
             // Cut off before its trailer, or a member that does not keep to the protocol.
             Promise::Trailer => Some(trailer.ok_or(FailReason::Truncated)?),
         };
-        let mut hasher = self.hasher.clone();
-        hasher.update(&from.last);
-        if stated.is_some_and(|stated| hasher.finalize() != stated) {
-            return Err(FailReason::Digest);
+        match stated {
+            None => self.show(&from.last),
+            Some(stated) => {
+                let before = self.hasher.clone();
+                self.hasher.update(&from.last);
+                if self.hasher.finalize() != stated {
+                    self.hasher = before;
+                    return Err(FailReason::Digest);
+                }
+                self.received = total;
+            }
         }
-        self.show(&from.last);
         Ok(from.last)
     }
 
@@ -244,7 +251,7 @@ impl Intake {
     fn new(skip: u64, promise: Promise, whole: Option<u64>) -> Self {
         Self {
             skip,
-            again: blake3::Hasher::new(),
+            again: (skip > 0).then(Box::default),
             promise,
             whole,
             last: Bytes::new(),
@@ -258,11 +265,12 @@ impl Intake {
         }
         let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let old = bytes.split_to(skip.min(bytes.len()));
-        self.again.update(&old);
+        let again = self.again.get_or_insert_default();
+        again.update(&old);
         self.skip -= old.len() as u64;
         // Only a beginning that is the same to the byte makes the rest belong to it. Nothing wrong
         // has been shown: another source may have the right one.
-        if self.skip == 0 && self.again.finalize() != known.finalize() {
+        if self.skip == 0 && again.finalize() != known.finalize() {
             return Err(FailReason::Malformed);
         }
         Ok(bytes)

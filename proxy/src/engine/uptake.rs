@@ -12,6 +12,13 @@ use common::clock::Moment;
 /// 30 s may pass without any.
 pub const RATE_LEAST: u64 = 64;
 
+/// Bytes over which a client shows how quick it is.
+pub const QUICK_BYTES: u64 = 512 << 10;
+
+/// Who takes these bytes in no longer than this, waits included, is quick: five mebibytes a second,
+/// below which nobody is held up by being asked often.
+pub const QUICK_WITHIN: Duration = Duration::from_millis(100);
+
 /// A client that took too little for a whole window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the client reads too slowly")]
@@ -24,6 +31,9 @@ pub struct Uptake {
     waited: Duration,
     taken: u64,
     blocked_since: Option<Moment>,
+    /// Bytes taken since then, by which it is seen how quick the client is.
+    run: (u64, Option<Moment>),
+    quick: bool,
 }
 
 impl Uptake {
@@ -35,6 +45,8 @@ impl Uptake {
             waited: Duration::ZERO,
             taken: 0,
             blocked_since: None,
+            run: (0, None),
+            quick: false,
         }
     }
 
@@ -42,6 +54,7 @@ impl Uptake {
     /// on like this.
     pub fn blocked(&mut self, now: Moment) -> Moment {
         let since = *self.blocked_since.get_or_insert(now);
+        self.run.1.get_or_insert(now);
         since + self.window.saturating_sub(self.waited)
     }
 
@@ -51,14 +64,25 @@ impl Uptake {
         self.blocked_since.is_some()
     }
 
-    /// It took `bytes`.
+    /// Whether it takes what is ready so quickly that having more ready is worth it.
+    #[must_use]
+    pub const fn is_quick(&self) -> bool {
+        self.quick
+    }
+
+    /// It took `bytes`; `now` matters only while it [is waited for](Self::is_waiting).
     ///
     /// # Errors
     /// It came to the end of a window with too little.
     pub fn took(&mut self, now: Moment, bytes: u64) -> Result<(), TooSlow> {
         self.taken = self.taken.saturating_add(bytes);
+        self.run.0 = self.run.0.saturating_add(bytes);
         if self.blocked_since.is_none() {
             return Ok(());
+        }
+        if let (QUICK_BYTES.., Some(since)) = self.run {
+            self.quick = now.since(since) <= QUICK_WITHIN;
+            self.run = (0, Some(now));
         }
         let judged = self.judge(now);
         self.blocked_since = None;
@@ -106,6 +130,23 @@ mod tests {
         }
         assert!(ends.contains(&Err(TooSlow)), "{ends:?}");
         assert_eq!(ends.iter().position(Result::is_err), Some(3));
+    }
+
+    #[test]
+    fn who_is_quick_shows_it_and_may_stop_being_so() {
+        let ms = Moment::from_millis;
+        let mut uptake = Uptake::new(WINDOW);
+        // Before it was waited for once, nobody knows.
+        assert_eq!(uptake.took(Moment::ZERO, 10 * QUICK_BYTES), Ok(()));
+        assert!(!uptake.is_quick());
+        uptake.blocked(ms(1_000));
+        assert_eq!(uptake.took(ms(1_050), 1), Ok(()));
+        assert!(uptake.is_quick());
+        for n in 0..8 {
+            uptake.blocked(ms(1_050 + n * 20));
+            assert_eq!(uptake.took(ms(1_070 + n * 20), QUICK_BYTES / 8), Ok(()));
+        }
+        assert!(!uptake.is_quick(), "160 ms for half a mebibyte");
     }
 
     #[test]

@@ -180,6 +180,12 @@ impl Context {
         room.min(self.shares.look(|share| share.bytes().spare()))
     }
 
+    /// Whether somebody wants to know how far clients are.
+    pub(crate) fn measures(&self) -> bool {
+        let link = self.index.as_ref();
+        link.is_some_and(|link| link.hints.is_some())
+    }
+
     /// A client's connection is over, and the kernel had measured `rtt` on it.
     pub(crate) fn measured(&self, client: IpAddr, rtt: Duration) {
         if let Some(hints) = self.index.as_ref().and_then(|link| link.hints.as_ref()) {

@@ -1,6 +1,11 @@
 //! A client's connection: cut when it takes too little for too long, reset where an end would be
 //! taken for the end of the page, and asked at its end how far the client was.
 
+mod reading;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
+
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
@@ -10,18 +15,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
+pub(crate) use self::reading::Terms;
+use self::reading::{LEAVES_WITHIN, Reading, takes_more};
 use super::round_trip;
-use crate::engine::uptake::{TooSlow, Uptake};
-
-/// Bytes that wait in the kernel unsent before it takes no more: small enough to see how fast a
-/// client reads, large enough to keep a fast one busy between two turns.
-#[cfg(target_os = "linux")]
-const UNSENT_MOST: u32 = 32 << 10;
+use crate::engine::uptake::TooSlow;
 
 /// A client that took less, in bytes, was no visitor: name servers check every proxy all day long,
 /// and what they are told is shorter.
@@ -33,12 +34,22 @@ pub(super) struct Parting(Arc<Marks>);
 
 #[derive(Default, Debug)]
 struct Marks {
+    /// Nobody wants to know the round trip.
+    silent: bool,
     reset: AtomicBool,
     /// In microseconds; 0 while nothing is known.
     round_trip: AtomicU64,
 }
 
 impl Parting {
+    /// Of a connection of whose client nobody wants to know how far it is.
+    pub(super) fn silent() -> Self {
+        Self(Arc::new(Marks {
+            silent: true,
+            ..Marks::default()
+        }))
+    }
+
     /// Whether the connection has to end with a reset.
     pub(super) fn reset(&self, reset: bool) {
         self.0.reset.store(reset, Ordering::Relaxed);
@@ -55,41 +66,33 @@ impl Parting {
 pub(super) struct Line {
     stream: TcpStream,
     clock: SystemClock,
-    uptake: Uptake,
-    timer: Option<Pin<Box<Sleep>>>,
+    terms: Arc<Terms>,
     /// Bytes that the kernel took.
     written: u64,
     parting: Parting,
+    /// What is known of a client that was waited for.
+    reader: Option<Box<Reading>>,
 }
 
 impl Line {
-    /// `patience` is the window over which a client's reading is judged.
-    pub(super) fn new(stream: TcpStream, clock: SystemClock, patience: Duration) -> Self {
-        let socket = SockRef::from(&stream);
-        // Small answers go out at once; failing to say so only costs time.
-        drop(stream.set_nodelay(true));
-        #[cfg(target_os = "linux")]
-        if let Err(error) = socket
-            .set_tcp_user_timeout(Some(patience))
-            .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MOST))
-        {
-            tracing::debug!(%error, "no deadline for a client that does not read");
-        }
+    /// A connection that came through a listener on which these [terms](Terms::impose) were imposed.
+    /// `parting` is what will be known of it when it has ended.
+    pub(super) fn new(
+        stream: TcpStream,
+        clock: SystemClock,
+        terms: Arc<Terms>,
+        parting: Parting,
+    ) -> Self {
         #[cfg(not(target_os = "linux"))]
-        drop(socket);
+        drop(stream.set_nodelay(true));
         Self {
             stream,
             clock,
-            uptake: Uptake::new(patience),
-            timer: None,
+            terms,
             written: 0,
-            parting: Parting::default(),
+            parting,
+            reader: None,
         }
-    }
-
-    /// What will be known of this connection when it has ended.
-    pub(super) fn parting(&self) -> Parting {
-        self.parting.clone()
     }
 
     /// Keeps account of a write.
@@ -100,14 +103,18 @@ impl Line {
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                self.timer = None;
                 self.written = self.written.saturating_add(bytes as u64);
-                let now = if self.uptake.is_waiting() {
+                let Some(reader) = &mut self.reader else {
+                    return Poll::Ready(Ok(bytes));
+                };
+                reader.timer = None;
+                let now = if reader.uptake.is_waiting() {
                     self.clock.moment()
                 } else {
                     Moment::ZERO
                 };
-                let took = self.uptake.took(now, bytes as u64);
+                let took = reader.uptake.took(now, bytes as u64);
+                reader.suit(&self.stream, &self.terms);
                 Poll::Ready(took.map(|()| bytes).map_err(timed_out))
             }
             Poll::Ready(error) => Poll::Ready(error),
@@ -117,18 +124,44 @@ impl Line {
 
     /// Waits for the end of the window.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let (patience, written) = (self.terms.patience, self.written);
+        let reader = self
+            .reader
+            .get_or_insert_with(|| Box::new(Reading::new(patience, written)));
         loop {
             let now = self.clock.moment();
-            let until = self.uptake.blocked(now);
-            let timer = self
+            let until = reader.uptake.blocked(now);
+            let timer = reader
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep(until.since(now))));
             std::task::ready!(timer.as_mut().poll(cx));
-            self.timer = None;
-            if let Err(slow) = self.uptake.judge(self.clock.moment()) {
+            reader.timer = None;
+            if let Err(slow) = reader.uptake.judge(self.clock.moment()) {
                 return Poll::Ready(timed_out(slow));
             }
         }
+    }
+
+    /// Nothing more goes out for now: what was granted to a quick client is taken back.
+    fn rest(&mut self, cx: &mut Context<'_>) {
+        let grants = |reader: &&mut Box<Reading>| {
+            // Between two writes of one answer a stream is read from too.
+            reader.room.is_some() && !reader.uptake.is_waiting()
+        };
+        let Some(reader) = self.reader.as_mut().filter(grants) else {
+            return;
+        };
+        reader.leave(&self.stream);
+        while !takes_more(&self.stream) {
+            let timer = reader
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep(LEAVES_WITHIN)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            reader.timer = None;
+        }
+        reader.left();
     }
 }
 
@@ -140,6 +173,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let marks = &self.parting.0;
         if self.written >= VISIT_LEAST
+            && !marks.silent
             && let Some(rtt) = round_trip::of(&self.stream)
         {
             let micros = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
@@ -154,6 +188,11 @@ impl Drop for Line {
 
 /// A stream that may take bytes straight from a file, without a way through this process.
 pub(super) trait FromFile {
+    /// Whether to let go of it ends it as well as to shut it down before.
+    fn ends_by_itself(&self) -> bool {
+        false
+    }
+
     /// Whether it does.
     fn takes_files(&self) -> bool {
         false
@@ -182,6 +221,10 @@ impl FromFile for Line {}
 
 #[cfg(target_os = "linux")]
 impl FromFile for Line {
+    fn ends_by_itself(&self) -> bool {
+        true
+    }
+
     fn takes_files(&self) -> bool {
         true
     }
@@ -219,7 +262,11 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_pending() {
+            self.rest(cx);
+        }
+        read
     }
 }
 

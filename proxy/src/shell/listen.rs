@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::place::Crowd;
 use self::porter::Porter;
 use super::context::Context;
+use super::line::Terms;
 use super::tls::Secure;
 use crate::engine::http2::Limits;
 use crate::engine::net::Net;
@@ -44,9 +45,9 @@ pub(crate) struct Bounds {
     pub(crate) exempt: Vec<Net>,
     pub(crate) header: Duration,
     pub(crate) idle: Duration,
-    /// The window over which a client has to take enough of what it asked for; without it a few
-    /// thousand slow readers are all that a node can serve.
-    pub(crate) send: Duration,
+    /// How a client's reading is judged; without that a few thousand slow readers are all that a
+    /// node can serve.
+    pub(crate) terms: Arc<Terms>,
     /// Time for answers under way when the process ends.
     pub(crate) drain: Duration,
     /// How TLS is spoken here; `None` where it is not.
@@ -57,12 +58,13 @@ pub(crate) struct Bounds {
     pub(crate) plain: bool,
 }
 
-/// Binds a listener.
-pub(crate) fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
+/// Binds a listener for connections on these `terms`.
+pub(crate) fn bind(addr: SocketAddr, terms: &Terms) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
+    terms.impose(&socket);
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }

@@ -64,11 +64,13 @@ pub(crate) struct PlainDoor<S> {
     /// When the last answer went.
     since: Moment,
     timer: Option<Pin<Box<Sleep>>>,
+    /// What ended the connection.
+    error: Option<Box<io::Error>>,
 }
 
 /// What becomes of a connection here.
 #[derive(Debug)]
-pub(crate) enum Left {
+enum Left {
     /// It is over, and was closed if that could be done.
     Over(io::Result<()>),
     /// Its next request is not for this door.
@@ -99,7 +101,7 @@ enum Stop {
     Hand(HandReason),
 }
 
-impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
+impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
     /// `read` is what was read of `stream` already.
     pub(crate) fn new(
         ctx: Arc<Context>,
@@ -121,12 +123,41 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
             idle,
             since,
             timer: None,
+            error: None,
         }
     }
 
-    /// Serves until the connection is over, or a request comes that is to be handed on.
-    pub(crate) async fn serve(&mut self) -> Left {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+    pub(crate) const fn ctx(&self) -> &Arc<Context> {
+        &self.ctx
+    }
+
+    /// What is the same for all requests of the connection.
+    pub(crate) const fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Whether it has the connection.
+    pub(crate) const fn is_here(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Serves until the connection is over, or a request comes that is to be handed on. Whether it is
+    /// that.
+    pub(crate) fn serve(&mut self) -> impl Future<Output = bool> + Send {
+        std::future::poll_fn(|cx| {
+            Poll::Ready(match ready!(self.poll(cx)) {
+                Left::Hand => true,
+                Left::Over(ended) => {
+                    self.error = ended.err().map(Box::new);
+                    false
+                }
+            })
+        })
+    }
+
+    /// Why the connection ended early, if it did.
+    pub(crate) fn ended(&mut self) -> Option<Box<io::Error>> {
+        self.error.take()
     }
 
     /// The next answer is the last; without a request under way, the connection ends.
@@ -167,7 +198,11 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
             };
             let idle = self.held.is_empty();
             if self.ending || (self.draining && idle) {
-                return Pin::new(stream).poll_shutdown(cx).map(Left::Over);
+                return if stream.ends_by_itself() {
+                    Poll::Ready(Left::Over(Ok(())))
+                } else {
+                    Pin::new(stream).poll_shutdown(cx).map(Left::Over)
+                };
             }
             if !idle {
                 let held = std::mem::take(&mut self.held);

@@ -27,6 +27,7 @@ use super::context::{Context, Parts};
 use super::hints::{self, Hints};
 use super::index::{self, IndexLink};
 use super::inspect::{Window, gauges};
+use super::line::Terms;
 use super::listen::{self, Bounds, Crowd, Door, Doorway};
 use super::metrics::Metrics;
 use super::purge::Desk;
@@ -120,13 +121,14 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     let (_handle, shutdown) = Shutdown::on_signals()
         .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
     raise_descriptor_limit();
-    let listeners = bind(&config).await?;
+    let terms = Arc::new(Terms::new(config.listen.send_timeout));
+    let listeners = bind(&config, &terms).await?;
     let bounds = Bounds {
         connections: config.listen.connections_max,
         per_client: config.listen.connections_per_client,
         exempt: config.listen.exempt.clone(),
         header: config.listen.header_timeout,
-        send: config.listen.send_timeout,
+        terms,
         idle: config.listen.idle_timeout,
         drain: DRAIN,
         secure: None,
@@ -228,14 +230,16 @@ fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
     }
 }
 
-async fn bind(config: &Config) -> Result<Listeners, StartError> {
+async fn bind(config: &Config, terms: &Terms) -> Result<Listeners, StartError> {
     let addr = config.listen.http;
-    let http = listen::bind(addr).map_err(|error| bind_error("http.listen", addr, &error))?;
-    let https = config.listen.https.as_ref().map(secure).transpose()?;
+    let http =
+        listen::bind(addr, terms).map_err(|error| bind_error("http.listen", addr, &error))?;
+    let https = config.listen.https.as_ref();
+    let https = https.map(|https| secure(https, terms)).transpose()?;
     let peer = match &config.index {
         Some(index) => {
             let addr = index.peer_listen;
-            let bound = listen::bind(addr);
+            let bound = listen::bind(addr, terms);
             Some(bound.map_err(|error| bind_error("peer.listen", addr, &error))?)
         }
         None => None,
@@ -251,12 +255,13 @@ async fn bind(config: &Config) -> Result<Listeners, StartError> {
     Ok(Listeners { doors, admin })
 }
 
-fn secure(https: &Https) -> Result<(TcpListener, Arc<Secure>), StartError> {
+fn secure(https: &Https, terms: &Terms) -> Result<(TcpListener, Arc<Secure>), StartError> {
     let secure = Secure::new(https.certificates.clone(), https.terms);
     let secure =
         secure.map_err(|error| StartError::Runtime(format!("https.certificates: {error}")))?;
     let addr = https.listen;
-    let bound = listen::bind(addr).map_err(|error| bind_error("https.listen", addr, &error))?;
+    let bound =
+        listen::bind(addr, terms).map_err(|error| bind_error("https.listen", addr, &error))?;
     Ok((bound, Arc::new(secure)))
 }
 

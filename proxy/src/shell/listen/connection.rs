@@ -1,126 +1,132 @@
 //! One connection: the socket as a [`Line`], and what speaks over it.
+//!
+//! What a future is given when it is made has its room in it twice, as an argument and as a variable;
+//! there may be thousands that only wait. So connections in the clear are put together before their
+//! future is made, and what few of them need is boxed.
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use common::shell::signals::Shutdown;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::http1::{self, Spoken};
+use super::place::Place;
 use super::{Bounds, Door, http2};
 use crate::engine::http::key::Scheme;
 use crate::engine::http2::purse::PREFACE;
 use crate::shell::context::Context;
 use crate::shell::downstream::Entry;
-use crate::shell::line::Line;
+use crate::shell::line::{Line, Parting};
 use crate::shell::tls::{Ahead, Secure};
 
 /// Bytes read to see which version is spoken: what most send first fits.
 const FIRST_READ: usize = 2 << 10;
 
-/// A client as it came: its connection, its address, and what was read of its request already.
+/// A client as it came: its connection, its address, where it came to, and what was read of its request
+/// already.
 pub(super) struct Came {
     pub(super) stream: TcpStream,
     pub(super) client: IpAddr,
+    pub(super) local_port: u16,
     pub(super) read: Vec<u8>,
+    pub(super) place: Place,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve(
+/// What is to be done when a connection is over and gone.
+pub(super) struct Last {
     ctx: Arc<Context>,
+    /// Whose it was.
+    client: IpAddr,
+    /// `None` if it was no client's.
+    parting: Option<Parting>,
+    _place: Place,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.ctx.metrics.connection_closed();
+        if let Some(parting) = &self.parting {
+            self.ctx.measured(self.client, parting.round_trip());
+        }
+    }
+}
+
+/// What speaks over the connection that `came`, and what is to be done when it does no more.
+pub(super) fn speak(
+    ctx: &Arc<Context>,
     came: Came,
     door: Door,
-    bounds: Arc<Bounds>,
-    shutdown: Shutdown,
-) {
+    bounds: &Bounds,
+) -> (Spoken<Line>, Last) {
     let client = came.client;
+    let measured = door == Door::Client && ctx.measures();
+    let parting = if measured {
+        Parting::default()
+    } else {
+        Parting::silent()
+    };
     let entry = Entry {
         scheme: Scheme::Http,
-        local_port: came.stream.local_addr().map_or(80, |addr| addr.port()),
+        local_port: came.local_port,
         client: client.to_canonical(),
         shown: None,
     };
-    let line = Line::new(came.stream, ctx.clock, bounds.send);
-    let parting = line.parting();
+    let terms = Arc::clone(&bounds.terms);
     let spoken = Spoken {
-        stream: line,
+        stream: Line::new(came.stream, ctx.clock, terms, parting.clone()),
         read: came.read,
         parting: parting.clone(),
         entry: Arc::new(entry),
         door,
     };
-    // With it the connection itself is gone, and what is known of it is written down.
-    match &bounds.secure {
-        None => in_the_clear(Arc::clone(&ctx), spoken, &bounds, shutdown).await,
-        Some(secure) => {
-            // A handshake needs room that plain connections should not hold.
-            let talk = over_tls(Arc::clone(&ctx), spoken, secure, &bounds, shutdown);
-            Box::pin(talk).await;
-        }
-    }
-    if door == Door::Client {
-        ctx.measured(client, parting.round_trip());
-    }
-}
-
-/// Looks first which version is spoken, where that is to be seen from the first bytes only.
-async fn in_the_clear(
-    ctx: Arc<Context>,
-    mut spoken: Spoken<Line>,
-    bounds: &Bounds,
-    shutdown: Shutdown,
-) {
-    let Some(limits) = bounds.http2 else {
-        return http1::serve(ctx, spoken, bounds, shutdown).await;
+    ctx.metrics.connection_opened();
+    let last = Last {
+        ctx: Arc::clone(ctx),
+        client,
+        parting: measured.then_some(parting),
+        _place: came.place,
     };
-    match timeout(bounds.idle, begins_http2(&mut spoken)).await {
-        Ok(Ok(true)) => {
-            // Few speak it without TLS, and the others should not hold room for it.
-            Box::pin(http2::serve(ctx, spoken, limits, bounds, shutdown)).await;
-        }
-        Ok(Ok(false)) => http1::serve(ctx, spoken, bounds, shutdown).await,
-        // It left, or never said a word.
-        Ok(Err(_)) | Err(_) => {}
-    }
+    (spoken, last)
 }
 
-/// Reads as much as tells whether the client begins as only HTTP/2 does (RFC 9113 §3.3).
-async fn begins_http2(spoken: &mut Spoken<Line>) -> io::Result<bool> {
-    loop {
-        let read = &spoken.read;
-        let known = read.len().min(PREFACE.len());
-        if read[..known] != PREFACE[..known] {
-            return Ok(false);
-        }
-        if known == PREFACE.len() {
-            return Ok(true);
-        }
-        // Most send a whole request, which is not to be cut.
-        spoken.read.reserve(FIRST_READ);
-        if spoken.stream.read_buf(&mut spoken.read).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-/// Shakes hands first.
-async fn over_tls(
+/// Shakes hands, and serves a connection to its end. Boxed: a handshake needs room.
+pub(super) fn over_tls(
     ctx: Arc<Context>,
+    (spoken, last): (Spoken<Line>, Last),
+    secure: Arc<Secure>,
+    bounds: Arc<Bounds>,
+    shutdown: Shutdown,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        if let Some((spoken, http2)) = shaken(&ctx, spoken, &secure).await {
+            match bounds.http2.filter(|_| http2) {
+                Some(limits) => {
+                    Box::pin(http2::serve(ctx, spoken, limits, &bounds, shutdown)).await;
+                    drop(last);
+                }
+                None => Box::pin(http1::serve(ctx, spoken, bounds, shutdown, last)).await,
+            }
+        }
+    })
+}
+
+/// Shakes hands. What is spoken then, and whether that is HTTP/2.
+async fn shaken(
+    ctx: &Context,
     spoken: Spoken<Line>,
     secure: &Secure,
-    bounds: &Bounds,
-    shutdown: Shutdown,
-) {
+) -> Option<(Spoken<impl http1::Stream + use<>>, bool)> {
     let accepted = secure.accept(Ahead::new(spoken.stream, spoken.read)).await;
     ctx.metrics.handshake(match &accepted {
         Ok(accepted) => accepted.end,
         Err(end) => *end,
     });
-    let Ok(accepted) = accepted else { return };
-    let limits = bounds.http2.filter(|_| accepted.is_http2());
+    let accepted = accepted.ok()?;
+    let http2 = accepted.is_http2();
     let spoken = Spoken {
         stream: accepted.stream,
         read: Vec::new(),
@@ -132,8 +138,28 @@ async fn over_tls(
         }),
         door: spoken.door,
     };
-    match limits {
-        Some(limits) => http2::serve(ctx, spoken, limits, bounds, shutdown).await,
-        None => http1::serve(ctx, spoken, bounds, shutdown).await,
+    Some((spoken, http2))
+}
+
+/// Whether a client that began with `read` may go on as only HTTP/2 does (RFC 9113 §3.3).
+pub(super) fn may_be_http2(read: &[u8]) -> bool {
+    let known = read.len().min(PREFACE.len());
+    known > 0 && read[..known] == PREFACE[..known]
+}
+
+/// Reads as much as tells whether the client begins as only HTTP/2 does.
+pub(super) async fn begins_http2<S: AsyncRead + Unpin>(spoken: &mut Spoken<S>) -> io::Result<bool> {
+    loop {
+        if !spoken.read.is_empty() && !may_be_http2(&spoken.read) {
+            return Ok(false);
+        }
+        if spoken.read.len() >= PREFACE.len() {
+            return Ok(true);
+        }
+        // Most send a whole request, which is not to be cut.
+        spoken.read.reserve(FIRST_READ);
+        if spoken.stream.read_buf(&mut spoken.read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
 }

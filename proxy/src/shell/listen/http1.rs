@@ -17,9 +17,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
-use super::{Bounds, Door};
+use super::connection::{begins_http2, may_be_http2};
+use super::{Bounds, Door, http2};
 use crate::engine::head::HEAD_MAX;
+use crate::engine::http2::Limits;
 use crate::engine::share::Denied;
 use crate::engine::steps::receive::Seen;
 use crate::shell::context::Context;
@@ -29,7 +32,7 @@ use crate::shell::line::{FromFile, Parting};
 use crate::shell::metered::{Duties, Metered};
 use crate::shell::metrics::InFlight;
 use crate::shell::peer;
-use crate::shell::plain::{Left, PlainDoor};
+use crate::shell::plain::PlainDoor;
 
 /// What hyper reads, or takes of an answer beyond what has gone out, at most: a head that
 /// [`guard`](crate::shell::guard) let through fits, and what a slow reader makes wait is little more.
@@ -45,23 +48,24 @@ pub(in crate::shell) struct Spoken<S> {
     pub(in crate::shell) door: Door,
 }
 
+/// What HTTP/1 can be spoken over.
+pub(in crate::shell) trait Stream:
+    AsyncRead + AsyncWrite + FromFile + Unpin + Send
+{
+}
+
+impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> Stream for S {}
+
 /// Serves one connection to its end: through the plain door where there is one, and each request that
-/// is not for it through the careful one.
-pub(in crate::shell) async fn serve<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send>(
+/// is not for it through the careful one. Who turns out to begin with HTTP/2, where that may be, gets
+/// it. `last` is dropped when the connection is gone.
+pub(in crate::shell) fn serve<S: Stream>(
     ctx: Arc<Context>,
     spoken: Spoken<S>,
-    bounds: &Bounds,
-    mut shutdown: Shutdown,
-) {
-    if !bounds.plain {
-        let all = Only {
-            first: None,
-            seen: Seen::default(),
-            one: false,
-        };
-        drop(Box::pin(careful(ctx, spoken, all, bounds, shutdown)).await);
-        return;
-    }
+    bounds: Arc<Bounds>,
+    shutdown: Shutdown,
+    last: impl Send,
+) -> impl Future<Output = ()> + Send {
     let Spoken {
         stream,
         read,
@@ -69,49 +73,165 @@ pub(in crate::shell) async fn serve<S: AsyncRead + AsyncWrite + FromFile + Unpin
         entry,
         door,
     } = spoken;
-    let mut plain = PlainDoor::new(
-        Arc::clone(&ctx),
-        Arc::clone(&entry),
-        (stream, read),
-        bounds.idle,
-    );
-    loop {
-        let left = tokio::select! {
-            biased;
-            left = plain.serve() => left,
-            () = shutdown.draining(), if !plain.is_draining() => {
-                plain.drain();
-                continue;
-            }
-        };
-        if let Left::Over(ended) = &left {
-            if let Err(error) = ended {
-                if error.kind() == std::io::ErrorKind::TimedOut {
-                    ctx.metrics.connection_cut();
-                }
-                tracing::debug!(%error, "a connection ended early");
-            }
-            return;
+    let way = Way {
+        parting,
+        door,
+        bounds,
+        shutdown: shutdown.clone(),
+    };
+    // Made here and not in the future, which would have room for what it is made from too.
+    let mut plain = PlainDoor::new(ctx, entry, (stream, read), way.bounds.idle);
+    let mut shutdown = shutdown;
+    async move {
+        let mut first = true;
+        if let Some(all) = way.all_carefully(&mut plain) {
+            all.await;
         }
-        let Some(handed) = plain.hand() else { return };
+        while plain.is_here() {
+            tokio::select! {
+                biased;
+                handed = plain.serve() => if !handed {
+                    break;
+                },
+                () = shutdown.draining(), if !plain.is_draining() => {
+                    plain.drain();
+                    continue;
+                }
+            }
+            let Some(carefully) = way.carefully(&mut plain, first) else {
+                break;
+            };
+            let Some((stream, read)) = carefully.await else {
+                break;
+            };
+            plain.take_back(stream, read);
+            first = false;
+        }
+        if let Some(error) = plain.ended() {
+            way.ended(plain.ctx(), &error);
+        }
+        drop(plain);
+        drop(last);
+    }
+}
+
+/// A connection that goes on, and what was read of it.
+type GivenBack<S> = Option<(S, Vec<u8>)>;
+
+/// What most connections never need, and should not hold room for.
+type Rarely<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What does not change on a connection.
+struct Way {
+    parting: Parting,
+    door: Door,
+    bounds: Arc<Bounds>,
+    shutdown: Shutdown,
+}
+
+impl Way {
+    fn spoken<S: Stream>(&self, plain: &PlainDoor<S>, stream: S, read: Vec<u8>) -> Spoken<S> {
+        Spoken {
+            stream,
+            read,
+            parting: self.parting.clone(),
+            entry: Arc::clone(plain.entry()),
+            door: self.door,
+        }
+    }
+
+    fn ended(&self, ctx: &Context, error: &std::io::Error) {
+        if error.kind() == std::io::ErrorKind::TimedOut {
+            ctx.metrics.connection_cut();
+        }
+        tracing::debug!(%error, door = ?self.door, "a connection ended early");
+    }
+
+    /// The bounds of HTTP/2, if a client may begin with it. Over TLS it was agreed on before.
+    fn http2(&self) -> Option<Limits> {
+        let in_the_clear = self.bounds.secure.is_none();
+        self.bounds.http2.filter(|_| in_the_clear)
+    }
+
+    /// Has the request that `plain` hands on served, and whatever is not one. `None` if the connection
+    /// is not there any more.
+    fn carefully<'a, S: Stream + 'a>(
+        &'a self,
+        plain: &mut PlainDoor<S>,
+        first: bool,
+    ) -> Option<Rarely<'a, GivenBack<S>>> {
+        let handed = plain.hand()?;
         let only = Only {
             first: handed.asked,
             seen: handed.seen,
             one: true,
         };
-        let spoken = Spoken {
-            stream: handed.stream,
-            read: handed.read,
-            parting: parting.clone(),
-            entry: Arc::clone(&entry),
-            door,
-        };
-        let careful = careful(Arc::clone(&ctx), spoken, only, bounds, shutdown.clone());
-        // Most connections never get here, and should not hold room for it.
-        let Some((stream, read)) = Box::pin(careful).await else {
-            return;
-        };
-        plain.take_back(stream, read);
+        let ctx = Arc::clone(plain.ctx());
+        let spoken = self.spoken(plain, handed.stream, handed.read);
+        Some(Box::pin(self.next(ctx, spoken, only, first)))
+    }
+
+    /// Has everything served without the plain door, if that is how it is.
+    fn all_carefully<'a, S: Stream + 'a>(
+        &'a self,
+        plain: &mut PlainDoor<S>,
+    ) -> Option<Rarely<'a, ()>> {
+        if self.bounds.plain {
+            return None;
+        }
+        let handed = plain.hand()?;
+        let spoken = self.spoken(plain, handed.stream, handed.read);
+        let ctx = Arc::clone(plain.ctx());
+        Some(Box::pin(self.all_careful(ctx, spoken)))
+    }
+
+    /// Serves `only` the request that was handed on; the `first` may turn out to be none. Gives the
+    /// connection back with what was read of it, if it goes on.
+    async fn next<S: Stream>(
+        &self,
+        ctx: Arc<Context>,
+        mut spoken: Spoken<S>,
+        only: Only,
+        first: bool,
+    ) -> GivenBack<S> {
+        if first && may_be_http2(&spoken.read) && self.turned(&mut spoken).await? {
+            self.over_http2(ctx, spoken).await;
+            return None;
+        }
+        careful(ctx, spoken, only, &self.bounds, self.shutdown.clone()).await
+    }
+
+    /// Serves everything through the careful door, or over HTTP/2.
+    async fn all_careful<S: Stream>(&self, ctx: Arc<Context>, mut spoken: Spoken<S>) {
+        match self.turned(&mut spoken).await {
+            Some(false) => {
+                let all = Only {
+                    first: None,
+                    seen: Seen::default(),
+                    one: false,
+                };
+                let (bounds, shutdown) = (&self.bounds, self.shutdown.clone());
+                drop(careful(ctx, spoken, all, bounds, shutdown).await);
+            }
+            Some(true) => self.over_http2(ctx, spoken).await,
+            None => {}
+        }
+    }
+
+    /// Whether it is HTTP/2 that is spoken. `None` if the client left, or never said a word.
+    async fn turned<S: Stream>(&self, spoken: &mut Spoken<S>) -> Option<bool> {
+        if self.http2().is_none() {
+            return Some(false);
+        }
+        let begins = timeout(self.bounds.idle, begins_http2(spoken));
+        begins.await.ok()?.ok()
+    }
+
+    async fn over_http2<S: Stream>(&self, ctx: Arc<Context>, spoken: Spoken<S>) {
+        if let Some(limits) = self.http2() {
+            let (bounds, shutdown) = (&self.bounds, self.shutdown.clone());
+            Box::pin(http2::serve(ctx, spoken, limits, bounds, shutdown)).await;
+        }
     }
 }
 
@@ -133,7 +253,7 @@ async fn careful<S: AsyncRead + AsyncWrite + Unpin + Send>(
     only: Only,
     bounds: &Bounds,
     mut shutdown: Shutdown,
-) -> Option<(S, Vec<u8>)> {
+) -> GivenBack<S> {
     let Spoken {
         stream,
         read,
@@ -222,7 +342,7 @@ impl Answers {
             asked: lock(&self.first).take(),
         };
         let is_client = self.door == Door::Client;
-        let way = Way {
+        let way = Course {
             link: Arc::clone(&self.link),
             clock: ctx.clock,
             old: request.version() < Version::HTTP_11,
@@ -258,7 +378,7 @@ fn was_too_slow(error: &hyper::Error) -> bool {
 }
 
 /// What an answer meets on its way to hyper.
-struct Way {
+struct Course {
     link: Arc<Link>,
     clock: SystemClock,
     /// The client speaks a version in which a body without length ends with the connection.
@@ -271,7 +391,7 @@ struct Way {
 struct Exchange {
     serving: Serving,
     /// `None` once it has been answered.
-    way: Option<Way>,
+    way: Option<Course>,
 }
 
 impl Future for Exchange {

@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
             link: Arc::clone(&self.link),
             clock: self.clock,
             in_flight: self.ctx.metrics.in_flight(),
-            patience: self.bounds.send,
+            patience: self.bounds.terms.patience(),
         };
         let request = Request::from_parts(head, ());
         let (entry, seen) = (&self.entry, &mut self.seen);

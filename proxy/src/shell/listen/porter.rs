@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use super::connection::{self, Came};
 use super::dismissal::Dismissal;
+use super::http1;
 use super::place::{Crowd, Place};
 use super::{Bounds, Door, Doorway};
 use crate::engine::http::key::Scheme;
@@ -146,12 +147,7 @@ impl Porter {
             self.taken(stream.into_std()?, from);
         } else if let Some(place) = self.place(from.ip()) {
             let (client, read) = (from.ip(), Vec::new());
-            let came = Came {
-                stream,
-                client,
-                read,
-            };
-            self.let_in(came, place);
+            self.let_in(stream, (client, read), place);
         }
         Ok(())
     }
@@ -264,29 +260,35 @@ impl Porter {
             place,
         } = visitor;
         match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let came = Came {
-                    stream,
-                    client,
-                    read,
-                };
-                self.let_in(came, place);
-            }
+            Ok(stream) => self.let_in(stream, (client, read), place),
             Err(error) => tracing::warn!(%error, "cannot serve a connection"),
         }
     }
 
     /// From here on it is a task among tasks.
-    fn let_in(&mut self, came: Came, place: Place) {
+    fn let_in(&mut self, stream: TcpStream, (client, read): (IpAddr, Vec<u8>), place: Place) {
         self.courtesy.let_in();
         let (ctx, shutdown) = (Arc::clone(&self.ctx), self.shutdown.clone());
-        let (door, bounds) = (self.door, Arc::clone(&self.bounds));
-        self.connections.spawn(async move {
-            ctx.metrics.connection_opened();
-            connection::serve(Arc::clone(&ctx), came, door, bounds, shutdown).await;
-            ctx.metrics.connection_closed();
-            drop(place);
-        });
+        let came = Came {
+            stream,
+            client,
+            local_port: self.local_port,
+            read,
+            place,
+        };
+        let (spoken, last) = connection::speak(&ctx, came, self.door, &self.bounds);
+        let bounds = Arc::clone(&self.bounds);
+        match &self.bounds.secure {
+            None => {
+                self.connections
+                    .spawn(http1::serve(ctx, spoken, bounds, shutdown, last));
+            }
+            Some(secure) => {
+                let secure = Arc::clone(secure);
+                let talk = connection::over_tls(ctx, (spoken, last), secure, bounds, shutdown);
+                self.connections.spawn(talk);
+            }
+        }
     }
 
     /// Nobody comes any more; those who wait are served. Gives the connections under way.

@@ -172,7 +172,7 @@ fn usable<'o>(
     (prepared.len_most() <= HEAD_ROOM).then_some((prepared, here))
 }
 
-impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
+impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
     /// Makes answers to the requests in `rest`, as many as there is room for in `out`. Afterwards `rest`
     /// is what was not answered.
     pub(super) fn gather(
@@ -287,7 +287,12 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin> PlainDoor<S> {
                 out.put_slice(bytes);
                 None
             }
-            Here::Memory(_) => Some(Body::Memory(Arc::clone(&object))),
+            Here::Memory(bytes) => {
+                let len = bytes.len() as u64;
+                let files = self.takes_files();
+                let file = files.then(|| FileBody::beside(&object.body, len)).flatten();
+                Some(file.map_or_else(|| Body::Memory(Arc::clone(&object)), Body::File))
+            }
             Here::File(spill, len) => Some(Body::File(FileBody::new(spill, len))),
         };
         if let Some(body) = body {

@@ -245,13 +245,16 @@ impl DiskStore {
         }
         let body = match record.body {
             Kept::Inline(range) => {
+                let at = u64::from(place.spot.offset) + range.start as u64;
                 // A body that is a view of its record keeps the head in memory too.
                 let body = if range.len() <= COPIED {
                     Bytes::copy_from_slice(&bytes[range])
                 } else {
                     Bytes::from(bytes).slice(range)
                 };
-                SharedBody::whole(body, record.digest, room)
+                let body = SharedBody::whole(body, record.digest, room);
+                body.is_beside(Arc::downgrade(&file), at);
+                body
             }
             Kept::Large(large, checks) => {
                 let spill = self.spill(large, checks)?;

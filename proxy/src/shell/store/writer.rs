@@ -29,6 +29,7 @@ use crate::engine::shelf::blocks::Check;
 use crate::engine::shelf::entry::{ENTRY_LEN, Large, Name, Put, Spot, Variant};
 use crate::engine::shelf::log::{Batch, Log};
 use crate::engine::shelf::{NotShelved, Ticket};
+use crate::shell::fill::Response;
 use crate::shell::spill::Spill;
 pub(crate) use failing::DiskFault;
 pub(super) use failing::is_out_of_files;
@@ -37,6 +38,10 @@ pub(super) use orders::Told;
 
 /// How long it sleeps when nothing waits; so long may the disk not know that something is gone.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long it lets others come when there is something to write: to be woken for each of many, and to
+/// ask for the lock and the disk each time, costs more than the writing.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Bytes that are written together.
 const BATCH: usize = 1 << 20;
@@ -65,6 +70,8 @@ struct Underway {
     removals: Vec<(Name, Option<Variant>)>,
     /// Large bodies that got a name.
     named: Vec<Arc<Spill>>,
+    /// Bodies that are in memory too, and where they will be in the segment.
+    beside: Vec<(Arc<Response>, u64)>,
 }
 
 /// See the module.
@@ -122,7 +129,11 @@ impl Writer {
                 return;
             };
             let first = match job {
-                Ok(Job::Put(write)) => Some(write),
+                Ok(Job::Put(write)) => {
+                    // Nothing wakes it sooner.
+                    std::thread::park_timeout(GATHER);
+                    Some(write)
+                }
                 Ok(Job::Stop(done)) => {
                     if self.retry.is_none() {
                         let _ = self.turn(&*shelf, None, inbox);
@@ -263,6 +274,8 @@ impl Writer {
             return Ok(());
         };
         self.write(&batch)?;
+        let beside = std::mem::take(&mut self.underway.beside);
+        self.point_to(beside);
         let bytes = (batch.data.len() + batch.index.len()) as u64;
         let done = std::mem::take(&mut self.underway);
         let now = self.store.clock.moment();
@@ -283,6 +296,14 @@ impl Writer {
         });
         self.backoff.succeed();
         self.remove_loose(shelf)
+    }
+
+    /// Tells bodies where in the open segment they are.
+    fn point_to(&self, written: Vec<(Arc<Response>, u64)>) {
+        let Some(open) = &self.open else { return };
+        for (object, at) in written {
+            object.body.is_beside(Arc::downgrade(&open.data), at);
+        }
     }
 
     fn write(&mut self, batch: &Batch) -> io::Result<()> {

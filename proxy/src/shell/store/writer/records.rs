@@ -14,7 +14,7 @@ use crate::engine::shelf::NotShelved;
 use crate::engine::shelf::entry::{Large, Put};
 use crate::engine::shelf::log::About;
 use crate::engine::shelf::record::{self, BodyOf};
-use crate::shell::body::Content;
+use crate::shell::body::{BESIDE_LEAST, Content};
 use crate::shell::spill::Spill;
 use crate::shell::store::{HasShelf, Write, ask};
 
@@ -44,6 +44,12 @@ impl Writer {
         self.unqueue(write);
         match put {
             Ok(Some((put, segment))) => {
+                if let Body::Inline(_, length @ BESIDE_LEAST..) = body {
+                    // A record ends with its body.
+                    let end = u64::from(put.offset) + u64::from(put.length);
+                    let object = Arc::clone(&write.object);
+                    self.underway.beside.push((object, end - length));
+                }
                 self.underway.puts.push((write.ticket, put, segment));
                 Ok(())
             }
