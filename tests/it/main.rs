@@ -9,6 +9,7 @@ mod cli;
 mod coop;
 mod dht;
 mod dns;
+mod fleet;
 mod http;
 mod http2;
 mod programs;

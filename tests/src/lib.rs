@@ -34,6 +34,7 @@ pub mod crash;
 pub mod daemon;
 pub mod dev;
 pub mod exec;
+pub mod fleet;
 pub mod footprint;
 pub mod fuzz;
 pub mod map;

@@ -293,6 +293,10 @@ fn answer_to(waiting: &mut BTreeMap<Ticket, mpsc::Sender<Answer>>, ticket: Ticke
     }
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "what the log's macros hide counts"
+)]
 fn tell(event: Event) {
     match event {
         Event::Joined(through) => tracing::info!(%through, "joined the network"),

@@ -161,6 +161,10 @@ impl Prober {
     }
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "what the log's macros hide counts"
+)]
 fn log(change: Change) {
     let Change {
         proxy, from, to, ..

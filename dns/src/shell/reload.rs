@@ -80,6 +80,10 @@ pub struct Reloading {
 
 impl Reloading {
     /// Takes the configuration over at each `hangup`, until the process drains.
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "what the log's macros hide counts"
+    )]
     pub async fn run(self, mut hangup: Signal, mut shutdown: Shutdown) {
         loop {
             tokio::select! {

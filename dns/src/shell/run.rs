@@ -135,6 +135,10 @@ impl Bound {
     ///
     /// # Errors
     /// The system has no entropy to start with.
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "what the log's macros hide counts"
+    )]
     pub async fn serve(
         self,
         handle: &ShutdownHandle,

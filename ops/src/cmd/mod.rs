@@ -1,12 +1,14 @@
 //! The command line: one file per subcommand.
 
 pub mod agent;
+pub mod controller;
 pub mod crowd;
 pub mod dev;
 pub mod dns;
 pub mod index;
 pub mod key;
 pub mod launch;
+pub mod node;
 pub mod origin;
 pub mod purge;
 pub mod release;
@@ -73,6 +75,12 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Run a node's daemons as its controller asks, and go on without it
     Agent(agent::AgentArgs),
+    /// Keep what each node is to run, sign it, and tell the agents
+    Controller(controller::ControllerArgs),
+    /// Show a controller's nodes, and give them orders
+    Node(node::NodeArgs),
+    /// Show what happened at a controller's nodes
+    Events(node::EventsArgs),
     /// Keep this node as it is, whatever its controller says
     Hold(agent::HoldArgs),
     /// Let this node follow its controller again
@@ -97,8 +105,11 @@ pub fn run() -> ExitCode {
         Command::Origin(args) => on_runtime(origin::run(args)),
         Command::Secret(args) => secret::run(&args),
         Command::Key(args) => key::run(&args),
-        Command::Release(args) => release::run(&args),
+        Command::Release(args) => on_runtime(release::run(args)),
         Command::Agent(args) => on_runtime(agent::run(args)),
+        Command::Controller(args) => on_runtime(controller::run(args)),
+        Command::Node(args) => on_runtime(node::run(args)),
+        Command::Events(args) => on_runtime(node::events(args)),
         Command::Hold(args) => agent::hold(&args),
         Command::Resume(args) => agent::resume(&args),
         Command::Launch(args) => launch::run(&args),

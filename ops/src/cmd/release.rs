@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use common::wire::GENERATION;
 
 use super::key;
+use crate::controller::client::ControllerArgs;
 use crate::engine::document::Body as _;
 use crate::engine::document::Signed;
 use crate::engine::document::intent::SettingsMap;
@@ -14,7 +15,7 @@ use crate::engine::document::key::PublicKey;
 use crate::engine::document::release::Manifest;
 use crate::engine::document::words::{Program, Version};
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::release_dir::{MANIFEST, measure, read_manifest, unreadable};
+use crate::release_dir::{MANIFEST, measure, read_manifest, read_unjudged, unreadable};
 use crate::render::{self, Align, Table};
 use crate::say;
 
@@ -31,6 +32,8 @@ enum Action {
     Sign(SignArgs),
     /// Check a directory of programs against its signed manifest
     Verify(VerifyArgs),
+    /// Send a signed directory of programs to a controller
+    Publish(PublishArgs),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -60,6 +63,14 @@ struct VerifyArgs {
     trust: Vec<PublicKey>,
 }
 
+#[derive(Clone, Debug, clap::Args)]
+struct PublishArgs {
+    /// The release's directory, signed
+    dir: PathBuf,
+    #[command(flatten)]
+    controller: ControllerArgs,
+}
+
 fn setting(text: &str) -> Result<(Program, String, String), String> {
     let parts = text.split_once(':').and_then(|(program, rest)| {
         let program = Program::ALL
@@ -71,14 +82,15 @@ fn setting(text: &str) -> Result<(Program, String, String), String> {
     parts.ok_or_else(|| "write it as atoll-proxy:http.prepared=false".to_owned())
 }
 
-/// Signs or verifies.
+/// Signs, verifies or publishes.
 ///
 /// # Errors
 /// Files cannot be read or written, or are not those of the manifest.
-pub fn run(args: &ReleaseArgs) -> Outcome {
+pub async fn run(args: ReleaseArgs) -> Outcome {
     match &args.action {
         Action::Sign(args) => sign(args),
         Action::Verify(args) => verify(args),
+        Action::Publish(args) => publish(args).await,
     }
 }
 
@@ -132,6 +144,21 @@ fn verify(args: &VerifyArgs) -> Outcome {
             return Err(Failure::failed(what, "fetch the release again"));
         }
     }
+    show(&signed);
+    Ok(Exit::Ok)
+}
+
+/// Sends the programs, then the manifest: a release that is known is whole.
+async fn publish(args: &PublishArgs) -> Outcome {
+    let signed = read_unjudged(&args.dir)?;
+    for (program, binary) in &signed.body.binaries {
+        let path = args.dir.join(program.as_str());
+        let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        let to = format!("/v1/blobs/{}", binary.blake3);
+        args.controller.put(&to, bytes).await?;
+    }
+    let to = format!("/v1/releases/{}", signed.body.version);
+    args.controller.put(&to, signed.text().to_owned()).await?;
     show(&signed);
     Ok(Exit::Ok)
 }

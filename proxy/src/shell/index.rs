@@ -399,6 +399,10 @@ pub(crate) fn progress_of(body: &super::body::SharedBody) -> Option<Progress> {
 
 /// Keeps this proxy registered at its index daemon, for ever: the registration lives as long as
 /// the connection, so a proxy that dies is gone from it at once.
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "what the log's macros hide counts"
+)]
 pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut shutdown: Shutdown) {
     let Some(link) = &ctx.index else { return };
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));

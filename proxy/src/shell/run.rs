@@ -117,6 +117,10 @@ struct Listeners {
     admin: Option<TcpListener>,
 }
 
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "what the log's macros hide counts"
+)]
 async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     let (_handle, shutdown) = Shutdown::on_signals()
         .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;

@@ -18,6 +18,7 @@ pub mod standing;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -114,6 +115,34 @@ pub enum Event {
     NotFetched(Version, String),
     /// A standing could not be written down.
     NotKept,
+}
+
+impl Event {
+    /// Whether somebody may want to do something about it.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        !matches!(self, Self::Accepted(_) | Self::InForce(_) | Self::Proven(_))
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(serial) => write!(f, "intent {serial} accepted"),
+            Self::Refused(reason) => write!(f, "refused: {}: {}", reason.as_str(), reason.advice()),
+            Self::InForce(serial) => write!(f, "intent {serial} in force"),
+            Self::Proven(serial) => write!(f, "intent {serial} proven"),
+            Self::FellBack(daemon, release) => {
+                write!(
+                    f,
+                    "{daemon} {release} does not stay up; the intent before is in force"
+                )
+            }
+            Self::Crashed(daemon, how) => write!(f, "{daemon} ended by itself: {how}"),
+            Self::NotFetched(release, why) => write!(f, "release {release} not fetched: {why}"),
+            Self::NotKept => f.write_str("the state could not be written; nothing changes"),
+        }
+    }
 }
 
 /// The state of an agent.

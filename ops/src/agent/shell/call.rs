@@ -44,6 +44,12 @@ impl Controller {
         }
     }
 
+    /// Its host and port.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.0
+    }
+
     /// Sends a report, and waits for news as long as it says.
     pub(super) async fn report(&self, report: String, wait: Duration) -> Answer {
         let called = self.post("/v1/checkin", report);

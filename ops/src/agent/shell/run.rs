@@ -329,22 +329,9 @@ async fn spawn_blocking<T: Send + 'static>(
 }
 
 fn say(event: &Event) {
-    match event {
-        Event::Accepted(serial) => tracing::info!(serial, "intent accepted"),
-        Event::InForce(serial) => tracing::info!(serial, "intent in force"),
-        Event::Proven(serial) => tracing::info!(serial, "intent proven"),
-        Event::Refused(reason) => {
-            tracing::warn!(
-                reason = reason.as_str(),
-                advice = reason.advice(),
-                "refused"
-            );
-        }
-        Event::FellBack(daemon, release) => {
-            tracing::warn!(%daemon, %release, "does not stay up; the intent before is in force");
-        }
-        Event::Crashed(daemon, how) => tracing::warn!(%daemon, how, "ended by itself"),
-        Event::NotFetched(release, why) => tracing::warn!(%release, why, "release not fetched"),
-        Event::NotKept => tracing::warn!("the state could not be written; nothing changes"),
+    if event.is_trouble() {
+        tracing::warn!("{event}");
+    } else {
+        tracing::info!("{event}");
     }
 }

@@ -91,6 +91,10 @@ impl Porter {
 
     /// Waits for visitors, lets some in, and gives way to those who are in. May be dropped while it
     /// waits.
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "what the log's macros hide counts"
+    )]
     pub(super) async fn turn(&mut self) {
         let mut first = Ok(());
         if self.lobby.waiting() == 0 {

@@ -1,0 +1,226 @@
+//! Rollouts in virtual time, over nodes that behave and nodes that do not.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use self::world::{World, keys};
+use super::gate::{FailReason, Measures, Verdict, judge};
+use super::plan::Plan;
+use super::{PauseReason, Phase, Place, StopReason};
+
+const HOURS: Duration = Duration::from_secs(12 * 3_600);
+
+#[test]
+fn all_nodes_get_the_release_wave_by_wave() {
+    let mut world = World::new(&[("eu", 60), ("us", 40)]);
+    world.pass(HOURS);
+    assert_eq!(world.rollout.phase(), Phase::Done);
+    assert_eq!(world.on_new(), 100);
+    // The canary alone, and a soak between all.
+    assert_eq!(world.sizes, [1, 5, 25, 60, 100]);
+}
+
+#[test]
+fn of_one_cluster_a_tenth_changes_at_a_time_and_at_least_one() {
+    for (clusters, most) in [(&[("eu", 60)][..], 6), (&[("eu", 9), ("us", 3)], 1)] {
+        let mut world = World::new(clusters);
+        world.pass(HOURS);
+        assert_eq!(world.rollout.phase(), Phase::Done, "{clusters:?}");
+        assert_eq!(world.most_at_once, most, "{clusters:?}");
+    }
+}
+
+#[test]
+fn errors_on_one_request_in_twenty_stop_it_in_the_canary() {
+    let mut world = World::new(&[("eu", 60), ("us", 40)]);
+    world.errors_percent = 5;
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::Errors);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    assert_eq!((world.on_new(), world.ever_on_new()), (0, 1));
+    assert!(
+        world.back_after.unwrap() < Duration::from_secs(60),
+        "{:?}",
+        world.back_after
+    );
+}
+
+#[test]
+fn a_canary_that_never_starts_has_failed_at_its_deadline() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.starts = false;
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::NeverStarted);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    assert_eq!(world.ever_on_new(), 0);
+}
+
+#[test]
+fn a_node_that_came_back_by_itself_stops_it() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.falls_back = true;
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::FellBack);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+}
+
+#[test]
+fn too_little_to_go_by_pauses_it_until_somebody_says_so() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.requests_each = 0;
+    world.pass(HOURS);
+    let paused = Phase::Paused(0, PauseReason::Inconclusive);
+    assert_eq!((world.rollout.phase(), world.on_new()), (paused, 1));
+    world.rollout.resume();
+    world.requests_each = 10;
+    world.pass(HOURS);
+    assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 60));
+}
+
+#[test]
+fn a_pause_begins_nothing_new_and_a_halt_stays() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.pass(Duration::from_secs(60));
+    world.rollout.pause();
+    world.pass(HOURS);
+    assert_eq!(world.on_new(), 1);
+    world.rollout.resume();
+    world.pass(Duration::from_secs(1_200));
+    world.rollout.halt();
+    let there = world.on_new();
+    world.rollout.resume();
+    world.pass(HOURS);
+    assert_eq!(
+        (world.rollout.phase(), world.on_new()),
+        (Phase::Halted, there)
+    );
+}
+
+#[test]
+fn a_rollback_takes_everybody_back_at_once_and_without_a_canary() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.pass(HOURS);
+    world.rollout.roll_back();
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(StopReason::Asked));
+    assert_eq!(world.on_new(), 0);
+}
+
+#[test]
+fn it_goes_on_without_nodes_that_are_held() {
+    let mut world = World::new(&[("eu", 30)]);
+    let held = keys(30)[7];
+    world.held.insert(held);
+    world.pass(HOURS);
+    assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 29));
+    assert!(matches!(
+        world.rollout.explain(&held),
+        Some((_, Place::Held))
+    ));
+}
+
+#[test]
+fn three_nodes_are_a_rollout_too() {
+    let plan = Plan::of(
+        keys(3)
+            .into_iter()
+            .map(|key| (key, "home".to_owned()))
+            .collect(),
+    );
+    let sizes: Vec<usize> = (0..plan.waves())
+        .map(|wave| plan.wave(wave).len())
+        .collect();
+    assert_eq!(sizes, [1, 1, 1]);
+    assert_eq!(Plan::of(BTreeMap::new()).waves(), 0);
+}
+
+/// Ten untouched nodes.
+fn control() -> Measures {
+    Measures {
+        nodes: 10,
+        requests: 100_000,
+        errors: 100,
+        first_byte_micros: 100_000 * 10_000,
+        lookups: 10_000,
+        lookups_failed: 10,
+        ..Measures::default()
+    }
+}
+
+/// One changed node that is as good.
+fn canary() -> Measures {
+    Measures {
+        nodes: 1,
+        requests: 10_000,
+        errors: 10,
+        first_byte_micros: 10_000 * 10_000,
+        lookups: 1_000,
+        lookups_failed: 1,
+        injected: 10,
+        ..Measures::default()
+    }
+}
+
+#[test]
+fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
+    type Change = fn(&mut Measures);
+    let verdict = |change: Change| {
+        let mut changed = canary();
+        change(&mut changed);
+        judge(&changed, &control())
+    };
+    let worse: [(Change, FailReason); 5] = [
+        (|one| one.errors = 500, FailReason::Errors),
+        (|one| one.crashes = 3, FailReason::Crashes),
+        (
+            |one| one.first_byte_micros = 10_000 * 16_000,
+            FailReason::FirstByte,
+        ),
+        (|one| one.lookups_failed = 100, FailReason::Index),
+        (|one| one.injected_wrong = 1, FailReason::Body),
+    ];
+    for (change, reason) in worse {
+        assert_eq!(verdict(change), Verdict::Fail(reason));
+    }
+    let no_worse: [Change; 4] = [
+        |_| {},
+        |one| one.errors = 20,
+        |one| one.crashes = 1,
+        |one| one.first_byte_micros = 10_000 * 14_000,
+    ];
+    for (at, change) in no_worse.into_iter().enumerate() {
+        assert_eq!(verdict(change), Verdict::Pass, "number {at}");
+    }
+    let few = verdict(|one| (one.requests, one.errors) = (12, 1));
+    assert_eq!(few, Verdict::Inconclusive);
+    let alone = judge(&canary(), &Measures::default());
+    assert_eq!(alone, Verdict::Inconclusive, "nobody to compare with");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever nodes do: never more of a cluster at once than may be, and it comes to an end or waits for a
+    /// person.
+    #[test]
+    fn a_rollout_never_changes_too_many_and_never_hangs(
+        sizes in prop::collection::vec(1..40_usize, 1..4),
+        seed in any::<u64>(),
+        trouble in 0..4_u8,
+    ) {
+        let names = ["a", "b", "c"];
+        let clusters: Vec<(&str, usize)> = names.into_iter().zip(sizes).collect();
+        let mut world = World::new(&clusters);
+        world.trouble(seed, trouble);
+        world.pass(HOURS / 2);
+        for (cluster, most) in &world.at_once_by_cluster {
+            prop_assert!(*most <= world.allowed(cluster), "{} in {}", most, cluster);
+        }
+        let phase = world.rollout.phase();
+        prop_assert!(!matches!(phase, Phase::Wave(_) | Phase::Back(_)), "{phase:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Controller and agents with real processes: orders that are followed, and controllers that fail.
+
+mod controllers;
+mod power;

@@ -1,0 +1,278 @@
+//! A controller and the agents of a few nodes, with real daemons, as an operator runs them.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::binaries::Program;
+use crate::client::{Answer, Ask, Page};
+use crate::cluster::secret_file;
+use crate::daemon::Daemon;
+use crate::exec::{Ran, run_ours};
+use crate::origin::ZONE;
+use crate::place::{Place, Port, host};
+use crate::wait::{self, EVENTUALLY};
+
+/// The host of the controller in a place.
+const CONTROLLER: u8 = 200;
+
+/// The daemons of a release, as programs of their names.
+const DAEMONS: [Program; 2] = [Program::Proxy, Program::Dht];
+
+/// A controller.
+#[derive(Debug)]
+pub struct Controller {
+    /// Its process.
+    pub daemon: Daemon,
+    /// Its directory.
+    pub dir: PathBuf,
+    url: String,
+    token: PathBuf,
+}
+
+/// A node with an agent.
+#[derive(Debug)]
+pub struct Node {
+    /// The agent's process.
+    pub agent: Daemon,
+    /// The agent's directory.
+    pub dir: PathBuf,
+    /// What people call it.
+    pub name: String,
+    number: u8,
+}
+
+impl Controller {
+    /// Starts a controller, and waits until it answers.
+    pub async fn start(place: &Place) -> Self {
+        let dir = place.file("controller");
+        let addr = place.at(CONTROLLER, Port::Web);
+        let args = [
+            "controller",
+            "--state",
+            path(&dir),
+            "--listen",
+            &addr.to_string(),
+        ];
+        let args = args.map(str::to_owned);
+        let daemon = Daemon::start_with("controller", Program::Atoll, &args, place.dir());
+        let controller = Self {
+            daemon,
+            url: format!("http://{addr}"),
+            token: place.file("token"),
+            dir,
+        };
+        controller.until_up().await;
+        controller.make_token().await;
+        controller
+    }
+
+    /// Waits until it answers.
+    pub async fn until_up(&self) {
+        let addr: SocketAddr = self.url.trim_start_matches("http://").parse().unwrap();
+        let up = async || tokio::net::TcpStream::connect(addr).await.is_ok();
+        wait::until("the controller listens", EVENTUALLY, up).await;
+    }
+
+    /// Makes a token that may do everything; the one before is of no use to another database.
+    pub async fn make_token(&self) {
+        drop(fs::remove_file(&self.token));
+        let (dir, out) = (path(&self.dir), path(&self.token));
+        let args = [
+            "controller",
+            "--state",
+            dir,
+            "token",
+            "--name",
+            "test",
+            "--scope",
+            "release",
+        ];
+        let made = run_ours(Program::Atoll, &[&args[..], &["--out", out]].concat()).await;
+        drop(made.ok());
+    }
+
+    /// Its public key.
+    pub async fn key(&self) -> String {
+        let file = self.dir.join("controller.key");
+        let shown = run_ours(Program::Atoll, &["key", "show", path(&file)]).await;
+        shown.ok().trim().to_owned()
+    }
+
+    /// Runs an operator's command against it.
+    pub async fn ask(&self, args: &[&str]) -> Ran {
+        let whom = ["--controller", &self.url, "--token-file", path(&self.token)];
+        run_ours(Program::Atoll, &[args, &whom].concat()).await
+    }
+
+    /// Publishes a release of these programs: each becomes the program named, or ends at once if it is none.
+    pub async fn publish(&self, place: &Place, version: &str, script: impl Fn(Program) -> String) {
+        let dir = place.file(&format!("release-{version}"));
+        fs::create_dir_all(&dir).unwrap();
+        for program in DAEMONS {
+            let file = dir.join(program.name());
+            fs::write(
+                &file,
+                format!("#!/bin/sh\n# {version}\n{}\n", script(program)),
+            )
+            .unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let key = self.dir.join("controller.key");
+        let sign = [
+            "release",
+            "sign",
+            path(&dir),
+            "--version",
+            version,
+            "--key",
+            path(&key),
+        ];
+        drop(run_ours(Program::Atoll, &sign).await.ok());
+        drop(self.ask(&["release", "publish", path(&dir)]).await.ok());
+    }
+
+    /// Orders a node to run this, as `--file` takes it.
+    pub async fn order(&self, place: &Place, node: &str, wish: &Value) {
+        let file = place.file("order.json");
+        fs::write(&file, wish.to_string()).unwrap();
+        drop(
+            self.ask(&["node", "order", node, "--file", path(&file)])
+                .await
+                .ok(),
+        );
+    }
+}
+
+/// The script of a release whose programs are those under test.
+#[must_use]
+pub fn ours(program: Program) -> String {
+    format!("exec '{}' \"$@\"", program.path().display())
+}
+
+impl Node {
+    /// Starts the agent of node number `number`, from 0, and enrols it. `extra` are arguments of its own.
+    pub async fn start(place: &Place, controller: &Controller, number: u8, extra: &[&str]) -> Self {
+        let name = format!("reef{number}");
+        let dir = place.file(&format!("agent-{name}"));
+        let trust = controller.key().await;
+        let mut args = vec![
+            "agent",
+            "--state",
+            path(&dir),
+            "--trust",
+            &trust,
+            "--name",
+            &name,
+        ];
+        args.extend([
+            "--controller",
+            &controller.url,
+            "--wait",
+            "2s",
+            "--probation",
+            "1s",
+        ]);
+        args.extend(["--grace", "5s"]);
+        args.extend_from_slice(extra);
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        let title = format!("agent-{name}");
+        let agent = Daemon::start_with(&title, Program::Atoll, &args, place.dir());
+        let node = Self {
+            agent,
+            dir,
+            name,
+            number,
+        };
+        node.until("its agent answers", |status| status.is_object())
+            .await;
+        node.enrol(controller).await;
+        node
+    }
+
+    /// Enrols it at a controller.
+    pub async fn enrol(&self, controller: &Controller) {
+        let key = self.status().await["report"]["node"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let enrol = ["node", "enrol", &key, "--name", &self.name];
+        drop(controller.ask(&enrol).await.ok());
+    }
+
+    /// What its agent says of itself; nothing if it does not answer.
+    pub async fn status(&self) -> Value {
+        let ran = self.told(&["--json"]).await;
+        serde_json::from_str(&ran.out).unwrap_or_default()
+    }
+
+    /// `atoll status` of it.
+    pub async fn told(&self, args: &[&str]) -> Ran {
+        let status = ["status", "--state", path(&self.dir)];
+        run_ours(Program::Atoll, &[&status[..], args].concat()).await
+    }
+
+    /// Waits until its agent says so.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let what = format!("{}: {what}", self.name);
+        let look = async || Some(self.status().await).filter(|status| holds(status));
+        wait::some(&what, EVENTUALLY, look).await
+    }
+
+    /// Waits until all its daemons are up by this intent.
+    pub async fn until_runs(&self, serial: u64) -> Value {
+        let up = |daemon: &Value| daemon["doing"] == "up";
+        let runs = |status: &Value| {
+            let daemons = status["report"]["daemons"].as_object();
+            let all_up = daemons.is_some_and(|all| !all.is_empty() && all.values().all(up));
+            status["report"]["in_force"] == serial && all_up && status["proven"] == true
+        };
+        self.until(&format!("it runs intent {serial}"), runs).await
+    }
+
+    /// The process of a daemon.
+    #[must_use]
+    pub fn pid(&self, daemon: &str) -> u64 {
+        let record = fs::read(self.dir.join("run").join(format!("{daemon}.json"))).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        record["pid"].as_u64().unwrap()
+    }
+
+    /// The order for an index and a proxy of this release.
+    #[must_use]
+    pub fn wish(&self, place: &Place, release: &str) -> Value {
+        let host = host::NODE + self.number;
+        let at = |port| place.at(host, port).to_string();
+        let seed = place.at(host::NODE, Port::Index).to_string();
+        let file = |name: &str| path(&self.dir.join(name)).to_owned();
+        let secret = secret_file(place).display().to_string();
+        let socket = place
+            .file(&format!("{}.sock", self.name))
+            .display()
+            .to_string();
+        json!({ "daemons": {
+            "index": { "program": "atoll-dht", "release": release, "state": "run", "settings": {
+                "node.name": self.name, "udp.listen": at(Port::Index), "admin.listen": at(Port::IndexAdmin),
+                "local.socket": socket, "state.dir": file("index"), "network.secret_file": secret,
+                "join.seeds": if self.number == 0 { String::new() } else { seed } } },
+            "proxy": { "program": "atoll-proxy", "release": release, "state": "run", "settings": {
+                "zone": ZONE, "node.name": self.name, "http.listen": at(Port::Http),
+                "peer.listen": at(Port::Peer), "admin.listen": at(Port::ProxyAdmin),
+                "index.socket": socket, "network.secret_file": secret, "store.dir": file("store"),
+                "origin.allow_private": "true" } } } })
+    }
+
+    /// The answer of its proxy to a plain GET.
+    pub async fn get(&self, place: &Place, page: &Page) -> Answer {
+        Ask::of(place.at(host::NODE + self.number, Port::Http), page)
+            .fetch()
+            .await
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
