@@ -1,7 +1,7 @@
 //! The agent's doors: processes, files, the connection to its controller, the socket for its operator.
 //!
 //! [`run()`] is the loop and owns the engine; everything that takes time happens in tasks that send it
-//! what happened. [`home`] is the directory, [`slot`] brings releases there, [`process`] starts daemons,
+//! what happened. [`home`] is the directory, `slot` brings releases there, `process` starts daemons,
 //! [`found`] finds those that outlived an agent, [`call`] calls the controller, [`door`] answers the
 //! operator.
 //!
