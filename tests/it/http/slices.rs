@@ -397,3 +397,29 @@ async fn a_crowd_at_one_place_fetches_each_slice_once() {
     }
     assert_eq!(asked(&origin), ["bytes=31457280-33554431"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_outlive_the_process() {
+    let place = Place::shared().await;
+    let mut origin = Origin::start(&place).await;
+    let mut proxy = Proxy::alone(&place, &[]).await;
+    let page = film(&origin, SIZE);
+    let part = "bytes=40000000-43000000";
+    has(&range(&proxy, &page, part).await, 40_000_000..43_000_001);
+    let written = "atoll_proxy_disk_writes_total{outcome=\"written\"}";
+    wait::until("its head and four slices are on disk", SOON, async || {
+        proxy.metric(written).await == 5
+    })
+    .await;
+    proxy.daemon.kill();
+    proxy.daemon.start_again();
+    proxy.until_up().await;
+    origin.die().await;
+    let again = range(&proxy, &page, part).await;
+    has(&again, 40_000_000..43_000_001);
+    let status = again.field("cache-status");
+    assert!(
+        status.contains("; hit") && status.contains("slices"),
+        "{status}"
+    );
+}

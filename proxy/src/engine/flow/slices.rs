@@ -53,6 +53,12 @@ impl<B, F: Clone> Flow<B, F> {
         fill: impl FnOnce() -> F,
     ) -> SliceLookup<B, F> {
         self.sliced = true;
+        // Its manifest is asked for once for all of them, and none is of use without it.
+        if let Some((_, Portion::Slice(n))) = key.as_portion()
+            && n.is_multiple_of(extent::EXTENT)
+        {
+            self.store.touch(key.url());
+        }
         if let Some(object) = self.held_slice(key, read.unwrap_or_default()) {
             return SliceLookup::Here(object);
         }
@@ -342,6 +348,17 @@ mod tests {
             flow.slice(&manifest.slice(3), None, || 1),
             SliceLookup::Here(_)
         ));
+    }
+
+    #[test]
+    fn a_manifest_is_of_use_with_every_extent_that_is_read() {
+        let (mut flow, manifest) = kept();
+        let found = |flow: &Flow<u32, u32>| flow.store().found(&manifest.key);
+        let before = found(&flow);
+        for n in 16..48 {
+            flow.slice(&manifest.slice(n), None, || 1);
+        }
+        assert_eq!(found(&flow), before + 2);
     }
 
     #[test]

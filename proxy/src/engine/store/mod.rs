@@ -191,6 +191,13 @@ impl<B> Store<B> {
         }
     }
 
+    /// What is kept of the resource at `url` was of use, though nobody asked for it by name.
+    pub fn touch(&mut self, url: &str) {
+        if let Some(at) = self.entries.get_index_of(url) {
+            self.count(at, Door::Careful);
+        }
+    }
+
     /// Whether any variant of `key` is kept. Does not count as use.
     #[must_use]
     pub fn has(&self, key: &PrimaryKey) -> bool {
