@@ -41,8 +41,12 @@ pub struct Described<'a> {
 /// A body being put together.
 #[derive(Clone, Debug)]
 pub struct Splice {
-    /// Boxed: it is two kilobytes, and what it is a part of is moved about.
-    hasher: Box<blake3::Hasher>,
+    /// Of what was shown. Boxed: it is two kilobytes, and what it is a part of is moved about. `None`
+    /// before the first piece; a body of one piece, as most are, needs none, and leaves no hole of that
+    /// size between the pages that are kept.
+    hasher: Option<Box<blake3::Hasher>>,
+    /// Of the whole, once it is whole and came in one piece.
+    whole: Option<Digest>,
     received: u64,
     announced: Option<u64>,
     /// Whether it may be kept and others may join.
@@ -69,7 +73,8 @@ impl Splice {
     #[must_use]
     pub fn new(announced: Option<u64>, shared: bool) -> Self {
         Self {
-            hasher: Box::default(),
+            hasher: None,
+            whole: None,
             received: 0,
             announced,
             shared,
@@ -85,7 +90,13 @@ impl Splice {
     /// Digest of what was shown so far.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        *self.hasher.finalize().as_bytes()
+        let hasher = self.hasher.as_ref();
+        let known = || {
+            *hasher
+                .map_or_else(|| blake3::hash(&[]), |hasher| hasher.finalize())
+                .as_bytes()
+        };
+        self.whole.unwrap_or_else(known)
     }
 
     /// Whether it may be kept and others may join.
@@ -192,7 +203,7 @@ impl Splice {
     /// # Errors
     /// It repeats what is here and differs from it, or is more than was announced.
     pub fn take(&mut self, from: &mut Intake, piece: Bytes) -> Result<Bytes, FailReason> {
-        let bytes = from.rest_of(piece, &self.hasher)?;
+        let bytes = from.rest_of(piece, || self.digest())?;
         if bytes.is_empty() {
             return Ok(bytes);
         }
@@ -226,23 +237,24 @@ impl Splice {
             // Cut off before its trailer, or a member that does not keep to the protocol.
             Promise::Trailer => Some(trailer.ok_or(FailReason::Truncated)?),
         };
-        match stated {
-            None => self.show(&from.last),
-            Some(stated) => {
-                let before = self.hasher.clone();
-                self.hasher.update(&from.last);
-                if self.hasher.finalize() != stated {
-                    self.hasher = before;
-                    return Err(FailReason::Digest);
-                }
-                self.received = total;
+        let digest = match &self.hasher {
+            None => blake3::hash(&from.last),
+            Some(hasher) => {
+                let mut hasher = hasher.clone();
+                hasher.update(&from.last);
+                hasher.finalize()
             }
+        };
+        if stated.is_some_and(|stated| digest != stated) {
+            return Err(FailReason::Digest);
         }
+        self.whole = Some(*digest.as_bytes());
+        self.received = total;
         Ok(from.last)
     }
 
     fn show(&mut self, bytes: &Bytes) {
-        self.hasher.update(bytes);
+        self.hasher.get_or_insert_default().update(bytes);
         self.received += bytes.len() as u64;
     }
 }
@@ -258,8 +270,12 @@ impl Intake {
         }
     }
 
-    /// What of `bytes` is new. `known` has hashed what was shown before.
-    fn rest_of(&mut self, mut bytes: Bytes, known: &blake3::Hasher) -> Result<Bytes, FailReason> {
+    /// What of `bytes` is new. `known` is the digest of what was shown before.
+    fn rest_of(
+        &mut self,
+        mut bytes: Bytes,
+        known: impl FnOnce() -> Digest,
+    ) -> Result<Bytes, FailReason> {
         if self.skip == 0 {
             return Ok(bytes);
         }
@@ -270,7 +286,7 @@ impl Intake {
         self.skip -= old.len() as u64;
         // Only a beginning that is the same to the byte makes the rest belong to it. Nothing wrong
         // has been shown: another source may have the right one.
-        if self.skip == 0 && again.finalize() != known.finalize() {
+        if self.skip == 0 && again.finalize() != known() {
             return Err(FailReason::Malformed);
         }
         Ok(bytes)
