@@ -76,13 +76,11 @@ async fn a_range_fetches_the_slices_that_it_needs_and_no_others() {
         all[1..],
         ["bytes=19922944-20971519", "bytes=24117248-25165823"]
     );
-    // One byte of the last was asked for; the rest of it comes after the answer.
-    let fetched = "atoll_proxy_fetched_bytes_total{source=\"origin\"}";
-    wait::until("five slices are here", SOON, async || {
-        proxy.metric(fetched).await >= 5 * MIB
-    })
-    .await;
-    assert_eq!(proxy.metric(fetched).await, 5 * MIB);
+    // One byte of the last was asked for; whether the rest of it comes, now that nobody waits, is open.
+    let fetched = proxy
+        .metric("atoll_proxy_fetched_bytes_total{source=\"origin\"}")
+        .await;
+    assert!(fetched > 4 * MIB && fetched <= 5 * MIB, "{fetched}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
