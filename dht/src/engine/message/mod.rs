@@ -7,6 +7,7 @@
 //! to `common::wire`. Times are durations, never dates, because clocks differ.
 
 mod codec;
+mod lists;
 pub mod rumour;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use std::time::Duration;
 
 use common::ids::{Key, NodeId};
 
-pub use codec::{decode, encode_reply, encode_request};
+pub use codec::decode::decode;
+pub use codec::{encode_reply, encode_request};
 pub use rumour::{FANOUT, Path, Rumour, Standing};
 
 use crate::refusal::Refusal;

@@ -12,7 +12,7 @@ use common::ids::{ID_LEN, NodeId};
 use common::wire::codec::{DecodeError, Reader, Writer, addr_len};
 
 use super::Service;
-use super::codec::{read_service_list, service_len, write_service_list};
+use super::lists::{read_service_list, service_len, write_service_list};
 
 /// Rumours in one message, at most; a datagram holds fewer than seventy.
 pub const RUMOURS_MAX: usize = 64;

@@ -128,7 +128,7 @@ impl<B: Clone, F> Flow<B, F> {
     /// from a peer.
     #[must_use]
     pub fn fate(&self, key: &PrimaryKey, received: &Received<'_>) -> Fate {
-        let asked = object::asked(received);
+        let asked = object::birth::asked(received);
         self.orders.fate_of(key, received.headers, asked)
     }
 }

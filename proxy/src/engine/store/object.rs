@@ -1,38 +1,27 @@
 //! One response as it is kept: the head with everything that reuse needs, decided once at receipt,
-//! and a handle to the body.
+//! and a handle to the body. What is decided at receipt is [`birth`]'s, the answer that mostly goes out with
+//! it [`usual`]'s.
+
+pub(in crate::engine) mod birth;
+mod usual;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use common::clock::{Moment, WallTime};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use common::clock::Moment;
+use http::{HeaderMap, StatusCode};
 
+use self::birth::Birth;
+pub use self::birth::{Received, Restored};
+use self::usual::Usual;
+pub use self::usual::{Door, Ready};
 use super::fields::Fields;
-use crate::engine::hit::prepared::Prepared;
-use crate::engine::http::cache_status::{CACHE_STATUS, RECEIVED_MAX};
 use crate::engine::http::control::Directives;
 use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
 use crate::engine::http::key::PrimaryKey;
-use crate::engine::http::proxy_status::PROXY_STATUS;
-use crate::engine::http::rewrite::Front;
 use crate::engine::http::vary::{Vary, VaryKey};
 use crate::engine::http::verdict::{Rules, Standing};
 use crate::engine::slices::manifest;
-
-/// A response's head as it was received from an origin or a peer.
-#[derive(Clone, Debug)]
-pub struct Received<'a> {
-    /// Status code.
-    pub status: StatusCode,
-    /// Fields as received.
-    pub headers: &'a HeaderMap,
-    /// When the head had arrived.
-    pub at: Moment,
-    /// The calendar at that time, for a missing Date and for caches without Age.
-    pub wall: WallTime,
-    /// From sending the request to that time.
-    pub delay: Duration,
-}
 
 /// A response kept, or on its way to be.
 ///
@@ -78,96 +67,6 @@ impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
         let usual = self.vary == Vary::None && self.told.is_empty() && self.sliced.is_none();
         (!usual).then(|| Box::new(self))
-    }
-}
-
-/// Through which of its doors an answer leaves the proxy; each has it made in its own way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Door {
-    /// As [fields](Ready).
-    Careful,
-    /// As [bytes](Prepared).
-    Plain,
-}
-
-/// The usual answer with an object, once it was given.
-#[derive(Debug, Default)]
-struct Usual {
-    ready: OnceLock<Option<Box<Ready>>>,
-    prepared: OnceLock<Option<Prepared>>,
-}
-
-/// A response as it was kept elsewhere: what makes an [`Object`] again.
-#[derive(Clone, Debug)]
-pub struct Restored {
-    /// Which resource it is.
-    pub key: PrimaryKey,
-    /// Status code.
-    pub status: StatusCode,
-    /// The fields that are kept.
-    pub headers: HeaderMap,
-    /// The values of the fields in its Vary in the request it answered.
-    pub vary_key: VaryKey,
-    /// Whether it came out of some cache.
-    pub aged: bool,
-    /// Its age when it was put aside.
-    pub age: Duration,
-    /// Its lifetime while its site is quiet.
-    pub quiet: Lifetime,
-    /// Its lifetime while its site is hot.
-    pub hot: Lifetime,
-}
-
-/// The fields of the usual answer with an object, made once: only two of them change with time.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// Length of the body that they are for.
-    pub length: u64,
-    /// Where the client sees us for whom they are; `None` if they are the same for all.
-    pub front: Option<Front>,
-    /// The fields, Age and Cache-Status among them.
-    pub headers: HeaderMap,
-}
-
-impl Ready {
-    /// Whether they are for a client that sees us at `front`.
-    #[must_use]
-    pub fn is_for(&self, front: Front) -> bool {
-        self.front.is_none_or(|mine| mine == front)
-    }
-}
-
-/// What is known of a response at receipt, beside its fields and its body.
-struct Birth {
-    received: Moment,
-    asked: Moment,
-    initial_age: Duration,
-    lives: [Lifetime; 2],
-    vary_key: VaryKey,
-    aged: bool,
-    told: HeaderMap,
-}
-
-impl Birth {
-    /// That of a response which `received` brought or confirmed, with these fields from now on.
-    fn of(
-        received: &Received<'_>,
-        (status, headers): (StatusCode, &HeaderMap),
-        request: &HeaderMap,
-        policy: &FreshPolicy,
-    ) -> Self {
-        let directives = Directives::of(headers);
-        let life =
-            |heat| fresh::lifetime(headers, status, &directives, received.wall, policy, heat);
-        Self {
-            received: received.at,
-            asked: asked(received),
-            initial_age: fresh::initial_age(received.headers, received.wall, received.delay),
-            lives: [Heat::Quiet, Heat::Hot].map(life),
-            vary_key: Vary::of(headers).key(request).unwrap_or(VaryKey::PLAIN),
-            aged: fresh::is_aged(received.headers),
-            told: told(received.headers),
-        }
     }
 }
 
@@ -328,43 +227,6 @@ impl<B> Object<B> {
         self.lifetime(heat).duration.saturating_sub(self.age(now))
     }
 
-    fn usual(&self) -> &Usual {
-        self.usual.get_or_init(Box::default)
-    }
-
-    /// The fields of the usual answer, of `make` the first time. `None` if there are none: each
-    /// answer is made anew.
-    pub(in crate::engine) fn ready(&self, make: impl FnOnce() -> Option<Ready>) -> Option<&Ready> {
-        let ready = &self.usual().ready;
-        ready.get_or_init(|| make().map(Box::new)).as_deref()
-    }
-
-    /// The same as bytes.
-    pub(in crate::engine) fn prepared(
-        &self,
-        make: impl FnOnce() -> Option<Prepared>,
-    ) -> Option<&Prepared> {
-        self.usual().prepared.get_or_init(make).as_ref()
-    }
-
-    /// The head that was prepared for a body of `length` and clients that see us at `front`, if there is
-    /// one by now.
-    #[must_use]
-    pub fn known(&self, length: u64, front: Front) -> Option<&Prepared> {
-        let prepared = self.usual.get()?.prepared.get()?.as_ref()?;
-        (prepared.length == length && prepared.is_for(front)).then_some(prepared)
-    }
-
-    /// Bytes that its usual answer takes through this door, about, as measured.
-    #[must_use]
-    pub fn answer_bytes(&self, door: Door) -> u64 {
-        let (each, more) = match door {
-            Door::Careful => (128, 1_344),
-            Door::Plain => (16, 240),
-        };
-        (self.fields.len() * each + self.fields.weight() + more) as u64
-    }
-
     /// Bytes of its URL and its packed fields.
     #[must_use]
     pub fn head_bytes(&self) -> u64 {
@@ -441,35 +303,10 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When a response was asked for at its origin, at the latest. An Age is cut to whole seconds.
-pub(in crate::engine) fn asked(received: &Received<'_>) -> Moment {
-    if !fresh::is_aged(received.headers) {
-        return received.at - received.delay;
-    }
-    let age = fresh::initial_age(received.headers, received.wall, received.delay);
-    received.at - age.saturating_add(Duration::from_secs(1))
-}
-
-/// The members of Cache-Status and Proxy-Status; too many are none.
-fn told(received: &HeaderMap) -> HeaderMap {
-    let mut told = HeaderMap::new();
-    for name in [CACHE_STATUS, PROXY_STATUS] {
-        let lines = received.get_all(&name);
-        if lines.iter().map(HeaderValue::len).sum::<usize>() > RECEIVED_MAX {
-            continue;
-        }
-        for line in lines {
-            // A copy: the value is a view of the connection's buffer.
-            if let Ok(line) = HeaderValue::from_bytes(line.as_bytes()) {
-                told.append(&name, line);
-            }
-        }
-    }
-    told
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use common::clock::WallTime;
+    use http::HeaderValue;
     use http::header::HeaderName;
 
     use super::*;
