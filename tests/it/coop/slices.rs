@@ -89,6 +89,28 @@ async fn three_peers_with_different_parts_all_serve() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_at_several_proxies_spares_the_origin() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let cluster = Cluster::of(4).start(&place).await;
+    let page = film(&origin);
+    let mut crowd = tokio::task::JoinSet::new();
+    for proxy in &cluster.proxies {
+        let ask = proxy.ask(&page);
+        crowd.spawn(async move { ask.open().await.finish_pattern().await });
+    }
+    let ends = wait::within("all read it", EVENTUALLY, crowd.join_all()).await;
+    assert!(ends.iter().all(|end| *end == Ok(SIZE)), "{ends:?}");
+    let fetched = cluster.proxy_total(FROM_ORIGIN).await;
+    assert!(
+        fetched < SIZE * 5 / 4,
+        "{} MiB of {}",
+        fetched / MIB,
+        SIZE / MIB
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slices_of_a_peer_that_died_come_from_the_origin() {
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;

@@ -43,9 +43,10 @@ pub const fn is_news(before: u16, after: u16) -> bool {
 }
 
 /// Whom to ask for slice `n`, in this order: those that have it, beginning with another one for each
-/// slice, so that many are asked at once; then those that are fetching and may have it by now.
+/// slice, so that many are asked at once; the `giver` of the manifest, which was reading it moments ago,
+/// before any pointer says so; then those that are fetching and may have it by now.
 #[must_use]
-pub fn holders(n: u64, pointers: &[Pointer]) -> Vec<SocketAddr> {
+pub fn holders(n: u64, pointers: &[Pointer], giver: Option<SocketAddr>) -> Vec<SocketAddr> {
     let has = |pointer: &&Pointer| match pointer.progress {
         Progress::Parts { held } => held & bit(n) != 0,
         Progress::Complete { .. } => true,
@@ -63,7 +64,12 @@ pub fn holders(n: u64, pointers: &[Pointer]) -> Vec<SocketAddr> {
     }
     // What a pointer says of the others may be old: whoever fetched some of it goes on.
     let rest = known.iter().filter(|pointer| !has(pointer));
-    first.extend(rest.map(|pointer| pointer.peer));
+    let rest = giver.into_iter().chain(rest.map(|pointer| pointer.peer));
+    for peer in rest {
+        if !first.contains(&peer) {
+            first.push(peer);
+        }
+    }
     first
 }
 
@@ -88,7 +94,7 @@ mod tests {
             pointer(4, parts(0b0111)),
         ];
         let asked = |n| {
-            let holders = holders(n, &pointers);
+            let holders = holders(n, &pointers, None);
             holders
                 .iter()
                 .map(|addr| addr.ip().to_string().pop().unwrap())
@@ -97,7 +103,25 @@ mod tests {
         assert_eq!(asked(0), "3412");
         assert_eq!((asked(1), asked(2)), ("4213".into(), "2413".into()));
         assert_eq!(asked(3), "1234", "nobody says so");
-        assert_eq!(holders(16, &[]), []);
+        assert_eq!(holders(16, &[], None), []);
+    }
+
+    #[test]
+    fn the_giver_is_asked_before_those_who_may_have_it_and_once() {
+        let giver = pointer(9, Progress::Fetching).peer;
+        let last =
+            |holders: Vec<SocketAddr>| holders.iter().map(|addr| addr.ip()).collect::<Vec<_>>();
+        let [one, two] = [
+            pointer(1, Progress::Fetching),
+            pointer(2, Progress::Parts { held: 1 }),
+        ];
+        let expected = [two.peer, giver, one.peer].map(|addr| addr.ip());
+        assert_eq!(last(holders(0, &[one, two], Some(giver))), expected);
+        assert_eq!(
+            holders(0, &[one, two], Some(two.peer)),
+            [two.peer, one.peer]
+        );
+        assert_eq!(holders(5, &[], Some(giver)), [giver]);
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Fetch {
             .get_or_init(|| index::locate_extent(ctx, &extent))
             .await;
         self.levels = found.1.clone();
-        extent::holders(self.n, &found.0)
+        let giver = ctx.extents.giver(ctx, &manifest.key);
+        extent::holders(self.n, &found.0, giver)
     }
 
     async fn ask_peer(&mut self, peer: SocketAddr) -> Step {
@@ -138,7 +139,13 @@ impl Fetch {
         }
         let whole = self.transfer.is_none();
         match self.receive(found.upstream, source, offset, promise).await {
-            Ok(()) => self.whole(),
+            Ok(()) => {
+                let key = &self.large.manifest.key;
+                if ctx.extents.giver(&ctx, key) == Some(peer) {
+                    ctx.extents.given(&ctx, key, peer);
+                }
+                self.whole()
+            }
             // What was here before may be what is wrong: only a whole is one peer's doing.
             Err(reason) if !whole && reason == FailReason::Digest => self.fail(reason),
             Err(reason) if matches!(reason, FailReason::Digest | FailReason::Abandoned) => {

@@ -16,6 +16,7 @@ mod obtain;
 mod reader;
 pub(super) mod stream;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,11 @@ const EXTENTS_MAX: usize = 4_096;
 /// How long the index is believed about an extent: others fetch it too, and have more of it by the second.
 const LOCATED_FOR: Duration = Duration::from_secs(5);
 
+/// How long whoever gave a manifest, or a slice after it, is asked for more without a pointer that says so:
+/// those who begin a large file together have put none yet. One question too many, when it read on no further,
+/// costs a round trip.
+const GIVER_FOR: Duration = Duration::from_secs(10);
+
 /// What the index said about an extent; asked once for all who want to know.
 type Located = Arc<OnceCell<(Vec<Pointer>, Levels)>>;
 
@@ -51,6 +57,8 @@ pub(crate) struct Extents {
     located: Mutex<ExpiringMap<PrimaryKey, Located>>,
     /// What the index was told of those here.
     told: Mutex<ExpiringMap<PrimaryKey, u16>>,
+    /// Who gave the manifest under this key.
+    givers: Mutex<ExpiringMap<PrimaryKey, SocketAddr>>,
     pub(crate) config: SlicesConfig,
 }
 
@@ -59,8 +67,27 @@ impl Extents {
         Self {
             located: Mutex::new(ExpiringMap::new(EXTENTS_MAX)),
             told: Mutex::new(ExpiringMap::new(EXTENTS_MAX)),
+            givers: Mutex::new(ExpiringMap::new(EXTENTS_MAX)),
             config,
         }
+    }
+
+    /// `peer` gave the manifest `key`, or a slice of it.
+    pub(super) fn given(&self, ctx: &Context, key: &PrimaryKey, peer: SocketAddr) {
+        let now = ctx.now();
+        let mut givers = self.givers.lock().unwrap_or_else(PoisonError::into_inner);
+        while givers.expire(now).is_some() {}
+        givers.insert(key.clone(), peer, now + GIVER_FOR);
+    }
+
+    /// Who gave the manifest `key` a moment ago, if nothing is held against them.
+    fn giver(&self, ctx: &Context, key: &PrimaryKey) -> Option<SocketAddr> {
+        let now = ctx.now();
+        let givers = self.givers.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = givers.at(key, now).copied()?;
+        drop(givers);
+        let blame = ctx.flow().blame().against(now, &peer);
+        blame.is_none().then_some(peer)
     }
 
     /// The cell for what the index says about `extent`.

@@ -198,6 +198,8 @@ impl Task {
         tokio::spawn(upstream.body.discard());
         match large {
             Some(large) => {
+                let ctx = &self.ctx;
+                ctx.extents.given(ctx, &self.asker.key, peer);
                 self.publish(large.known(), source);
                 Step::Over
             }
