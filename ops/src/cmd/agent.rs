@@ -56,6 +56,9 @@ pub struct AgentArgs {
     /// How long the controller may keep a call waiting for news
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     wait: Duration,
+    /// Between looks at the pages of daemons: whether they are ready, and what they count
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
+    look: Duration,
     /// Write the log as JSON
     #[arg(long)]
     json: bool,
@@ -146,6 +149,7 @@ pub async fn run(args: AgentArgs) -> Outcome {
         trust_releases,
         together: args.together,
         launcher,
+        look: args.look,
         config,
     };
     run_agent(options, shutdown).await

@@ -5,7 +5,7 @@
 //! something happens. Effects that have an answer name the call that takes it.
 //!
 //! [`standing`] is what an agent remembers, [`record`] its bytes on disk, [`life`] one daemon's
-//! process, [`slots`] the releases on disk, [`contact`] the calls home. They do not know each other;
+//! process, [`slots`] the releases on disk, [`contact`] the calls home, [`tally`] what daemons count. They do not know each other;
 //! the façade here hands results on. A standing is written down before it is followed.
 
 pub mod contact;
@@ -14,6 +14,7 @@ pub mod record;
 pub mod report;
 pub mod slots;
 pub mod standing;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use self::contact::{Contact, Heard};
 use self::life::{Act, Life};
 use self::slots::Slots;
 use self::standing::Standing;
+use self::tally::{Look, Tally};
 use crate::engine::document::Signed;
 use crate::engine::document::intent::{Intent, News, Wanted, judge};
 use crate::engine::document::key::PublicKey;
@@ -157,6 +159,7 @@ pub struct Agent {
     lives: BTreeMap<DaemonName, Life>,
     slots: Slots,
     contact: Contact,
+    tally: Tally,
     effects: VecDeque<Effect>,
     boot: u64,
     reports: u64,
@@ -172,6 +175,7 @@ impl Agent {
     pub fn new(config: Config, standing: Standing, mut rng: Generator, now: Moment) -> Self {
         Self {
             contact: Contact::new(now),
+            tally: Tally::default(),
             slots: Slots::default(),
             boot: rng.u64(),
             config,
@@ -219,18 +223,32 @@ impl Agent {
     pub fn handle_started(&mut self, name: &DaemonName, now: Moment) {
         if let Some(life) = self.lives.get_mut(name) {
             life.started(now);
+            self.tally.started(name);
         }
         self.advance(now);
     }
 
     /// A daemon's process ended, or could not be started; `how` in words.
     pub fn handle_ended(&mut self, name: &DaemonName, how: String, now: Moment) {
+        self.tally.ended(name);
         let by_itself = match self.lives.get_mut(name) {
             Some(life) => life.ended(now, self.config.crash_window, &mut self.rng),
             None => false,
         };
         if by_itself {
             self.say(Event::Crashed(name.clone(), how));
+            self.contact.news(now);
+        }
+        self.advance(now);
+    }
+
+    /// Somebody looked at a daemon's pages.
+    pub fn handle_looked(&mut self, name: &DaemonName, look: Look, now: Moment) {
+        let runs = self
+            .lives
+            .get(name)
+            .is_some_and(|life| life.runs().is_some());
+        if runs && self.tally.looked(name, look) {
             self.contact.news(now);
         }
         self.advance(now);

@@ -1,6 +1,7 @@
 //! What an agent says of itself: to its controller, and to its operator.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -8,9 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Agent;
 use super::life::Life;
+use crate::engine::document::intent::Wanted;
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::report::{Observed, Report};
-use crate::engine::document::words::DaemonName;
+use crate::engine::document::words::{DaemonName, Program};
+
+/// The setting that says where a daemon's pages are.
+const ADMIN: &str = "admin.listen";
 
 /// What an agent tells its operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,8 +55,26 @@ impl Agent {
             refused: self.contact.refusal().map(|(reason, _)| reason),
             daemons: self.observed(now),
             slots: self.slots.here(),
+            counted: self.tally.total(),
             wait_ms: millis(self.config.wait),
         }
+    }
+
+    /// Where a daemon that runs as `wanted` has its pages, if anywhere.
+    fn pages_of(&self, wanted: &Wanted) -> Option<SocketAddr> {
+        let addr: SocketAddr = self.slots.setting(wanted, ADMIN)?.parse().ok()?;
+        // Where port 0 came to is known to the daemon alone.
+        (addr.port() != 0).then_some(addr)
+    }
+
+    /// The daemons whose pages can be looked at, with their programs and where.
+    #[must_use]
+    pub fn pages(&self) -> Vec<(DaemonName, Program, SocketAddr)> {
+        let one = |(name, life): (&DaemonName, &Life)| {
+            let wanted = life.runs()?;
+            Some((name.clone(), wanted.program, self.pages_of(wanted)?))
+        };
+        self.lives.iter().filter_map(one).collect()
     }
 
     fn observed(&self, now: Moment) -> BTreeMap<DaemonName, Observed> {
@@ -64,6 +87,7 @@ impl Agent {
                 doing,
                 for_ms: millis(now.since(since)),
                 crashes: life.crashes(),
+                ready: self.pages_of(wanted).map(|_| self.tally.is_ready(name)),
             };
             Some((name.clone(), observed))
         };

@@ -92,6 +92,19 @@ impl Slots {
         Some(settings.iter().flat_map(set).collect())
     }
 
+    /// A setting of a daemon, as its command line has it.
+    #[must_use]
+    pub fn setting(&self, wanted: &Wanted, name: &str) -> Option<String> {
+        if let Some(value) = wanted.settings.get(name) {
+            return Some(value.clone());
+        }
+        let Some(Slot::Here(manifest)) = self.0.get(&wanted.release) else {
+            return None;
+        };
+        let settings = manifest.body.settings.get(&wanted.program)?;
+        settings.get(name).cloned()
+    }
+
     /// Forgets every release that is here and not `needed`.
     pub fn forget_all_but(&mut self, needed: impl Fn(&Version) -> bool) -> Vec<Version> {
         let gone = |(version, slot): (&Version, &Slot)| {

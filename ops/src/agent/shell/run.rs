@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::clock::{Clock as _, SystemClock};
+use common::clock::{Clock as _, Moment, SystemClock};
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use rustix::process::Signal;
@@ -14,10 +14,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::call::{Answer, Controller};
 use super::home::Home;
 use super::process::{self, Process};
-use super::{door, slot};
+use super::{door, look, slot};
 use crate::agent::engine::contact::Heard;
 use crate::agent::engine::report::View;
 use crate::agent::engine::standing::Standing;
+use crate::agent::engine::tally::Look;
 use crate::agent::engine::{Agent, Config, Effect, Event, Start};
 use crate::engine::document::Signed;
 use crate::engine::document::key::{PublicKey, SigningKey};
@@ -47,6 +48,8 @@ pub struct Options {
     pub together: bool,
     /// This very program.
     pub launcher: PathBuf,
+    /// Between looks at daemons' pages.
+    pub look: Duration,
     /// How it decides.
     pub config: Config,
 }
@@ -61,6 +64,7 @@ pub(super) enum Happening {
     Checked(Box<Start>, std::io::Result<PathBuf>),
     Ended(DaemonName, String),
     Answered(Answer),
+    Looked(Vec<(DaemonName, Look)>),
     Asked(oneshot::Sender<View>),
 }
 
@@ -72,6 +76,8 @@ struct Shell {
     processes: BTreeMap<DaemonName, Process>,
     tasks: JoinSet<()>,
     call: Option<AbortHandle>,
+    /// When to look at daemons' pages next; nothing while somebody looks.
+    look_at: Option<Moment>,
     tell: mpsc::Sender<Happening>,
 }
 
@@ -91,6 +97,7 @@ pub async fn run(options: Options, mut shutdown: Shutdown) -> Outcome {
     shell.tasks.spawn(door::serve(socket, tell));
     loop {
         shell.carry_out();
+        shell.look();
         let wake = shell.clock.instant(shell.agent.wake());
         tokio::select! {
             () = shutdown.draining() => break,
@@ -135,6 +142,7 @@ impl Shell {
             processes: BTreeMap::new(),
             tasks: JoinSet::new(),
             call: None,
+            look_at: Some(clock.moment()),
             options,
             tell,
         };
@@ -189,6 +197,12 @@ impl Shell {
                 };
                 self.agent.handle_heard(heard, now);
             }
+            Happening::Looked(looks) => {
+                for (name, look) in looks {
+                    self.agent.handle_looked(&name, look, now);
+                }
+                self.look_at = Some(now + self.options.look);
+            }
             Happening::Asked(ask) => drop(ask.send(self.agent.view(now))),
         }
     }
@@ -205,6 +219,16 @@ impl Shell {
                 Effect::Call(report) => self.call(*report),
                 Effect::Say(event) => say(&event),
             }
+        }
+    }
+
+    /// Looks at daemons' pages, if it is time.
+    fn look(&mut self) {
+        let now = self.clock.moment();
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            let pages = self.agent.pages();
+            self.aside(async move { Happening::Looked(look::look(pages).await) });
         }
     }
 

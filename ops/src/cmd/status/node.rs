@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::agent::engine::report::View;
 use crate::agent::shell::door;
 use crate::agent::shell::home::Home;
-use crate::engine::document::report::Doing;
+use crate::engine::document::report::{Doing, Observed};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
@@ -52,7 +52,7 @@ fn verdict(view: &View) -> Exit {
     let down = report
         .daemons
         .values()
-        .any(|daemon| daemon.doing != Doing::Up);
+        .any(|daemon| daemon.doing != Doing::Up || daemon.ready == Some(false));
     let silent = view.answered_ms_ago.is_none_or(|ago| ago > SILENT_MS);
     if down || silent || view.failing.is_some() || view.refused.is_some() || report.fallen.is_some()
     {
@@ -119,12 +119,21 @@ fn text(view: &View) -> String {
             name.to_string(),
             daemon.program.as_str().to_owned(),
             daemon.release.to_string(),
-            daemon.doing.as_str().to_owned(),
+            is(daemon),
             ago(daemon.for_ms),
             daemon.crashes.to_string(),
         ]);
     }
     format!("{}\n\n{}", facts.to_text(), daemons.to_text())
+}
+
+/// What a daemon does, and whether it says so itself.
+fn is(daemon: &Observed) -> String {
+    let doing = daemon.doing.as_str();
+    if daemon.doing == Doing::Up && daemon.ready == Some(false) {
+        return format!("{doing}, not ready");
+    }
+    doing.to_owned()
 }
 
 fn in_force(view: &View) -> String {
@@ -145,7 +154,7 @@ mod tests {
     use super::*;
     use crate::engine::document::key::SigningKey;
     use crate::engine::document::refusal::RefusalReason;
-    use crate::engine::document::report::{Observed, Report};
+    use crate::engine::document::report::{Counted, Report};
     use crate::engine::document::words::{DaemonName, Program, Version};
 
     fn view() -> View {
@@ -156,6 +165,7 @@ mod tests {
             doing: Doing::Up,
             for_ms: 61_000,
             crashes: 0,
+            ready: None,
         };
         View {
             report: Report {
@@ -171,6 +181,7 @@ mod tests {
                 refused: None,
                 daemons: BTreeMap::from([(DaemonName::parse("proxy").unwrap(), proxy)]),
                 slots: BTreeSet::from([version]),
+                counted: Counted::default(),
                 wait_ms: 30_000,
             },
             proven: true,
@@ -197,6 +208,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_and_makes_it_degraded() {
+        let mut starting = view();
+        let proxy = starting.report.daemons.values_mut();
+        proxy.for_each(|proxy| proxy.ready = Some(false));
+        assert_eq!(verdict(&starting), Exit::Degraded);
+        assert!(text(&starting).contains("up, not ready"));
         let refused = View {
             refused: Some((RefusalReason::OlderSerial, 2_000)),
             ..view()

@@ -48,8 +48,30 @@ pub struct Report {
     pub daemons: BTreeMap<DaemonName, Observed>,
     /// The releases on its disk.
     pub slots: BTreeSet<Version>,
+    /// What its daemons' pages counted since the agent started.
+    #[serde(default)]
+    pub counted: Counted,
     /// How long the controller may wait for news before it answers, in milliseconds.
     pub wait_ms: u64,
+}
+
+/// What the pages of a node's daemons counted since the agent started. It never falls: what a daemon
+/// counted before it was started anew stays counted.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counted {
+    /// Requests of clients.
+    pub requests: u64,
+    /// Those that failed here: 5xx of ours, not the site's.
+    pub errors: u64,
+    /// Requests whose time to first byte was taken.
+    pub first_bytes: u64,
+    /// That time over all of them, summed, in microseconds.
+    pub first_byte_micros: u64,
+    /// Questions of the proxy to the index.
+    pub lookups: u64,
+    /// Those that failed.
+    pub lookups_failed: u64,
 }
 
 /// What made a node return to the intent before.
@@ -76,6 +98,9 @@ pub struct Observed {
     pub for_ms: u64,
     /// How often it ended by itself since the agent started.
     pub crashes: u64,
+    /// Whether it says that it does its work (`/readyz`); absent where nobody asked it, or could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
 }
 
 /// What a daemon does.
@@ -110,7 +135,7 @@ impl Body for Report {
     const SCHEMA: u64 = 1;
     const FIELDS: &'static [&'static str] = &[
         "node", "boot", "count", "name", "agent", "accepted", "in_force", "held", "fallen",
-        "refused", "daemons", "slots", "wait_ms",
+        "refused", "daemons", "slots", "counted", "wait_ms",
     ];
 
     fn check(&self) -> Result<(), RefusalReason> {

@@ -1,0 +1,173 @@
+//! What daemons' pages say: whether they do their work, and what they counted. Pure.
+//!
+//! A daemon's counters begin anew with its process; what is reported never falls. A daemon that an earlier
+//! agent started has counted before anybody here looked: only what it counts from the first look on is taken.
+
+use std::collections::BTreeMap;
+
+use crate::engine::document::report::Counted;
+use crate::engine::document::words::{DaemonName, Program};
+use crate::figures::Figures;
+
+/// What a daemon's pages said at one look.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Whether it does its work.
+    pub ready: bool,
+    /// What its process counted; nothing if it did not answer.
+    pub counted: Option<Counted>,
+}
+
+/// What was counted since the agent started, and who is ready.
+#[derive(Debug, Default)]
+pub struct Tally {
+    total: Counted,
+    last: BTreeMap<DaemonName, Counted>,
+    ready: BTreeMap<DaemonName, bool>,
+}
+
+impl Tally {
+    /// A daemon's process was started here: it counts from zero, and is not ready before it says so.
+    pub fn started(&mut self, name: &DaemonName) {
+        self.last.insert(name.clone(), Counted::default());
+        self.ready.remove(name);
+    }
+
+    /// A daemon's process ended.
+    pub fn ended(&mut self, name: &DaemonName) {
+        self.last.remove(name);
+        self.ready.remove(name);
+    }
+
+    /// Takes a look in: whether the daemon's readiness is another one than before.
+    pub fn looked(&mut self, name: &DaemonName, look: Look) -> bool {
+        if let Some(counted) = look.counted {
+            if let Some(last) = self.last.get(name) {
+                self.total = map3(self.total, *last, counted, |total, last, now| {
+                    // What is lower than before is of a process that began anew.
+                    total + now.checked_sub(last).unwrap_or(now)
+                });
+            }
+            self.last.insert(name.clone(), counted);
+        }
+        self.ready.insert(name.clone(), look.ready) != Some(look.ready)
+    }
+
+    /// Whether a daemon said that it does its work.
+    #[must_use]
+    pub fn is_ready(&self, name: &DaemonName) -> bool {
+        self.ready.get(name).copied().unwrap_or_default()
+    }
+
+    /// All that was counted since the agent started.
+    #[must_use]
+    pub const fn total(&self) -> Counted {
+        self.total
+    }
+}
+
+fn map3(a: Counted, b: Counted, c: Counted, of: impl Fn(u64, u64, u64) -> u64) -> Counted {
+    let pick = |field: fn(&Counted) -> u64| of(field(&a), field(&b), field(&c));
+    Counted {
+        requests: pick(|all| all.requests),
+        errors: pick(|all| all.errors),
+        first_bytes: pick(|all| all.first_bytes),
+        first_byte_micros: pick(|all| all.first_byte_micros),
+        lookups: pick(|all| all.lookups),
+        lookups_failed: pick(|all| all.lookups_failed),
+    }
+}
+
+/// What a metrics page of `program` counts.
+#[must_use]
+pub fn read(program: Program, page: &Figures) -> Counted {
+    if program != Program::Proxy {
+        return Counted::default();
+    }
+    let sum = |name: &str, label: &str| count(page.sum_where(name, label));
+    let index = |outcome: &str| sum("atoll_proxy_index_total", &format!("outcome=\"{outcome}\""));
+    let lookups_failed = index("failed") + index("refused");
+    let seconds = page.sum("atoll_proxy_first_byte_seconds_sum");
+    Counted {
+        requests: sum("atoll_proxy_requests_total", ""),
+        errors: sum("atoll_proxy_requests_total", "outcome=\"failed\""),
+        first_bytes: sum("atoll_proxy_first_byte_seconds_count", ""),
+        first_byte_micros: count(seconds.map(|seconds| seconds * 1e6)),
+        // One that came too late for a quiet site is no failure: nobody waits for it there.
+        lookups: lookups_failed + index("granted") + index("found") + index("late"),
+        lookups_failed,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates, and counters are not negative"
+)]
+fn count(value: Option<f64>) -> u64 {
+    value.unwrap_or_default() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(requests: u64) -> Look {
+        let counted = Counted {
+            requests,
+            ..Counted::default()
+        };
+        Look {
+            ready: true,
+            counted: Some(counted),
+        }
+    }
+
+    #[test]
+    fn what_was_counted_never_falls_when_a_daemon_is_started_anew() {
+        let name = DaemonName::parse("proxy").unwrap();
+        let mut tally = Tally::default();
+        tally.started(&name);
+        assert!(tally.looked(&name, look(10)), "it is ready now");
+        assert!(!tally.looked(&name, look(30)), "and still is");
+        tally.ended(&name);
+        assert!(!tally.is_ready(&name));
+        tally.started(&name);
+        tally.looked(&name, look(5));
+        // Its process was handed over to another one without an end.
+        tally.looked(&name, look(2));
+        assert_eq!(tally.total().requests, 37);
+    }
+
+    #[test]
+    fn what_a_daemon_counted_before_anybody_looked_is_not_taken() {
+        let name = DaemonName::parse("proxy").unwrap();
+        let mut tally = Tally::default();
+        tally.looked(&name, look(1_000_000));
+        tally.looked(&name, look(1_000_003));
+        assert_eq!(tally.total().requests, 3);
+    }
+
+    #[test]
+    fn a_proxys_page_is_read_as_it_is_written() {
+        let page = "atoll_proxy_requests_total{outcome=\"hit\"} 90\n\
+            atoll_proxy_requests_total{outcome=\"failed\"} 10\n\
+            atoll_proxy_first_byte_seconds_sum 0.25\natoll_proxy_first_byte_seconds_count 50\n\
+            atoll_proxy_index_total{outcome=\"found\"} 7\natoll_proxy_index_total{outcome=\"told\"} 9\n\
+            atoll_proxy_index_total{outcome=\"failed\"} 2\n";
+        let counted = read(Program::Proxy, &Figures::parse(page));
+        let expected = Counted {
+            requests: 100,
+            errors: 10,
+            first_bytes: 50,
+            first_byte_micros: 250_000,
+            lookups: 9,
+            lookups_failed: 2,
+        };
+        assert_eq!(counted, expected);
+        assert_eq!(
+            read(Program::Dht, &Figures::parse(page)),
+            Counted::default()
+        );
+    }
+}
