@@ -41,5 +41,4 @@ pub mod steps;
 pub mod store;
 pub mod trail;
 pub mod uptake;
-pub mod why;
 pub mod words;

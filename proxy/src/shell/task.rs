@@ -202,11 +202,7 @@ impl Task {
 
     fn peer_failed(&mut self, peer: SocketAddr, reason: FailReason) {
         self.ctx.metrics.fetch_failed(reason);
-        let (now, key) = (self.ctx.now(), &self.asker.key);
-        let mut flow = self.ctx.flow();
-        flow.peer_failed(now, peer, reason);
-        flow.note_failure(now, key, reason);
-        drop(flow);
+        self.ctx.flow().peer_failed(self.ctx.now(), peer, reason);
         self.trail.push(trail::Step::Peer(reason));
     }
 

@@ -8,6 +8,7 @@
 mod checkin;
 pub mod reason;
 pub mod rollout;
+pub mod rollouts;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use common::clock::Moment;
 use serde::{Deserialize, Serialize};
 
 use self::reason::DeskReason;
+use self::rollouts::{Active, MemberRow, RolloutRow};
 use crate::engine::document::Signed;
 use crate::engine::document::intent::{Intent, News, Wanted, judge};
 use crate::engine::document::key::{PublicKey, SigningKey};
@@ -59,6 +61,10 @@ pub enum Row {
     Release(Box<Signed<Manifest>>),
     /// Something that happened.
     Event(EventRow),
+    /// A rollout.
+    Rollout(RolloutRow),
+    /// A node of a rollout.
+    Member(Box<MemberRow>),
 }
 
 /// A node that is enrolled.
@@ -109,6 +115,18 @@ pub enum EventKind {
     Crashed,
     /// A node accepted orders that this controller does not know: its database is not the one they came from.
     Ahead,
+    /// A rollout began.
+    RolloutStarted,
+    /// A wave of a rollout began.
+    RolloutWave,
+    /// A rollout waits for its operator.
+    RolloutPaused,
+    /// A node of a rollout failed.
+    RolloutFailed,
+    /// A rollout is taken back.
+    RolloutBack,
+    /// A rollout came to its end.
+    RolloutOver,
 }
 
 impl EventKind {
@@ -126,6 +144,12 @@ impl EventKind {
             Self::Resumed => "resumed",
             Self::Crashed => "crashed",
             Self::Ahead => "ahead",
+            Self::RolloutStarted => "rollout_started",
+            Self::RolloutWave => "rollout_wave",
+            Self::RolloutPaused => "rollout_paused",
+            Self::RolloutFailed => "rollout_failed",
+            Self::RolloutBack => "rollout_back",
+            Self::RolloutOver => "rollout_over",
         }
     }
 }
@@ -147,6 +171,10 @@ pub struct Desk {
     nodes: BTreeMap<PublicKey, Node>,
     releases: BTreeMap<Version, Signed<Manifest>>,
     strangers: BTreeMap<PublicKey, (String, Moment)>,
+    rollouts: BTreeMap<u64, RolloutRow>,
+    active: Option<Active>,
+    /// When this controller began.
+    began: Moment,
 }
 
 impl Desk {
@@ -171,6 +199,8 @@ impl Desk {
                 self.releases.insert(release.body.version.clone(), *release);
             }
             Row::Event(_) => {}
+            Row::Rollout(row) => self.apply_rollout(row),
+            Row::Member(row) => self.apply_member(*row),
         }
     }
 

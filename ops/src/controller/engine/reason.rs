@@ -25,6 +25,20 @@ pub enum DeskReason {
     MissingProgram,
     /// A report that was here before, or is older than one that was.
     Replayed,
+    /// There is no such rollout.
+    NoRollout,
+    /// A rollout is under way already.
+    UnderWay,
+    /// Nobody is left who would be changed.
+    NothingToDo,
+    /// The release speaks another wire generation than what runs.
+    OtherGeneration,
+    /// The node takes no part in the rollout.
+    NotInRollout,
+    /// It means nothing where the rollout is.
+    NotNow,
+    /// A time is out of its bounds.
+    Times,
     /// The document is refused.
     Refused(RefusalReason),
 }
@@ -44,6 +58,13 @@ impl DeskReason {
             Self::OtherRelease => "other_release",
             Self::MissingProgram => "missing_program",
             Self::Replayed => "replayed",
+            Self::NoRollout => "no_rollout",
+            Self::UnderWay => "under_way",
+            Self::NothingToDo => "nothing_to_do",
+            Self::OtherGeneration => "other_generation",
+            Self::NotInRollout => "not_in_rollout",
+            Self::NotNow => "not_now",
+            Self::Times => "times",
             Self::Refused(reason) => reason.as_str(),
         }
     }
@@ -61,6 +82,15 @@ impl DeskReason {
             Self::OtherRelease => "give it a version of its own",
             Self::MissingProgram => "send its programs before its manifest",
             Self::Replayed => "the agent goes on with its next report",
+            Self::NoRollout => "start one with `atoll rollout start RELEASE`",
+            Self::UnderWay => "wait for its end, or `atoll rollout halt`",
+            Self::NothingToDo => "no node that was asked for runs its programs in another release",
+            Self::OtherGeneration => {
+                "nodes of both would not link up, and each cluster would be split: order nodes by hand"
+            }
+            Self::NotInRollout => "`atoll rollout status` says who takes part",
+            Self::NotNow => "`atoll rollout status` says where the rollout is",
+            Self::Times => "choose times of at most 30 days",
             Self::Refused(reason) => reason.advice(),
         }
     }

@@ -13,7 +13,7 @@ use crate::engine::document::intent::Wanted;
 use crate::engine::document::key::{PublicKey, SigningKey};
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::release::{Binary, Manifest};
-use crate::engine::document::report::{Doing, Fallen, Observed, Report};
+use crate::engine::document::report::{Counted, Doing, Fallen, Observed, Report};
 use crate::engine::document::words::{DaemonName, Digest, Program, RunState, Version};
 
 fn key(seed: u64) -> SigningKey {
@@ -65,6 +65,7 @@ fn report(count: u64) -> Report {
         refused: None,
         daemons: BTreeMap::new(),
         slots: BTreeSet::new(),
+        counted: Counted::default(),
         wait_ms: 0,
     }
 }
@@ -93,7 +94,7 @@ fn desk() -> (Desk, PublicKey) {
 fn kinds(rows: &[Row]) -> Vec<EventKind> {
     let kind = |row: &Row| match row {
         Row::Event(event) => Some(event.kind),
-        Row::Node(_) | Row::Observed(_) | Row::Release(_) => None,
+        _ => None,
     };
     rows.iter().filter_map(kind).collect()
 }
@@ -259,6 +260,7 @@ fn what_goes_wrong_on_a_node_becomes_an_event_once() {
         doing: Doing::Resting,
         for_ms: 1,
         crashes: 3,
+        ready: None,
     };
     let name = DaemonName::parse("proxy").unwrap();
     let bad = Report {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::orders::Office;
 use super::problem::Problem;
+use super::rollouts;
 use super::token::{self, Scope};
 use super::views;
 use crate::controller::engine::reason::DeskReason;
@@ -27,14 +28,14 @@ use crate::engine::document::{DOCUMENT_MAX, Signed};
 /// Longest time a report waits for news.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-type Answer = Result<Response, Problem>;
-type At = State<Arc<Office>>;
+pub(super) type Answer = Result<Response, Problem>;
+pub(super) type At = State<Arc<Office>>;
 
 /// The description of the API.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// The routes: method, path.
-pub const ROUTES: [(&str, &str); 13] = [
+pub const ROUTES: [(&str, &str); 19] = [
     ("get", "/healthz"),
     ("get", "/v1/openapi.json"),
     ("post", "/v1/checkin"),
@@ -48,6 +49,12 @@ pub const ROUTES: [(&str, &str); 13] = [
     ("get", "/v1/blobs/{digest}"),
     ("put", "/v1/blobs/{digest}"),
     ("get", "/v1/events"),
+    ("post", "/v1/rollouts/plan"),
+    ("get", "/v1/rollouts"),
+    ("post", "/v1/rollouts"),
+    ("get", "/v1/rollouts/{rollout}"),
+    ("post", "/v1/rollouts/{rollout}/{command}"),
+    ("get", "/v1/rollouts/{rollout}/nodes/{node}"),
 ];
 
 /// The API over `office`.
@@ -62,6 +69,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/v1/releases", get(releases))
         .route("/v1/releases/{version}", get(release).put(publish))
         .route("/v1/events", get(events))
+        .merge(rollouts::router())
         .layer(DefaultBodyLimit::max(DOCUMENT_MAX));
     let programs = Router::new()
         .route("/v1/blobs/{digest}", get(blob).put(put_blob))
@@ -81,7 +89,11 @@ async fn nothing() -> Problem {
 }
 
 /// Lets a request through whose token has at least `scope`.
-async fn allow(office: &Office, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
+pub(super) async fn allow(
+    office: &Office,
+    headers: &HeaderMap,
+    scope: Scope,
+) -> Result<(), Problem> {
     let field = headers
         .get(header::AUTHORIZATION)
         .and_then(|field| field.to_str().ok());
@@ -94,7 +106,7 @@ async fn allow(office: &Office, headers: &HeaderMap, scope: Scope) -> Result<(),
     }
 }
 
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     let text = serde_json::to_string(value).unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
@@ -103,7 +115,7 @@ fn document(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| Problem::malformed(error.to_string()))
 }
 

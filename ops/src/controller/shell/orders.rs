@@ -10,11 +10,15 @@ use super::blobs::Blobs;
 use super::problem::Problem;
 use super::store::Store;
 use crate::controller::engine::reason::DeskReason;
+use crate::controller::engine::rollouts::Step;
 use crate::controller::engine::{Desk, Row};
 use crate::engine::document::key::{PublicKey, SigningKey};
 
 /// Rows of reports that wait to be written. When it is full, reports wait.
 const QUEUE: usize = 4_096;
+
+/// Between two looks at the rollout under way.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Between two writes of what nodes reported.
 const WRITE_EVERY: Duration = Duration::from_millis(500);
@@ -55,7 +59,9 @@ impl Office {
             trust_releases,
             later,
         });
+        office.desk().begin(office.now());
         tokio::spawn(write_later(store, rows, office.clock));
+        tokio::spawn(look_on(Arc::clone(&office)));
         office
     }
 
@@ -86,6 +92,30 @@ impl Office {
         Ok(())
     }
 
+    /// Makes a decision about a rollout, if there is one to make: as [`decide`](Self::decide).
+    pub(super) async fn step(
+        &self,
+        decision: impl FnOnce(&Desk) -> Result<Option<Step>, DeskReason>,
+    ) -> Result<(), Problem> {
+        let _turn = self.turn.lock().await;
+        let Some(Step { rows, active }) = decision(&self.desk())? else {
+            return Ok(());
+        };
+        // Most looks find nothing new.
+        let news = !rows.is_empty();
+        if news {
+            self.store.write(&rows, self.clock.wall()).await?;
+        }
+        let mut desk = self.desk();
+        rows.into_iter().for_each(|row| desk.apply(row));
+        desk.take(active);
+        drop(desk);
+        if news {
+            self.orders.send_modify(|count| *count += 1);
+        }
+        Ok(())
+    }
+
     /// Has rows written soon, together with others.
     pub(super) async fn write_soon(&self, rows: Vec<Row>) {
         for row in rows {
@@ -96,6 +126,16 @@ impl Office {
     /// Tells when any order changes.
     pub(super) fn watch(&self) -> watch::Receiver<u64> {
         self.orders.subscribe()
+    }
+}
+
+/// Looks at the rollout under way, again and again.
+async fn look_on(office: Arc<Office>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = office.now();
+        // A database that fails was logged; the next look tries again.
+        drop(office.step(|desk| Ok(desk.look(&office.key, now))).await);
     }
 }
 

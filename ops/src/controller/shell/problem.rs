@@ -60,17 +60,23 @@ impl From<StoreError> for Problem {
 impl From<DeskReason> for Problem {
     fn from(reason: DeskReason) -> Self {
         let status = match reason {
-            DeskReason::UnknownNode => StatusCode::NOT_FOUND,
-            DeskReason::Ambiguous | DeskReason::Name => StatusCode::BAD_REQUEST,
-            DeskReason::NameTaken | DeskReason::OtherRelease | DeskReason::Replayed => {
-                StatusCode::CONFLICT
+            DeskReason::UnknownNode | DeskReason::NoRollout | DeskReason::NotInRollout => {
+                StatusCode::NOT_FOUND
             }
+            DeskReason::Ambiguous | DeskReason::Name | DeskReason::Times => StatusCode::BAD_REQUEST,
+            DeskReason::NameTaken
+            | DeskReason::OtherRelease
+            | DeskReason::Replayed
+            | DeskReason::UnderWay
+            | DeskReason::NothingToDo
+            | DeskReason::NotNow => StatusCode::CONFLICT,
             DeskReason::TooManyNodes | DeskReason::TooManyReleases => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
-            DeskReason::UnknownRelease | DeskReason::MissingProgram | DeskReason::Refused(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            DeskReason::UnknownRelease
+            | DeskReason::MissingProgram
+            | DeskReason::OtherGeneration
+            | DeskReason::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, reason.as_str(), reason.advice())
     }

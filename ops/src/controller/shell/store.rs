@@ -12,6 +12,7 @@ use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::{AnyConnection, AnyPool, Row as _};
 
 use super::token::Scope;
+use crate::controller::engine::rollouts::{MemberRow, REMEMBERED, RolloutRow};
 use crate::controller::engine::{EventRow, NodeRow, Row};
 use crate::engine::document::Signed;
 use crate::engine::document::key::PublicKey;
@@ -24,7 +25,7 @@ pub const FILE: &str = "controller.db";
 const CONNECTIONS: u32 = 4;
 
 /// The schema's versions, in order. What was released is never changed, only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("rollouts.sql")];
 
 /// Most events of one answer.
 pub const EVENTS_MAX: i64 = 1_000;
@@ -140,7 +141,33 @@ impl Store {
                 serde_json::from_str(&text).map_err(|_| StoreError::Row("observed"))?;
             rows.push(Row::Observed(Box::new(report)));
         }
+        self.load_rollouts(&mut rows).await?;
         Ok(rows)
+    }
+
+    /// The last rollouts, oldest first, and the nodes of the last one.
+    async fn load_rollouts(&self, rows: &mut Vec<Row>) -> Result<(), StoreError> {
+        let wrong = |_| StoreError::Row("rollouts");
+        let query = "SELECT state FROM rollouts ORDER BY id DESC LIMIT $1";
+        let most = i64::try_from(REMEMBERED).unwrap_or(i64::MAX);
+        let found = sqlx::query(query).bind(most).fetch_all(&self.0).await?;
+        for row in found.iter().rev() {
+            let text: String = row.try_get(0)?;
+            rows.push(Row::Rollout(serde_json::from_str(&text).map_err(wrong)?));
+        }
+        let query = "SELECT rollout, node, state FROM rollout_nodes \
+            WHERE rollout = (SELECT MAX(id) FROM rollouts)";
+        for row in self.all(query).await? {
+            let (id, key, text): (i64, String, String) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let node = PublicKey::parse(&key).map_err(|_| StoreError::Row("rollout_nodes"))?;
+            rows.push(Row::Member(Box::new(MemberRow {
+                rollout: u64::try_from(id).unwrap_or_default(),
+                node,
+                written: serde_json::from_str(&text).map_err(wrong)?,
+            })));
+        }
+        Ok(())
     }
 
     async fn all(&self, query: &'static str) -> Result<Vec<AnyRow>, StoreError> {
@@ -169,6 +196,8 @@ impl Store {
                         .await?;
                 }
                 Row::Event(event) => write_event(&mut transaction, event, now).await?,
+                Row::Rollout(rollout) => write_rollout(&mut transaction, rollout).await?,
+                Row::Member(member) => write_member(&mut transaction, member).await?,
             }
         }
         Ok(transaction.commit().await?)
@@ -285,6 +314,29 @@ async fn write_report(
         .bind(report.node.to_string())
         .bind(now.unix())
         .bind(serde_json::to_string(report).unwrap_or_default())
+        .execute(to)
+        .await?;
+    Ok(())
+}
+
+async fn write_rollout(to: &mut AnyConnection, rollout: &RolloutRow) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO rollouts (id, state) VALUES ($1, $2) \
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state";
+    sqlx::query(statement)
+        .bind(i64::try_from(rollout.id).unwrap_or(i64::MAX))
+        .bind(serde_json::to_string(rollout).unwrap_or_default())
+        .execute(to)
+        .await?;
+    Ok(())
+}
+
+async fn write_member(to: &mut AnyConnection, member: &MemberRow) -> Result<(), sqlx::Error> {
+    let statement = "INSERT INTO rollout_nodes (rollout, node, state) VALUES ($1, $2, $3) \
+        ON CONFLICT (rollout, node) DO UPDATE SET state = excluded.state";
+    sqlx::query(statement)
+        .bind(i64::try_from(member.rollout).unwrap_or(i64::MAX))
+        .bind(member.node.to_string())
+        .bind(serde_json::to_string(&member.written).unwrap_or_default())
         .execute(to)
         .await?;
     Ok(())

@@ -6,8 +6,12 @@
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
+use crate::engine::document::report::{Counted, Report};
+
 /// Fewest of something, on either side, for its rate to say anything.
-const FEWEST: u64 = 200;
+pub const FEWEST: u64 = 200;
 
 /// Standard deviations between two rates from which on they differ: one in 700 by chance.
 const DEVIATIONS: f64 = 3.0;
@@ -21,45 +25,104 @@ const SLOWER_PERCENT: u64 = 150;
 /// And by at least so much, in microseconds: below it nobody notices.
 const SLOWER_MICROS: u64 = 5_000;
 
-/// What was counted of nodes since a rollout began.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+/// One changed node of so many may be down by chance; more are the release's doing.
+const DOWN_ONE_OF: u64 = 20;
+
+/// What a node's agent has counted so far. Only differences say anything.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Count {
+    /// Which start of the agent this is of: another one counts from zero.
+    pub boot: u64,
+    /// Daemons that ended by themselves.
+    pub crashes: u64,
+    /// What their pages counted.
+    pub counted: Counted,
+}
+
+impl Count {
+    /// What a report says.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        Self {
+            boot: report.boot,
+            crashes: report.daemons.values().map(|daemon| daemon.crashes).sum(),
+            counted: report.counted,
+        }
+    }
+
+    /// What was counted of one node since `base`. If its agent was started anew since, what was counted
+    /// before that is lost, and what it counted after it is taken.
+    #[must_use]
+    pub fn since(&self, base: &Self) -> Measures {
+        let base = if self.boot == base.boot {
+            *base
+        } else {
+            Self::default()
+        };
+        let (now, then) = (&self.counted, &base.counted);
+        let more = |field: fn(&Counted) -> u64| field(now).saturating_sub(field(then));
+        Measures {
+            nodes: 1,
+            down: 0,
+            crashes: self.crashes.saturating_sub(base.crashes),
+            requests: more(|all| all.requests),
+            errors: more(|all| all.errors),
+            first_bytes: more(|all| all.first_bytes),
+            first_byte_micros: more(|all| all.first_byte_micros),
+            lookups: more(|all| all.lookups),
+            lookups_failed: more(|all| all.lookups_failed),
+        }
+    }
+}
+
+/// What was counted of nodes over the same time.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Measures {
     /// Nodes that these are of.
     pub nodes: u64,
+    /// Those among them that are silent or do not get ready again.
+    pub down: u64,
     /// Daemons that ended by themselves.
     pub crashes: u64,
     /// Requests of clients.
     pub requests: u64,
     /// Those answered with a 5xx that is ours, not the site's.
     pub errors: u64,
-    /// The time to first byte over all requests, summed, in microseconds.
+    /// Requests whose time to first byte was taken.
+    pub first_bytes: u64,
+    /// That time over all of them, summed, in microseconds.
     pub first_byte_micros: u64,
     /// Questions to the index.
     pub lookups: u64,
     /// Those that failed.
     pub lookups_failed: u64,
-    /// Requests injected by the controller.
-    pub injected: u64,
-    /// Those whose body was not the one that an untouched node gives.
-    pub injected_wrong: u64,
 }
 
 impl AddAssign for Measures {
     fn add_assign(&mut self, other: Self) {
         self.nodes += other.nodes;
+        self.down += other.down;
         self.crashes += other.crashes;
         self.requests += other.requests;
         self.errors += other.errors;
+        self.first_bytes += other.first_bytes;
         self.first_byte_micros += other.first_byte_micros;
         self.lookups += other.lookups;
         self.lookups_failed += other.lookups_failed;
-        self.injected += other.injected;
-        self.injected_wrong += other.injected_wrong;
+    }
+}
+
+impl Measures {
+    /// The mean time to first byte in microseconds; nothing where none was taken.
+    #[must_use]
+    pub const fn first_byte(&self) -> Option<u64> {
+        self.first_byte_micros.checked_div(self.first_bytes)
     }
 }
 
 /// What a gate says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// No worse than the untouched.
     Pass,
@@ -82,12 +145,15 @@ impl Verdict {
 }
 
 /// In what changed nodes are worse.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailReason {
     /// It was not seen to run the release by its deadline.
     NeverStarted,
     /// It returned to the release before by itself.
     FellBack,
+    /// It fell silent, or does not get ready again.
+    Down,
     /// Daemons end by themselves.
     Crashes,
     /// Clients get more 5xx of ours.
@@ -96,8 +162,6 @@ pub enum FailReason {
     FirstByte,
     /// The index answers less often.
     Index,
-    /// A body is another one.
-    Body,
 }
 
 impl FailReason {
@@ -107,11 +171,25 @@ impl FailReason {
         match self {
             Self::NeverStarted => "never_started",
             Self::FellBack => "fell_back",
+            Self::Down => "down",
             Self::Crashes => "crashes",
             Self::Errors => "errors",
             Self::FirstByte => "first_byte",
             Self::Index => "index",
-            Self::Body => "body",
+        }
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NeverStarted => "a node was not seen to run it and to be ready by the deadline",
+            Self::FellBack => "a node returned to the release before by itself: see its events",
+            Self::Down => "changed nodes fell silent, or do not get ready again",
+            Self::Crashes => "daemons of changed nodes end by themselves",
+            Self::Errors => "clients of changed nodes get more 5xx of ours",
+            Self::FirstByte => "clients of changed nodes wait longer for the first byte",
+            Self::Index => "the index answers changed nodes less often",
         }
     }
 }
@@ -119,13 +197,15 @@ impl FailReason {
 /// Judges changed nodes by untouched ones.
 #[must_use]
 pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
-    // Bodies are equal or not; one that is not is enough, with nobody to compare.
-    if changed.injected_wrong > 0 {
-        return Verdict::Fail(FailReason::Body);
+    // More often than the untouched, per node; with nobody to compare with, it is the release's doing.
+    let worse = |ours: u64, theirs: u64| {
+        control.nodes == 0 || ours * control.nodes > 2 * theirs * changed.nodes
+    };
+    if changed.down * DOWN_ONE_OF > changed.nodes && worse(changed.down, control.down) {
+        return Verdict::Fail(FailReason::Down);
     }
-    // More than one for each node, and more often than the untouched.
-    let often = changed.crashes > changed.nodes;
-    if often && changed.crashes * control.nodes > 2 * control.crashes * changed.nodes {
+    // More than one for each node: one may be anybody's.
+    if changed.crashes > changed.nodes && worse(changed.crashes, control.crashes) {
         return Verdict::Fail(FailReason::Crashes);
     }
     let errors = compare(
@@ -145,9 +225,12 @@ pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
     if errors == Compared::TooFew {
         return Verdict::Inconclusive;
     }
-    let mean = |side: &Measures| side.first_byte_micros / side.requests.max(1);
-    let (ours, theirs) = (mean(changed), mean(control));
-    if ours > theirs + SLOWER_MICROS && ours * 100 > theirs * SLOWER_PERCENT {
+    let enough = changed.first_bytes.min(control.first_bytes) >= FEWEST;
+    if let (Some(ours), Some(theirs)) = (changed.first_byte(), control.first_byte())
+        && enough
+        && ours > theirs + SLOWER_MICROS
+        && ours * 100 > theirs * SLOWER_PERCENT
+    {
         return Verdict::Fail(FailReason::FirstByte);
     }
     Verdict::Pass

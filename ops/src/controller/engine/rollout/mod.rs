@@ -1,29 +1,33 @@
 //! A rollout: one release to many nodes, a few at a time, with a look at each few before the next.
 //!
 //! Pure. The caller tells what nodes are seen to do ([`Rollout::observe`]) and carries out the orders that
-//! come back. [`plan`] divides the nodes into waves, [`gate`] judges a wave against nodes of the same
-//! clusters that were not touched.
+//! come back. [`plan`] divides the nodes into waves, [`member`] is one node, [`gate`] judges a wave against
+//! nodes of the same clusters that were not touched. What is written of a rollout are its [`Phase`] and
+//! [`member::Written`] of each node: after a restart deadlines and the soak under way begin anew.
 //!
 //! What always holds: of one cluster at most a tenth, and at least one, is being changed at a time; a node
 //! that was not seen to run the release counts as failed at its deadline; a failed gate stops everything and
 //! sends back whoever was changed, at once and from the slots on their disks, without a canary.
 
 pub mod gate;
+pub mod member;
 pub mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::clock::Moment;
+use serde::{Deserialize, Serialize};
 
-use self::gate::{FailReason, Measures, Verdict, judge};
-use self::plan::Plan;
+use self::gate::{Count, FailReason, Measures, Verdict, judge};
+use self::member::{AsideReason, Member, Place};
+use self::plan::at_once;
 use crate::engine::document::key::PublicKey;
 
 /// How a rollout goes about it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// From an order until the node is seen to run the release; then it counts as failed.
     pub start_deadline: Duration,
@@ -31,6 +35,8 @@ pub struct Config {
     pub soak: Duration,
     /// A gate that stays inconclusive for so long after the soak pauses the rollout.
     pub patience: Duration,
+    /// Silent, or not ready, for so long, a node counts as down.
+    pub silence: Duration,
 }
 
 impl Default for Config {
@@ -39,6 +45,7 @@ impl Default for Config {
             start_deadline: Duration::from_secs(300),
             soak: Duration::from_secs(600),
             patience: Duration::from_secs(900),
+            silence: Duration::from_secs(120),
         }
     }
 }
@@ -48,8 +55,8 @@ impl Default for Config {
 pub struct Seen {
     /// Which release all its daemons run.
     pub runs: Runs,
-    /// What was counted of it since the rollout began.
-    pub measures: Measures,
+    /// What its agent has counted.
+    pub count: Count,
 }
 
 /// Which release all daemons of a node run.
@@ -57,9 +64,9 @@ pub struct Seen {
 pub enum Runs {
     /// The one before.
     Old,
-    /// The new one.
+    /// The new one, and all of them are ready.
     New,
-    /// Neither, or some of each.
+    /// Neither, or some of each, or they are not ready.
     Neither,
     /// It went to the new one and came back by itself.
     FellBack,
@@ -76,25 +83,9 @@ pub enum Order {
     Back(PublicKey),
 }
 
-/// Where a node is in a rollout.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// Its wave has not come, or its cluster has as many as may change at once.
-    Waiting,
-    /// It was told at this moment.
-    Told(Moment),
-    /// It was first seen to run the release at this moment.
-    Runs(Moment),
-    /// It does not run the release, for this reason.
-    Failed(FailReason),
-    /// Its operator holds it; the rollout goes on without it.
-    Held,
-    /// It was sent back.
-    SentBack,
-}
-
 /// Where a rollout is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// This wave, counted from 0, is under way.
     Wave(usize),
@@ -102,16 +93,25 @@ pub enum Phase {
     Paused(usize, PauseReason),
     /// A gate failed, or somebody said so: whoever was changed is sent back.
     Back(StopReason),
-    /// Everybody was sent back and is seen to run the release before.
+    /// Everybody was sent back, and all that are heard of are seen to run the release before.
     RolledBack(StopReason),
     /// Stopped as it is.
     Halted,
-    /// All nodes run the release, but for those that are held.
+    /// All nodes run the release, but for those that are aside.
     Done,
 }
 
+impl Phase {
+    /// Whether it is over: nothing happens by itself any more.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::RolledBack(_) | Self::Halted | Self::Done)
+    }
+}
+
 /// Why a rollout pauses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// Somebody said so.
     Asked,
@@ -119,8 +119,20 @@ pub enum PauseReason {
     Inconclusive,
 }
 
+impl PauseReason {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// Why a rollout is taken back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// Somebody said so.
     Asked,
@@ -128,29 +140,65 @@ pub enum StopReason {
     Gate(FailReason),
 }
 
+/// What an operator tells a rollout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Begin nothing new. What was told is watched on.
+    Pause,
+    /// Go on. After an inconclusive gate that is the word of whoever looked: the wave passes.
+    Resume,
+    /// Stop as it is: nobody is sent anywhere.
+    Halt,
+    /// Send back whoever was changed, also after the end.
+    RollBack,
+}
+
+/// The two sides of a cluster, and what the gate says of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sides {
+    /// Nodes that run the release.
+    pub changed: Measures,
+    /// Nodes that were not touched.
+    pub control: Measures,
+    /// The gate.
+    pub verdict: Verdict,
+}
+
 /// A rollout under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rollout {
     config: Config,
-    plan: Plan,
     phase: Phase,
-    places: BTreeMap<PublicKey, Place>,
-    /// Since when the whole wave has been running the release.
+    members: BTreeMap<PublicKey, Member>,
+    /// Since when all waves so far have been running the release.
     whole: Option<Moment>,
+    /// The wave has yet to begin: what was counted before is of no account.
+    fresh: bool,
 }
 
 impl Rollout {
-    /// A rollout by `plan` that begins with the next look.
+    /// A rollout that was at `phase`, without nodes; [`insert`](Self::insert) adds them.
     #[must_use]
-    pub fn new(plan: Plan, config: Config) -> Self {
-        let places = plan.nodes().map(|node| (*node, Place::Waiting)).collect();
+    pub const fn new(config: Config, phase: Phase) -> Self {
         Self {
             config,
-            plan,
-            phase: Phase::Wave(0),
-            places,
+            phase,
+            members: BTreeMap::new(),
             whole: None,
+            fresh: false,
         }
+    }
+
+    /// Adds a node.
+    pub fn insert(&mut self, node: PublicKey, member: Member) {
+        self.members.insert(node, member);
+    }
+
+    /// A controller begins to look: deadlines count from here.
+    pub fn wake(&mut self, now: Moment) {
+        self.members
+            .values_mut()
+            .for_each(|member| member.since = now);
     }
 
     /// Where it is.
@@ -159,84 +207,78 @@ impl Rollout {
         self.phase
     }
 
-    /// Where a node is, and in which wave.
+    /// Goes where it was written to be.
+    pub const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// How it goes about it.
     #[must_use]
-    pub fn explain(&self, node: &PublicKey) -> Option<(usize, Place)> {
-        Some((self.plan.wave_of(node)?, *self.places.get(node)?))
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
-    /// Begins nothing new. What was told is watched on.
-    pub const fn pause(&mut self) {
-        if let Phase::Wave(wave) = self.phase {
-            self.phase = Phase::Paused(wave, PauseReason::Asked);
-        }
+    /// Its nodes.
+    #[must_use]
+    pub const fn members(&self) -> &BTreeMap<PublicKey, Member> {
+        &self.members
     }
 
-    /// Goes on. After an inconclusive gate that is the word of whoever looked: the wave passes.
-    pub const fn resume(&mut self) {
-        match self.phase {
-            Phase::Paused(wave, PauseReason::Asked) => self.phase = Phase::Wave(wave),
-            Phase::Paused(wave, PauseReason::Inconclusive) => {
-                self.phase = Phase::Wave(wave + 1);
+    /// How many waves there are.
+    #[must_use]
+    pub fn waves(&self) -> usize {
+        let last = self
+            .members
+            .values()
+            .map(|member| member.written.wave)
+            .max();
+        last.map_or(0, |last| last + 1)
+    }
+
+    /// Since when all waves so far have been running the release.
+    #[must_use]
+    pub const fn whole_since(&self) -> Option<Moment> {
+        self.whole
+    }
+
+    /// Carries out a command: whether it means anything where the rollout is.
+    pub const fn command(&mut self, command: Command) -> bool {
+        let next = match (command, self.phase) {
+            (Command::Pause, Phase::Wave(wave)) => Phase::Paused(wave, PauseReason::Asked),
+            (Command::Resume, Phase::Paused(wave, PauseReason::Asked)) => Phase::Wave(wave),
+            (Command::Resume, Phase::Paused(wave, PauseReason::Inconclusive)) => {
                 self.whole = None;
+                self.fresh = true;
+                Phase::Wave(wave + 1)
             }
-            Phase::Wave(_)
-            | Phase::Back(_)
-            | Phase::RolledBack(_)
-            | Phase::Halted
-            | Phase::Done => {}
-        }
-    }
-
-    /// Stops as it is: nobody is sent anywhere.
-    pub const fn halt(&mut self) {
-        if !matches!(self.phase, Phase::Done | Phase::RolledBack(_)) {
-            self.phase = Phase::Halted;
-        }
-    }
-
-    /// Sends back whoever was changed, also after the end.
-    pub const fn roll_back(&mut self) {
-        if !matches!(self.phase, Phase::Back(_) | Phase::RolledBack(_)) {
-            self.phase = Phase::Back(StopReason::Asked);
-        }
+            (Command::Halt, Phase::Wave(_) | Phase::Paused(..) | Phase::Back(_)) => Phase::Halted,
+            (
+                Command::RollBack,
+                Phase::Wave(_) | Phase::Paused(..) | Phase::Halted | Phase::Done,
+            ) => Phase::Back(StopReason::Asked),
+            _ => return false,
+        };
+        self.phase = next;
+        true
     }
 
     /// Looks at what nodes are seen to do, and says what to tell whom. A node that is missing from `seen` was
     /// not heard of.
     pub fn observe(&mut self, seen: &BTreeMap<PublicKey, Seen>, now: Moment) -> Vec<Order> {
-        self.note(seen, now);
-        match self.phase {
-            Phase::Wave(_) | Phase::Paused(..) => self.advance(seen, now),
-            Phase::Back(_) | Phase::RolledBack(_) | Phase::Halted | Phase::Done => {}
+        for (node, member) in &mut self.members {
+            member.note(seen.get(node), &self.config, now);
+        }
+        self.advance(seen, now);
+        if self.fresh {
+            self.fresh = false;
+            for (node, member) in &mut self.members {
+                member.rebase(seen.get(node));
+            }
         }
         match self.phase {
-            Phase::Wave(wave) => self.begin(wave, now),
-            Phase::Back(reason) => self.send_back(reason, seen),
+            Phase::Wave(wave) => self.begin(wave, seen, now),
+            Phase::Back(reason) => self.send_back(reason, seen, now),
             Phase::Paused(..) | Phase::RolledBack(_) | Phase::Halted | Phase::Done => Vec::new(),
-        }
-    }
-
-    /// Notes where everybody is.
-    fn note(&mut self, seen: &BTreeMap<PublicKey, Seen>, now: Moment) {
-        for (node, place) in &mut self.places {
-            let runs = seen.get(node).map(|seen| seen.runs);
-            *place = match (*place, runs) {
-                // Waiting, Held ⇒ (Waiting | Held | Runs)
-                (Place::Waiting, Some(Runs::Held)) => Place::Held,
-                (Place::Held, Some(Runs::Old | Runs::Neither)) => Place::Waiting,
-                (Place::Waiting | Place::Held, Some(Runs::New)) => Place::Runs(now),
-                // Told ⇒ (Runs | Failed | Held)
-                (Place::Told(_), Some(Runs::New)) => Place::Runs(now),
-                (Place::Told(_), Some(Runs::FellBack)) => Place::Failed(FailReason::FellBack),
-                (Place::Told(_), Some(Runs::Held)) => Place::Held,
-                (Place::Told(at), _) if now.since(at) >= self.config.start_deadline => {
-                    Place::Failed(FailReason::NeverStarted)
-                }
-                // Runs ⇒ Failed
-                (Place::Runs(_), Some(Runs::FellBack)) => Place::Failed(FailReason::FellBack),
-                (place, _) => place,
-            };
         }
     }
 
@@ -245,22 +287,24 @@ impl Rollout {
         let (Phase::Wave(wave) | Phase::Paused(wave, _)) = self.phase else {
             return;
         };
-        let failed = self.places.values().find_map(|place| match place {
-            Place::Failed(reason) => Some(*reason),
-            _ => None,
-        });
-        let verdict = failed.map_or_else(|| self.verdict(seen), Verdict::Fail);
+        let failed = self
+            .members
+            .values()
+            .find_map(|member| match member.place() {
+                Place::Failed(reason) => Some(reason),
+                _ => None,
+            });
+        let verdict = failed.map_or_else(|| self.verdict(seen, now), Verdict::Fail);
         if let Verdict::Fail(reason) = verdict {
             // Wave, Paused ⇒ Back
             self.phase = Phase::Back(StopReason::Gate(reason));
             return;
         }
-        let members = self.plan.wave(wave);
-        let there = |place: &Place| matches!(place, Place::Runs(_) | Place::Held);
-        if !members
-            .iter()
-            .all(|node| self.places.get(node).is_some_and(there))
-        {
+        let mut begun = self
+            .members
+            .values()
+            .filter(|member| member.written.wave <= wave);
+        if !begun.all(|member| member.is_well() || matches!(member.place(), Place::Aside(_))) {
             self.whole = None;
             return;
         }
@@ -269,13 +313,13 @@ impl Rollout {
             return;
         }
         // Wave ⇒ (Wave | Done | Paused)
-        let last = wave + 1 >= self.plan.waves();
         match verdict {
             // After the last wave nobody is left to compare with, and nothing to hold back.
-            _ if last => self.phase = Phase::Done,
+            _ if wave + 1 >= self.waves() => self.phase = Phase::Done,
             Verdict::Pass => {
                 self.phase = Phase::Wave(wave + 1);
                 self.whole = None;
+                self.fresh = true;
             }
             Verdict::Inconclusive if soaked >= self.config.soak + self.config.patience => {
                 self.phase = Phase::Paused(wave, PauseReason::Inconclusive);
@@ -284,69 +328,108 @@ impl Rollout {
         }
     }
 
-    /// The gate over all that run the release, against all that do not.
-    fn verdict(&self, seen: &BTreeMap<PublicKey, Seen>) -> Verdict {
+    /// What the gate says of each cluster: all that run the release, against all that were not touched.
+    #[must_use]
+    pub fn gate(&self, seen: &BTreeMap<PublicKey, Seen>, now: Moment) -> BTreeMap<&str, Sides> {
         let mut clusters: BTreeMap<&str, [Measures; 2]> = BTreeMap::new();
-        for (node, place) in &self.places {
-            let side = match place {
-                Place::Runs(_) => 0,
+        for (node, member) in &self.members {
+            let side = match member.place() {
+                Place::Runs => 0,
                 Place::Waiting => 1,
-                Place::Told(_) | Place::Failed(_) | Place::Held | Place::SentBack => continue,
+                _ => continue,
             };
-            let Some(seen) = seen.get(node) else {
-                continue;
-            };
-            let both = clusters.entry(self.plan.cluster_of(node)).or_default();
-            both[side] += seen.measures;
+            let both = clusters.entry(&member.written.cluster).or_default();
+            both[side] += member.measures(seen.get(node), &self.config, now);
         }
-        // One cluster's failure is a failure; one that has too little to go by makes no other wait.
-        let verdicts = clusters
-            .values()
-            .map(|[changed, control]| judge(changed, control));
+        let judged = clusters.into_iter().map(|(cluster, [changed, control])| {
+            let verdict = judge(&changed, &control);
+            (
+                cluster,
+                Sides {
+                    changed,
+                    control,
+                    verdict,
+                },
+            )
+        });
+        judged.collect()
+    }
+
+    /// The gate over all clusters: one's failure is a failure, and one that has too little to go by makes no
+    /// other wait.
+    #[must_use]
+    pub fn verdict(&self, seen: &BTreeMap<PublicKey, Seen>, now: Moment) -> Verdict {
+        let sides = self.gate(seen, now);
+        let verdicts = sides.values().map(|sides| sides.verdict);
         verdicts.fold(Verdict::Inconclusive, Verdict::and)
     }
 
-    /// Tells as many of the wave as may change at once.
-    fn begin(&mut self, wave: usize, now: Moment) -> Vec<Order> {
-        let mut changing: BTreeMap<&str, usize> = BTreeMap::new();
-        for (node, place) in &self.places {
-            if matches!(place, Place::Told(_)) {
-                *changing.entry(self.plan.cluster_of(node)).or_default() += 1;
-            }
+    /// Of each cluster, how many are being changed and how many may be at a time.
+    #[must_use]
+    pub fn changing(&self) -> BTreeMap<&str, (usize, usize)> {
+        let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for member in self.members.values() {
+            let count = counts.entry(&member.written.cluster).or_default();
+            count.0 += usize::from(member.is_changing());
+            count.1 += 1;
         }
+        counts
+            .values_mut()
+            .for_each(|count| count.1 = at_once(count.1));
+        counts
+    }
+
+    /// Tells as many of the waves so far as may change at once.
+    fn begin(&mut self, wave: usize, seen: &BTreeMap<PublicKey, Seen>, now: Moment) -> Vec<Order> {
+        let changing = self.changing();
+        let mut room: BTreeMap<String, usize> = changing
+            .into_iter()
+            .map(|(cluster, (there, most))| (cluster.to_owned(), most.saturating_sub(there)))
+            .collect();
         let mut orders = Vec::new();
-        for node in self.plan.wave(wave) {
-            let cluster = self.plan.cluster_of(node);
-            let there = changing.entry(cluster).or_default();
-            let waits = matches!(self.places.get(node), Some(Place::Waiting));
-            if waits && *there < self.plan.at_once(cluster) {
-                *there += 1;
-                self.places.insert(*node, Place::Told(now));
+        for (node, member) in &mut self.members {
+            if member.place() != Place::Waiting || member.written.wave > wave {
+                continue;
+            }
+            if !seen.contains_key(node) {
+                member.go(Place::Aside(AsideReason::Absent), now);
+                continue;
+            }
+            let room = room.get_mut(&member.written.cluster);
+            if let Some(room) = room.filter(|room| **room > 0) {
+                *room -= 1;
+                member.go(Place::Told, now);
+                member.written.told = true;
                 orders.push(Order::Forward(*node));
             }
         }
         orders
     }
 
-    /// Sends back all that were changed, at once: what they return to is on their disks and known.
-    fn send_back(&mut self, reason: StopReason, seen: &BTreeMap<PublicKey, Seen>) -> Vec<Order> {
+    /// Sends back all that were told, at once: what they return to is on their disks and known.
+    fn send_back(
+        &mut self,
+        reason: StopReason,
+        seen: &BTreeMap<PublicKey, Seen>,
+        now: Moment,
+    ) -> Vec<Order> {
         let mut orders = Vec::new();
-        let mut back = BTreeSet::new();
-        for (node, place) in &mut self.places {
-            match place {
-                Place::Told(_) | Place::Runs(_) | Place::Failed(_) => {
+        let mut awaited = false;
+        for (node, member) in &mut self.members {
+            match member.place() {
+                Place::SentBack => awaited |= seen.contains_key(node),
+                Place::Told | Place::Runs | Place::Failed(_) | Place::Aside(_)
+                    if member.written.told =>
+                {
+                    member.written.told = false;
                     orders.push(Order::Back(*node));
-                    *place = Place::SentBack;
+                    member.go(Place::SentBack, now);
                 }
-                Place::SentBack => {
-                    let runs = seen.get(node).map(|seen| seen.runs);
-                    back.insert(matches!(runs, Some(Runs::Old)));
-                }
-                Place::Waiting | Place::Held => {}
+                _ => {}
             }
         }
         // Back ⇒ RolledBack
-        if orders.is_empty() && !back.contains(&false) {
+        if orders.is_empty() && !awaited {
             self.phase = Phase::RolledBack(reason);
         }
         orders

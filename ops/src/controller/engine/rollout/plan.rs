@@ -10,6 +10,15 @@ const REACH: [usize; 4] = [5, 25, 60, 100];
 /// At most one of so many nodes of a cluster is being changed at a time.
 const ONE_OF: usize = 10;
 
+/// A node as it is when a plan is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// The nodes that it is compared with.
+    pub cluster: String,
+    /// Whether it is heard of and follows its controller. Others come last.
+    pub well: bool,
+}
+
 /// The waves of a rollout.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -18,21 +27,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Divides nodes, each with its cluster, into waves. The canary is a node of the largest cluster, where
-    /// there are most to compare it with; the waves take from all clusters in turn. Waves that would be
-    /// empty are left out.
+    /// Divides nodes into waves. The canary is the one named, or a node of the largest cluster, where there are
+    /// most to compare it with; the waves take from all clusters in turn. Waves that would be empty are left
+    /// out.
     #[must_use]
-    pub fn of(clusters: BTreeMap<PublicKey, String>) -> Self {
+    pub fn of(nodes: BTreeMap<PublicKey, Candidate>, canary: Option<PublicKey>) -> Self {
         let mut by_cluster: BTreeMap<&str, Vec<PublicKey>> = BTreeMap::new();
-        for (node, cluster) in &clusters {
-            by_cluster.entry(cluster).or_default().push(*node);
+        for (key, node) in &nodes {
+            by_cluster.entry(&node.cluster).or_default().push(*key);
         }
         let mut columns: Vec<Vec<PublicKey>> = by_cluster.into_values().collect();
-        columns.sort_by_key(|nodes| std::cmp::Reverse(nodes.len()));
+        columns.sort_by_key(|keys| std::cmp::Reverse(keys.len()));
         let longest = columns.first().map_or(0, Vec::len);
         let in_turn =
-            (0..longest).flat_map(|at| columns.iter().filter_map(move |nodes| nodes.get(at)));
-        let order: Vec<PublicKey> = in_turn.copied().collect();
+            (0..longest).flat_map(|at| columns.iter().filter_map(move |keys| keys.get(at)));
+        let mut order: Vec<PublicKey> = in_turn.copied().collect();
+        let well = |key: &PublicKey| nodes.get(key).is_some_and(|node| node.well);
+        order.sort_by_key(|key| (Some(*key) != canary, !well(key)));
         let mut waves: Vec<Vec<PublicKey>> = Vec::new();
         let mut begun = 0;
         let ends = REACH.map(|percent| (order.len() * percent).div_ceil(100));
@@ -43,30 +54,17 @@ impl Plan {
                 waves.push(wave);
             }
         }
-        Self { waves, clusters }
+        let clusters = nodes.into_iter().map(|(key, node)| (key, node.cluster));
+        Self {
+            waves,
+            clusters: clusters.collect(),
+        }
     }
 
-    /// How many waves there are.
+    /// The nodes of each wave, in the order in which they are told.
     #[must_use]
-    pub const fn waves(&self) -> usize {
-        self.waves.len()
-    }
-
-    /// The nodes of a wave, counted from 0; none if there is no such wave.
-    #[must_use]
-    pub fn wave(&self, wave: usize) -> &[PublicKey] {
-        self.waves.get(wave).map_or(&[], Vec::as_slice)
-    }
-
-    /// The wave of a node.
-    #[must_use]
-    pub fn wave_of(&self, node: &PublicKey) -> Option<usize> {
-        self.waves.iter().position(|wave| wave.contains(node))
-    }
-
-    /// All nodes.
-    pub fn nodes(&self) -> impl Iterator<Item = &PublicKey> {
-        self.clusters.keys()
+    pub fn waves(&self) -> &[Vec<PublicKey>] {
+        &self.waves
     }
 
     /// The cluster of a node.
@@ -74,15 +72,14 @@ impl Plan {
     pub fn cluster_of(&self, node: &PublicKey) -> &str {
         self.clusters.get(node).map_or("", String::as_str)
     }
+}
 
-    /// How many nodes of a cluster may be changed at a time.
-    #[must_use]
-    pub fn at_once(&self, cluster: &str) -> usize {
-        let nodes = self
-            .clusters
-            .values()
-            .filter(|other| *other == cluster)
-            .count();
-        (nodes / ONE_OF).max(1)
+/// How many of a cluster's `nodes` may be changed at a time.
+#[must_use]
+pub const fn at_once(nodes: usize) -> usize {
+    if nodes < 2 * ONE_OF {
+        1
+    } else {
+        nodes / ONE_OF
     }
 }

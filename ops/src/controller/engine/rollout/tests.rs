@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use self::world::{World, keys};
+use self::world::{World, keys, plan};
 use super::gate::{FailReason, Measures, Verdict, judge};
-use super::plan::Plan;
-use super::{PauseReason, Phase, Place, StopReason};
+use super::member::{AsideReason, Place};
+use super::plan::{Candidate, Plan};
+use super::{Command, PauseReason, Phase, StopReason};
 
 const HOURS: Duration = Duration::from_secs(12 * 3_600);
 
@@ -75,7 +76,7 @@ fn too_little_to_go_by_pauses_it_until_somebody_says_so() {
     world.pass(HOURS);
     let paused = Phase::Paused(0, PauseReason::Inconclusive);
     assert_eq!((world.rollout.phase(), world.on_new()), (paused, 1));
-    world.rollout.resume();
+    assert!(world.rollout.command(Command::Resume));
     world.requests_each = 10;
     world.pass(HOURS);
     assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 60));
@@ -85,14 +86,14 @@ fn too_little_to_go_by_pauses_it_until_somebody_says_so() {
 fn a_pause_begins_nothing_new_and_a_halt_stays() {
     let mut world = World::new(&[("eu", 60)]);
     world.pass(Duration::from_secs(60));
-    world.rollout.pause();
+    assert!(world.rollout.command(Command::Pause));
     world.pass(HOURS);
     assert_eq!(world.on_new(), 1);
-    world.rollout.resume();
+    assert!(world.rollout.command(Command::Resume));
     world.pass(Duration::from_secs(1_200));
-    world.rollout.halt();
+    assert!(world.rollout.command(Command::Halt));
     let there = world.on_new();
-    world.rollout.resume();
+    assert!(!world.rollout.command(Command::Resume));
     world.pass(HOURS);
     assert_eq!(
         (world.rollout.phase(), world.on_new()),
@@ -104,7 +105,7 @@ fn a_pause_begins_nothing_new_and_a_halt_stays() {
 fn a_rollback_takes_everybody_back_at_once_and_without_a_canary() {
     let mut world = World::new(&[("eu", 60)]);
     world.pass(HOURS);
-    world.rollout.roll_back();
+    assert!(world.rollout.command(Command::RollBack));
     world.pass(Duration::from_secs(60));
     assert_eq!(world.rollout.phase(), Phase::RolledBack(StopReason::Asked));
     assert_eq!(world.on_new(), 0);
@@ -117,25 +118,83 @@ fn it_goes_on_without_nodes_that_are_held() {
     world.held.insert(held);
     world.pass(HOURS);
     assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 29));
-    assert!(matches!(
-        world.rollout.explain(&held),
-        Some((_, Place::Held))
-    ));
+    let place = |world: &World| world.rollout.members()[&held].place();
+    assert_eq!(place(&world), Place::Aside(AsideReason::Held));
 }
 
 #[test]
 fn three_nodes_are_a_rollout_too() {
-    let plan = Plan::of(
-        keys(3)
-            .into_iter()
-            .map(|key| (key, "home".to_owned()))
-            .collect(),
-    );
-    let sizes: Vec<usize> = (0..plan.waves())
-        .map(|wave| plan.wave(wave).len())
-        .collect();
+    let home = keys(3).into_iter().map(|key| (key, "home".to_owned()));
+    let three = plan(home.collect());
+    let sizes: Vec<usize> = three.waves().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 1, 1]);
-    assert_eq!(Plan::of(BTreeMap::new()).waves(), 0);
+    assert!(plan(BTreeMap::new()).waves().is_empty());
+}
+
+#[test]
+fn the_canary_is_who_is_named_and_who_is_not_well_comes_last() {
+    let keys = keys(20);
+    let node = |key: &_| {
+        let (cluster, well) = ("eu".to_owned(), *key != keys[0]);
+        (*key, Candidate { cluster, well })
+    };
+    let plan = Plan::of(keys.iter().map(node).collect(), Some(keys[7]));
+    assert_eq!(plan.waves()[0], [keys[7]]);
+    assert_eq!(plan.waves().last().unwrap().last(), Some(&keys[0]));
+}
+
+#[test]
+fn a_canary_that_falls_silent_stops_it() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.dies = true;
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::Down);
+    // Whoever cannot be reached is not waited for.
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    assert_eq!(world.ever_on_new(), 1);
+}
+
+#[test]
+fn nodes_that_were_dead_before_stop_nothing_and_get_it_when_they_are_back() {
+    let mut world = World::new(&[("eu", 60)]);
+    let members = world.rollout.members().iter();
+    let mut early = members.filter(|(_, member)| member.written.wave == 1);
+    let dead = *early.next().unwrap().0;
+    world.silent.insert(dead);
+    world.pass(HOURS / 4);
+    assert_eq!(world.on_new(), 59, "{:?}", world.rollout.phase());
+    let place = |world: &World| world.rollout.members()[&dead].place();
+    assert_eq!(place(&world), Place::Aside(AsideReason::Absent));
+    let mut world = World::new(&[("eu", 60)]);
+    world.silent.insert(dead);
+    world.pass(Duration::from_secs(800));
+    assert_eq!(place(&world), Place::Aside(AsideReason::Absent));
+    world.silent.clear();
+    world.pass(HOURS / 4);
+    assert_eq!((world.on_new(), place(&world)), (60, Place::Runs));
+}
+
+#[test]
+fn a_controller_that_is_started_anew_goes_on_where_it_was() {
+    let mut world = World::new(&[("eu", 60), ("us", 40)]);
+    for _ in 0..40 {
+        world.pass(Duration::from_secs(700));
+        world.restart();
+    }
+    world.pass(HOURS);
+    assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 100));
+    assert_eq!(world.most_at_once, 6);
+}
+
+#[test]
+fn what_means_nothing_where_it_is_is_refused() {
+    let mut world = World::new(&[("eu", 3)]);
+    assert!(!world.rollout.command(Command::Resume));
+    world.pass(HOURS);
+    assert_eq!(world.rollout.phase(), Phase::Done);
+    for command in [Command::Pause, Command::Resume, Command::Halt] {
+        assert!(!world.rollout.command(command), "{command:?}");
+    }
 }
 
 /// Ten untouched nodes.
@@ -144,6 +203,7 @@ fn control() -> Measures {
         nodes: 10,
         requests: 100_000,
         errors: 100,
+        first_bytes: 100_000,
         first_byte_micros: 100_000 * 10_000,
         lookups: 10_000,
         lookups_failed: 10,
@@ -157,10 +217,10 @@ fn canary() -> Measures {
         nodes: 1,
         requests: 10_000,
         errors: 10,
+        first_bytes: 10_000,
         first_byte_micros: 10_000 * 10_000,
         lookups: 1_000,
         lookups_failed: 1,
-        injected: 10,
         ..Measures::default()
     }
 }
@@ -181,7 +241,7 @@ fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
             FailReason::FirstByte,
         ),
         (|one| one.lookups_failed = 100, FailReason::Index),
-        (|one| one.injected_wrong = 1, FailReason::Body),
+        (|one| one.down = 1, FailReason::Down),
     ];
     for (change, reason) in worse {
         assert_eq!(verdict(change), Verdict::Fail(reason));
@@ -199,6 +259,16 @@ fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
     assert_eq!(few, Verdict::Inconclusive);
     let alone = judge(&canary(), &Measures::default());
     assert_eq!(alone, Verdict::Inconclusive, "nobody to compare with");
+    let looping = Measures {
+        crashes: 9,
+        ..canary()
+    };
+    let alone = judge(&looping, &Measures::default());
+    assert_eq!(
+        alone,
+        Verdict::Fail(FailReason::Crashes),
+        "crashes need nobody"
+    );
 }
 
 proptest! {

@@ -6,6 +6,9 @@ use common::clock::WallTime;
 use common::rng::Generator;
 
 use super::*;
+use crate::controller::engine::rollout::gate::Count;
+use crate::controller::engine::rollout::member::{AsideReason, Place, Written};
+use crate::controller::engine::rollout::{Config, PauseReason, Phase};
 use crate::controller::engine::{Desired, Desk};
 use crate::engine::document::intent::Wanted;
 use crate::engine::document::key::SigningKey;
@@ -57,7 +60,38 @@ async fn filled(store: &Store) -> Desk {
     };
     let rows = desk.order(&node, &desired, &key(1)).unwrap();
     written(store, &mut desk, rows).await;
+    for row in a_rollout(node) {
+        written(store, &mut desk, vec![row.clone()]).await;
+        // The same row again takes the place of the first.
+        written(store, &mut desk, vec![row]).await;
+    }
     desk
+}
+
+/// The rows of a rollout that is paused, to one node.
+fn a_rollout(node: PublicKey) -> [Row; 2] {
+    let row = RolloutRow {
+        id: 1,
+        release: Version::parse("1.0.0").unwrap(),
+        downgrade: false,
+        config: Config::default(),
+        phase: Phase::Paused(0, PauseReason::Inconclusive),
+    };
+    let written = Written {
+        wave: 0,
+        cluster: "eu".to_owned(),
+        place: Place::Aside(AsideReason::Held),
+        failed: None,
+        told: true,
+        before: BTreeMap::new(),
+        base: Some(Count::default()),
+    };
+    let member = MemberRow {
+        rollout: 1,
+        node,
+        written,
+    };
+    [Row::Rollout(row), Row::Member(Box::new(member))]
 }
 
 async fn check(store: &Store, desk: &Desk) {
@@ -72,6 +106,13 @@ async fn check(store: &Store, desk: &Desk) {
     };
     assert_eq!(rows(&again), rows(desk));
     assert_eq!(again.releases(), desk.releases());
+    let rollout = |desk: &Desk| {
+        let active = desk.rollout(None).unwrap();
+        let members = active.rollout.members().iter();
+        let members = members.map(|(key, member)| (*key, member.written.clone()));
+        (active.row.clone(), members.collect::<Vec<_>>())
+    };
+    assert_eq!(rollout(&again), rollout(desk));
     let events = store.events(0, 10).await.unwrap();
     let kinds: Vec<&str> = events.iter().map(|event| &*event.kind).collect();
     assert_eq!(kinds, ["published", "enrolled", "ordered"]);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use common::clock::Moment;
 use common::rng::Generator;
 
-use super::super::gate::Measures;
-use super::super::plan::Plan;
+use super::super::gate::Count;
+use super::super::member::{Member, Place, Written};
+use super::super::plan::{Candidate, Plan};
 use super::super::{Config, Order, Phase, Rollout, Runs, Seen};
 use crate::engine::document::key::{PublicKey, SigningKey};
 
@@ -22,6 +23,35 @@ pub(super) fn keys(count: usize) -> Vec<PublicKey> {
     (0..count as u64).map(|seed| key(seed + 1_000)).collect()
 }
 
+/// A rollout to these nodes.
+fn rollout(clusters: &BTreeMap<PublicKey, String>) -> Rollout {
+    let plan = plan(clusters.clone());
+    let mut rollout = Rollout::new(Config::default(), Phase::Wave(0));
+    for (wave, nodes) in plan.waves().iter().enumerate() {
+        for node in nodes {
+            let written = Written {
+                wave,
+                cluster: plan.cluster_of(node).to_owned(),
+                place: Place::Waiting,
+                told: false,
+                failed: None,
+                before: BTreeMap::new(),
+                base: None,
+            };
+            rollout.insert(*node, Member::new(written, Moment::ZERO));
+        }
+    }
+    rollout
+}
+
+pub(super) fn plan(clusters: BTreeMap<PublicKey, String>) -> Plan {
+    let node = |(key, cluster)| {
+        let well = true;
+        (key, Candidate { cluster, well })
+    };
+    Plan::of(clusters.into_iter().map(node).collect(), None)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Old,
@@ -34,10 +64,12 @@ pub(super) struct World {
     now: Moment,
     pub(super) rollout: Rollout,
     clusters: BTreeMap<PublicKey, String>,
-    nodes: BTreeMap<PublicKey, (State, Measures)>,
+    nodes: BTreeMap<PublicKey, (State, Count)>,
     ever: BTreeSet<PublicKey>,
     failed: Option<Moment>,
     pub(super) held: BTreeSet<PublicKey>,
+    pub(super) silent: BTreeSet<PublicKey>,
+    pub(super) dies: bool,
     pub(super) starts: bool,
     pub(super) falls_back: bool,
     pub(super) errors_percent: u64,
@@ -57,15 +89,17 @@ impl World {
         let clusters: BTreeMap<PublicKey, String> = keys(total).into_iter().zip(names).collect();
         let nodes = clusters
             .keys()
-            .map(|key| (*key, (State::Old, Measures::default())));
+            .map(|key| (*key, (State::Old, Count::default())));
         Self {
             now: Moment::from_millis(1),
-            rollout: Rollout::new(Plan::of(clusters.clone()), Config::default()),
+            rollout: rollout(&clusters),
             nodes: nodes.collect(),
             clusters,
             ever: BTreeSet::new(),
             failed: None,
             held: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            dies: false,
             starts: true,
             falls_back: false,
             errors_percent: 0,
@@ -121,10 +155,20 @@ impl World {
         }
     }
 
+    /// Another controller goes on with what this one wrote.
+    pub(super) fn restart(&mut self) {
+        let mut again = Rollout::new(*self.rollout.config(), self.rollout.phase());
+        for (key, member) in self.rollout.members() {
+            again.insert(*key, Member::new(member.written.clone(), Moment::ZERO));
+        }
+        again.wake(self.now);
+        self.rollout = again;
+    }
+
     /// Nodes go on with what they do.
     fn live(&mut self) {
         let now = self.now;
-        for (key, (state, measures)) in &mut self.nodes {
+        for (key, (state, count)) in &mut self.nodes {
             if let State::Changing(forward, at) = *state
                 && now.since(at) >= CHANGE
             {
@@ -136,20 +180,23 @@ impl World {
                 };
             }
             if *state == State::New {
-                self.ever.insert(*key);
+                let seen_before = !self.ever.insert(*key);
+                if self.dies && seen_before {
+                    self.silent.insert(*key);
+                }
             }
             let requests = self.requests_each * LOOK.as_secs();
-            measures.nodes = 1;
-            measures.requests += requests;
-            measures.first_byte_micros += requests * 10_000;
+            count.counted.requests += requests;
+            count.counted.first_bytes += requests;
+            count.counted.first_byte_micros += requests * 10_000;
             if *state == State::New {
-                measures.errors += requests * self.errors_percent / 100;
+                count.counted.errors += requests * self.errors_percent / 100;
             }
         }
     }
 
     fn look(&mut self) {
-        let seen = |(key, (state, measures)): (&PublicKey, &(State, Measures))| {
+        let seen = |(key, (state, count)): (&PublicKey, &(State, Count))| {
             let runs = match state {
                 _ if self.held.contains(key) => Runs::Held,
                 State::Old => Runs::Old,
@@ -161,11 +208,12 @@ impl World {
                 *key,
                 Seen {
                     runs,
-                    measures: *measures,
+                    count: *count,
                 },
             )
         };
-        let seen = self.nodes.iter().map(seen).collect();
+        let heard = |(key, _): &(&PublicKey, _)| !self.silent.contains(*key);
+        let seen = self.nodes.iter().filter(heard).map(seen).collect();
         let before = self.rollout.phase();
         for order in self.rollout.observe(&seen, self.now) {
             let (key, forward) = match order {
