@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -23,11 +23,19 @@ pub const DEADLINE: Duration = Duration::from_secs(2);
 pub struct Page {
     /// Its status.
     pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
 }
 
 impl Page {
+    /// The body as a JSON document; null if it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// The body as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn text(&self) -> String {
@@ -117,11 +125,12 @@ async fn exchange(addr: SocketAddr, request: Request<Empty<Bytes>>) -> Result<Pa
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = Limited::new(response.into_body(), PAGE_MAX).collect().await;
     driver.abort();
     Ok(Page {
         status,
+        headers,
         body: body.map_err(FetchError::Body)?.to_bytes(),
     })
 }

@@ -3,6 +3,8 @@
 //! Only what a summary needs: series of a name, added up. Lines that do not parse are passed over,
 //! as a scraper of another version must be able to.
 
+use std::collections::BTreeMap;
+
 /// The samples of one page.
 #[derive(Clone, Debug, Default)]
 pub struct Figures(Vec<Sample>);
@@ -25,6 +27,20 @@ impl Figures {
     #[must_use]
     pub fn sum(&self, name: &str) -> Option<f64> {
         self.sum_where(name, "")
+    }
+
+    /// What each value of `label` has in the series called `name`; nothing for those without the label.
+    #[must_use]
+    pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        let mut all = BTreeMap::new();
+        for sample in self.0.iter().filter(|sample| sample.name == name) {
+            let start = format!("{label}=\"");
+            let value = sample.labels.split_once(&start);
+            if let Some((value, _)) = value.and_then(|(_, rest)| rest.split_once('"')) {
+                *all.entry(value.to_owned()).or_insert(0.0) += sample.value;
+            }
+        }
+        all
     }
 
     /// The sum of the series called `name` whose labels contain `label`, such as `kind="get"`.

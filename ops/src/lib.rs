@@ -8,7 +8,7 @@
 //!
 //! Pure parts, tested without processes: [`cluster::layout`] (who listens where, with which
 //! arguments), [`demo::respond`] and [`demo::route`] (a request's answer), [`crowd::cache_status`]
-//! and [`crowd::report`], [`render`], [`figures`], all of
+//! and [`crowd::report`], [`render`], [`figures`], [`doctor`], [`top`], all of
 //! [`engine`], [`agent::engine`] and [`controller::engine`]. The rest carries out what they decide.
 
 pub mod admin;
@@ -18,6 +18,7 @@ pub mod cmd;
 pub mod controller;
 pub mod crowd;
 pub mod demo;
+pub mod doctor;
 pub mod engine;
 pub mod figures;
 pub mod outcome;
@@ -25,5 +26,6 @@ pub mod release_dir;
 pub mod render;
 pub mod ring;
 pub mod say;
+pub mod top;
 
 pub use cmd::run;

@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 33] = [
+const TABLES: [Table; 34] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -176,7 +176,13 @@ const TABLES: [Table; 33] = [
         "NoStoreReason",
         "proxy/src/engine/http/store.rs",
         "Answers not kept",
-        "Not by its word: `stored` is absent from Cache-Status, and the next who ask see `fwd=bypass`.",
+        "`atoll why`. On answers not by its word: `stored` is absent from Cache-Status, and the next who ask see `fwd=bypass`.",
+    ),
+    table(
+        "WhyVerdict",
+        "proxy/src/engine/why.rs",
+        "What a node says of a page that is asked about",
+        "`atoll why`, `verdict` of `/why`.",
     ),
     table(
         "LetGo",

@@ -35,6 +35,11 @@ pub(super) struct Local {
 }
 
 impl Local {
+    /// Where it listens.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Listens at `path`, for its owner only. The socket of a dead daemon is replaced; that of a
     /// live one, or any other kind of file, is not.
     pub(super) async fn bind(path: &Path) -> Result<Self, StartError> {

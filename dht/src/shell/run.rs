@@ -28,7 +28,7 @@ use super::address::advertised;
 use super::local::Local;
 use super::routes::{Engine, Order};
 use super::settings::DaemonConfig;
-use super::state::Shared;
+use super::state::{About, Shared};
 use super::udp::Udp;
 use super::{metrics, peers};
 use crate::engine::{self, Answer, Command, Event, Output, Ticket};
@@ -107,9 +107,16 @@ impl Daemon {
             Some(addr) => addr,
             None => advertised(bound, &config.engine.seeds)?,
         };
+        let about = About {
+            name: config.node_name,
+            network: network.id().to_string(),
+            socket: local
+                .as_ref()
+                .map_or_else(String::new, |local| local.path().display().to_string()),
+        };
         let node = engine::open(config.engine, network, addr, rng, clock.moment());
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
-        let shared = Arc::new(Shared::new(node, clock, config.node_name));
+        let shared = Arc::new(Shared::new(node, clock, about));
         Ok(Self {
             udp,
             local,

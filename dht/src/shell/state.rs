@@ -18,15 +18,26 @@ use crate::engine::{Index, health::Health};
 pub(super) struct Shared {
     node: Mutex<Box<dyn Index>>,
     clock: SystemClock,
-    name: String,
+    about: About,
+}
+
+/// What the daemon was told of itself, for whoever looks.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    /// Its name for people.
+    pub(super) name: String,
+    /// The network that its secret makes it part of.
+    pub(super) network: String,
+    /// Where its siblings reach it; empty if nowhere.
+    pub(super) socket: String,
 }
 
 impl Shared {
-    pub(super) const fn new(node: Box<dyn Index>, clock: SystemClock, name: String) -> Self {
+    pub(super) const fn new(node: Box<dyn Index>, clock: SystemClock, about: About) -> Self {
         Self {
             node: Mutex::new(node),
             clock,
-            name,
+            about,
         }
     }
 
@@ -61,7 +72,9 @@ impl Inspect for Shared {
         let sizes = node.sizes();
         json!({
             "schema": 1,
-            "name": self.name,
+            "name": self.about.name,
+            "network": self.about.network,
+            "socket": self.about.socket,
             "version": env!("CARGO_PKG_VERSION"),
             "index": node.kind().as_str(),
             "id": node.id(),

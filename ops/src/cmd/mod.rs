@@ -1,22 +1,30 @@
 //! The command line: one file per subcommand.
 
 pub mod agent;
+pub mod config;
 pub mod controller;
 pub mod crowd;
 pub mod dev;
 pub mod dns;
+pub mod doctor;
+pub mod drain;
 pub mod index;
 pub mod key;
 pub mod launch;
 pub mod node;
 pub mod origin;
+pub mod paper;
+pub mod peers;
 pub mod purge;
 pub mod release;
 pub mod ring;
 pub mod rollout;
 pub mod secret;
 pub mod status;
+pub mod top;
 pub mod url;
+pub mod whom;
+pub mod why;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -60,6 +68,18 @@ enum Command {
     Dns(dns::DnsArgs),
     /// Show the ring as an index sees it, in words or as a picture
     Ring(ring::RingArgs),
+    /// Show the nodes that an index knows, how far they are, and whom a proxy avoids
+    Peers(peers::PeersArgs),
+    /// Show what the network does at the moment: requests, sites, pages, reasons
+    Top(top::TopArgs),
+    /// Say whether a page is kept, where and why, and how it failed last
+    Why(why::WhyArgs),
+    /// Say what is wrong with the daemons, and what to do about it
+    Doctor(doctor::DoctorArgs),
+    /// Have nobody sent to a node any more, or take that back
+    Drain(drain::DrainArgs),
+    /// Check, show or compare the configurations of daemons
+    Config(config::ConfigArgs),
     /// Print the coralised forms of a URL
     Url(url::UrlArgs),
     /// Take pages out of all proxies before their time is over
@@ -88,6 +108,10 @@ enum Command {
     Hold(agent::HoldArgs),
     /// Let this node follow its controller again
     Resume(agent::ResumeArgs),
+    /// Print what a shell needs to complete commands
+    Completions(paper::CompletionsArgs),
+    /// Write the manual pages
+    Man(paper::ManArgs),
     /// Become another program that dies with its parent
     #[command(hide = true)]
     Launch(launch::LaunchArgs),
@@ -102,6 +126,14 @@ pub fn run() -> ExitCode {
         Command::Dht(args) => on_runtime(index::run(args)),
         Command::Dns(args) => on_runtime(dns::run(args)),
         Command::Ring(args) => on_runtime(ring::run(args)),
+        Command::Peers(args) => on_runtime(peers::run(args)),
+        Command::Top(args) => on_runtime(top::run(args)),
+        Command::Why(args) => on_runtime(why::run(args)),
+        Command::Doctor(args) => on_runtime(doctor::run(args)),
+        Command::Drain(args) => on_runtime(drain::run(args)),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => paper::completions(&args),
+        Command::Man(args) => paper::man(&args),
         Command::Url(args) => url::run(&args),
         Command::Purge(args) => on_runtime(purge::run(args)),
         Command::Crowd(args) => on_runtime(crowd::run(args)),

@@ -9,6 +9,7 @@
 //!
 //! `B` is the shell's handle to a body, `F` its handle to a fill.
 
+mod explain;
 pub mod fills;
 mod parts;
 mod purge;
@@ -38,6 +39,7 @@ use super::reason::FailReason;
 use super::shelf::{Shelf, record};
 use super::store::object::Object;
 use super::store::{Budget, Store, choose};
+use super::why::Whys;
 use super::words::Words;
 use slices::WHOLE_ONLY_MAX;
 pub use slices::{EXTENT_LIFE, SliceLookup};
@@ -177,6 +179,7 @@ pub struct Flow<B, F> {
     running: usize,
     next_id: u64,
     unshareable: ExpiringMap<PrimaryKey, NoStoreReason>,
+    whys: Whys,
     heat: HeatMap,
     gates: Gates<FailReason>,
     blame: Blame,
@@ -215,6 +218,7 @@ impl<B, F: Clone> Flow<B, F> {
             running: 0,
             next_id: 0,
             unshareable: ExpiringMap::new(UNSHAREABLE_MAX),
+            whys: Whys::default(),
             heat: HeatMap::default(),
             gates: Gates::default(),
             blame: Blame::default(),

@@ -41,4 +41,5 @@ pub mod steps;
 pub mod store;
 pub mod trail;
 pub mod uptake;
+pub mod why;
 pub mod words;

@@ -1,5 +1,7 @@
 //! What an operator sees of a running proxy: readiness, state, and gauges of the moment.
 
+pub(super) mod why;
+
 use std::sync::Arc;
 
 use common::clock::Moment;
@@ -46,6 +48,10 @@ impl Inspect for Window {
 
     fn order(&self, path: &str, headers: &HeaderMap) -> Option<Ordered> {
         (path == "/purge").then(|| purge::told_by_admin(Arc::clone(&self.0), headers))
+    }
+
+    fn page(&self, path: &str, query: &str) -> Option<serde_json::Value> {
+        (path == "/why").then(|| why::page(&self.0, query))
     }
 
     fn state(&self) -> serde_json::Value {
@@ -124,7 +130,7 @@ fn disk_state(store: &DiskStore, shelf: &Shelf, now: Moment) -> serde_json::Valu
         })
     });
     json!({
-        "writing": shelf.is_on(), "failing": failing,
+        "dir": store.dir(), "writing": shelf.is_on(), "failing": failing,
         "objects": shelf.len(), "bytes": shelf.used(), "budget": shelf.budget(),
         "segments": shelf.segments(), "files": shelf.files(),
         "index_bytes": shelf.index_bytes(), "queued_bytes": store.queued(),

@@ -202,7 +202,11 @@ impl Task {
 
     fn peer_failed(&mut self, peer: SocketAddr, reason: FailReason) {
         self.ctx.metrics.fetch_failed(reason);
-        self.ctx.flow().peer_failed(self.ctx.now(), peer, reason);
+        let (now, key) = (self.ctx.now(), &self.asker.key);
+        let mut flow = self.ctx.flow();
+        flow.peer_failed(now, peer, reason);
+        flow.note_failure(now, key, reason);
+        drop(flow);
         self.trail.push(trail::Step::Peer(reason));
     }
 

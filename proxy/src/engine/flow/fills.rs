@@ -73,6 +73,7 @@ impl<B, F: Clone> Flow<B, F> {
     /// A response to `key` proved not to be shareable: for a while nobody queues for it. Not told of
     /// errors: one odd request would part a crowd, just when its site suffers.
     pub fn not_shareable(&mut self, now: Moment, key: &PrimaryKey, reason: NoStoreReason) {
+        self.whys.not_kept(now, key, reason);
         // Without a lifetime it depends on the heat, which may be another one in a moment.
         if reason.is_lasting() && reason != NoStoreReason::NoLifetimeNoValidator {
             while self.unshareable.expire(now).is_some() {}
@@ -94,6 +95,7 @@ impl<B: Clone, F: Clone> Flow<B, F> {
     ) -> (Option<Duration>, Vec<PrimaryKey>) {
         let key = object.key.clone();
         self.unshareable.remove(&key);
+        self.whys.kept(&key);
         let object = match self.orders.fate(&object) {
             Fate::Spared => object,
             // Better than nothing while the origin is away, worse than what came after it.

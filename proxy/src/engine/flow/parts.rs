@@ -59,6 +59,7 @@ impl<B, F> Flow<B, F> {
 
     /// The origin of `key` failed for `reason`.
     pub fn origin_failed(&mut self, now: Moment, key: &PrimaryKey, reason: FailReason) {
+        self.whys.failed(now, key, reason);
         if reason.shuts_the_gate() {
             self.gates.fail(now, key.origin(), reason);
         }

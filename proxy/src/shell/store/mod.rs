@@ -165,6 +165,11 @@ impl DiskStore {
         })
     }
 
+    /// Where it is.
+    pub(crate) fn dir(&self) -> String {
+        self.disk.root().display().to_string()
+    }
+
     /// Takes the directory and reads what is there.
     pub(crate) fn open(&self) -> Result<Recovered, OpenError> {
         let (now, stamp) = (self.clock.moment(), self.stamp());
