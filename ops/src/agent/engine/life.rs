@@ -88,10 +88,13 @@ impl Life {
     ) -> Option<Act> {
         let run = wanted.filter(|wanted| wanted.state == RunState::Run);
         match &self.state {
-            // Down, Resting ⇒ Starting
             State::Resting(until) if *until > now => None,
+            // Down, Resting ⇒ Starting; Resting ⇒ Down, where there is nothing to start
             State::Down | State::Resting(_) => {
-                let wanted = run.filter(|_| ready)?;
+                let Some(wanted) = run.filter(|_| ready) else {
+                    self.rested(now);
+                    return None;
+                };
                 self.become_(State::Starting(wanted.clone()), now);
                 Some(Act::Start)
             }
@@ -114,6 +117,13 @@ impl Life {
                 self.become_(State::Killed(runs), now);
                 Some(Act::Kill)
             }
+        }
+    }
+
+    /// The rest is over: no moment is waited for any more.
+    fn rested(&mut self, now: Moment) {
+        if let State::Resting(_) = self.state {
+            self.become_(State::Down, now);
         }
     }
 

@@ -156,6 +156,8 @@ pub struct Agent {
     /// A standing that is being written down.
     pending: Option<Standing>,
     held: Option<String>,
+    /// Whether all that was found was handed over.
+    awake: bool,
     lives: BTreeMap<DaemonName, Life>,
     slots: Slots,
     contact: Contact,
@@ -170,7 +172,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that finds `standing` on its disk.
+    /// An agent that finds `standing` on its disk. What else is found is handed over next; nothing follows
+    /// from it before the first [`handle_wake`](Self::handle_wake).
     #[must_use]
     pub fn new(config: Config, standing: Standing, mut rng: Generator, now: Moment) -> Self {
         Self {
@@ -183,6 +186,7 @@ impl Agent {
             standing,
             pending: None,
             held: None,
+            awake: false,
             lives: BTreeMap::new(),
             effects: VecDeque::new(),
             reports: 0,
@@ -294,6 +298,7 @@ impl Agent {
 
     /// Time has passed.
     pub fn handle_wake(&mut self, now: Moment) {
+        self.awake = true;
         self.advance(now);
     }
 
@@ -377,6 +382,10 @@ impl Agent {
 
     /// Everything that follows from the state as it is.
     fn advance(&mut self, now: Moment) {
+        // A part of what is here would look like the rest being gone.
+        if !self.awake {
+            return;
+        }
         self.keep_again = self.keep_again.filter(|at| *at > now);
         self.run_daemons(now);
         self.watch(now);

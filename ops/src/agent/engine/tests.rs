@@ -233,6 +233,34 @@ fn daemons_outlive_their_agent_and_are_found_again() {
 }
 
 #[test]
+fn what_is_on_the_disk_is_here_after_a_restart_whatever_the_controller_does() {
+    let mut world = settled();
+    world.offers(intent(2, "1.1.0"));
+    world.pass(LONG);
+    let fetches = world.fetches;
+    world.fails(CallReason::Connect);
+    world.kill_agent();
+    world.crash("proxy");
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.runs(), ["proxy 1.1.0"]);
+    assert_eq!(world.fetches, fetches, "nothing that is here is fetched");
+}
+
+#[test]
+fn a_daemon_whose_program_is_gone_is_waited_for_asleep() {
+    let mut world = settled();
+    world.fails(CallReason::Connect);
+    world.loses("1.0.0");
+    world.kill_agent();
+    world.crash("proxy");
+    world.pass(LONG);
+    assert!(world.runs().is_empty());
+    world.is_quiet();
+    world.pass(LONG);
+    assert_eq!(world.runs(), ["proxy 1.0.0"]);
+}
+
+#[test]
 fn a_daemon_that_does_not_end_is_killed() {
     let mut world = settled();
     world.deafens("proxy");
@@ -305,6 +333,7 @@ proptest! {
         }
         world.disk_full(false);
         world.hold(None);
+        world.is_quiet();
         world.pass(LONG);
         prop_assert_eq!(world.runs().len(), 1);
         let standing = world.agent().standing();

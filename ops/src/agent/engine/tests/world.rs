@@ -148,6 +148,7 @@ impl World {
         for version in &self.on_disk {
             agent.handle_slot(manifest(version), self.now);
         }
+        agent.handle_wake(self.now);
         self.agent = Some(agent);
         self.call = None;
         self.settle();
@@ -182,6 +183,11 @@ impl World {
         self.answer = Answer::Failure(reason);
     }
 
+    /// The controller answers, and has nothing to say.
+    pub(super) fn is_quiet(&mut self) {
+        self.answer = Answer::Nothing;
+    }
+
     pub(super) fn hold(&mut self, why: Option<&str>) {
         self.held = why.map(str::to_owned);
         let held = self.held.clone();
@@ -203,6 +209,11 @@ impl World {
 
     pub(super) fn releases(&mut self, version: &str) {
         self.withheld.remove(version);
+    }
+
+    /// This release is no longer on the disk.
+    pub(super) fn loses(&mut self, version: &str) {
+        assert!(self.on_disk.remove(&Version::parse(version).unwrap()));
     }
 
     /// This daemon does not end when asked to.
@@ -301,7 +312,8 @@ impl World {
             }
             Effect::Fetch(version, _) => {
                 self.fetches += 1;
-                if self.withheld.contains(&version.to_string()) {
+                let silent = matches!(self.answer, Answer::Failure(_));
+                if silent || self.withheld.contains(&version.to_string()) {
                     let why = "not there".to_owned();
                     answers.push(Box::new(move |agent| {
                         agent.handle_no_slot(&version, why, now)
