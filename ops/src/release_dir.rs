@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::engine::document::key::PublicKey;
+use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::release::{Binary, Manifest};
 use crate::engine::document::words::Digest;
 use crate::engine::document::{DOCUMENT_MAX, Signed};
@@ -15,6 +16,15 @@ pub const MANIFEST: &str = "manifest";
 
 /// Bytes hashed at a time.
 const PIECE: usize = 64 << 10;
+
+/// Why there is no manifest to go by.
+#[derive(Debug)]
+pub enum NoManifest {
+    /// The file cannot be read: nothing is known of it.
+    Unreadable(io::Error),
+    /// What the file says is refused.
+    Refused(RefusalReason),
+}
 
 /// The manifest in `dir`, signed by one of `trusted`.
 ///
@@ -32,15 +42,30 @@ pub fn read_unjudged(dir: &Path) -> Result<Signed<Manifest>, Failure> {
     read(dir, |_| true)
 }
 
-fn read(dir: &Path, known: impl FnOnce(&PublicKey) -> bool) -> Result<Signed<Manifest>, Failure> {
-    let path = dir.join(MANIFEST);
+/// The manifest in `dir`, if its signer is `known`.
+///
+/// # Errors
+/// [`NoManifest`] tells what is wrong with the file from what is wrong with its reading.
+pub fn open_manifest(
+    dir: &Path,
+    known: impl FnOnce(&PublicKey) -> bool,
+) -> Result<Signed<Manifest>, NoManifest> {
     let mut bytes = Vec::new();
     let most = DOCUMENT_MAX as u64 + 1;
-    let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(&path, &error))?;
-    Signed::read_of_anyone(&bytes, known).map_err(|reason| {
-        let what = format!("{} is refused ({})", path.display(), reason.as_str());
-        Failure::failed(what, reason.advice())
+    let read =
+        File::open(dir.join(MANIFEST)).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(NoManifest::Unreadable)?;
+    Signed::read_of_anyone(&bytes, known).map_err(NoManifest::Refused)
+}
+
+fn read(dir: &Path, known: impl FnOnce(&PublicKey) -> bool) -> Result<Signed<Manifest>, Failure> {
+    let path = dir.join(MANIFEST);
+    open_manifest(dir, known).map_err(|why| match why {
+        NoManifest::Unreadable(error) => unreadable(&path, &error),
+        NoManifest::Refused(reason) => {
+            let what = format!("{} is refused ({})", path.display(), reason.as_str());
+            Failure::failed(what, reason.advice())
+        }
     })
 }
 

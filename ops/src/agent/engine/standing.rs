@@ -69,6 +69,15 @@ impl Standing {
             .collect()
     }
 
+    /// Every release that came into force and may again, with its manifest's digest. They were judged when
+    /// they came, and stay what they are when their signer is no longer trusted for anything new.
+    #[must_use]
+    pub fn followed(&self) -> BTreeMap<Version, Digest> {
+        let both = [&self.previous, &self.current].into_iter().flatten();
+        let all = both.flat_map(|intent| intent.body.releases.clone());
+        all.collect()
+    }
+
     /// `intent` was accepted.
     #[must_use]
     pub fn accept(&self, intent: Signed<Intent>) -> Self {

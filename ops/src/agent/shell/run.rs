@@ -161,10 +161,18 @@ impl Shell {
             self.processes.insert(name, process);
         }
         self.agent.handle_hold(held, now);
-        for manifest in slot::list(&self.options.home, &self.options.trust_releases) {
+        for manifest in slot::list(&self.options.home, &self.judge()) {
             self.agent.handle_slot(manifest, now);
         }
         self.agent.handle_wake(now);
+    }
+
+    /// What releases on the disk are judged by.
+    fn judge(&self) -> slot::Judge {
+        slot::Judge {
+            followed: self.agent.standing().followed(),
+            trust: self.options.trust_releases.clone(),
+        }
     }
 
     /// Has `work` done beside the loop, and the loop told what came of it.
@@ -245,16 +253,18 @@ impl Shell {
     }
 
     fn fetch(&mut self, version: Version, digest: Digest) {
-        let (home, trust) = (
-            self.options.home.clone(),
-            self.options.trust_releases.clone(),
-        );
+        let (home, judge) = (self.options.home.clone(), self.judge());
         let controller = self.options.controller.clone();
         self.aside(async move {
+            let (place, asked) = ((home.clone(), judge.clone()), version.clone());
+            let look = move || Ok(slot::here(&place.0, &place.1, (&asked, digest)));
+            if let Ok(Some(manifest)) = spawn_blocking(look).await {
+                return Happening::Slot(Box::new(manifest));
+            }
             let Some(controller) = controller else {
                 return Happening::NoSlot(version, "there is no controller".to_owned());
             };
-            match slot::fetch(&home, &controller, &trust, (&version, digest)).await {
+            match slot::fetch(&home, &controller, &judge.trust, (&version, digest)).await {
                 Ok(manifest) => Happening::Slot(Box::new(manifest)),
                 Err(error) => Happening::NoSlot(version, error.to_string()),
             }
@@ -263,13 +273,10 @@ impl Shell {
 
     /// Looks at the program once more before it is started.
     fn check(&mut self, start: Box<Start>) {
-        let (home, trust) = (
-            self.options.home.clone(),
-            self.options.trust_releases.clone(),
-        );
+        let (home, judge) = (self.options.home.clone(), self.judge());
         let (version, program) = (start.wanted.release.clone(), start.wanted.program);
         self.aside(async move {
-            let checked = spawn_blocking(move || slot::program(&home, &version, program, &trust));
+            let checked = spawn_blocking(move || slot::program(&home, &version, program, &judge));
             Happening::Checked(start, checked.await)
         });
     }
