@@ -432,14 +432,19 @@ impl Agent {
     }
 
     fn run_daemons(&mut self, now: Moment) {
-        let wishes = self.standing.in_force().map(|intent| &intent.body.daemons);
-        for name in wishes.into_iter().flat_map(BTreeMap::keys) {
+        let Some(intent) = self.standing.in_force() else {
+            // Nobody says what is to run, nor what is not: what runs is left alone.
+            self.lives.retain(|_, life| !life.is_gone());
+            return;
+        };
+        let wishes = &intent.body.daemons;
+        for name in wishes.keys() {
             if !self.lives.contains_key(name) {
                 self.lives.insert(name.clone(), Life::new(now));
             }
         }
         for (name, life) in &mut self.lives {
-            let wanted = wishes.and_then(|wishes| wishes.get(name));
+            let wanted = wishes.get(name);
             // A program that is not on the disk cannot be started, and what runs is left alone.
             let ready = wanted.and_then(|wanted| self.slots.command(wanted));
             let effect = match life.step(wanted, ready.is_some(), self.config.grace, now) {
@@ -457,9 +462,8 @@ impl Agent {
             };
             self.effects.extend(effect);
         }
-        let kept = |name: &DaemonName| wishes.is_some_and(|wishes| wishes.contains_key(name));
         self.lives
-            .retain(|name, life| kept(name) || !life.is_gone());
+            .retain(|name, life| wishes.contains_key(name) || !life.is_gone());
     }
 
     /// Notes since when everything has been as the intent in force says.

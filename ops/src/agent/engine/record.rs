@@ -24,6 +24,8 @@ pub enum DamageReason {
     Digest,
     /// The digest fits and the standing is not understood: a newer program wrote it.
     Content,
+    /// It may be whole; the disk does not give it.
+    Unreadable,
 }
 
 impl DamageReason {
@@ -35,6 +37,7 @@ impl DamageReason {
             Self::Head => "head",
             Self::Digest => "digest",
             Self::Content => "content",
+            Self::Unreadable => "unreadable",
         }
     }
 }

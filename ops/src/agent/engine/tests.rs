@@ -261,6 +261,30 @@ fn a_daemon_whose_program_is_gone_is_waited_for_asleep() {
 }
 
 #[test]
+fn a_node_that_lost_its_state_leaves_what_runs_alone_until_it_is_told() {
+    let mut world = settled();
+    let starts = world.starts;
+    world.fails(CallReason::Connect);
+    world.forgets();
+    world.kill_agent();
+    world.pass(LONG);
+    assert_eq!(world.runs(), ["proxy 1.0.0"]);
+    world.offers(intent(1, "1.0.0"));
+    world.pass(LONG);
+    assert_eq!(world.runs(), ["proxy 1.0.0"]);
+    assert_eq!(world.starts, starts, "the same process all the time");
+    world.fails(CallReason::Connect);
+    world.forgets();
+    world.kill_agent();
+    world.crash("proxy");
+    world.pass(LONG);
+    assert!(world.runs().is_empty(), "nobody says what to run");
+    world.offers(intent(2, "1.1.0"));
+    world.pass(LONG);
+    assert_eq!(world.runs(), ["proxy 1.1.0"]);
+}
+
+#[test]
 fn a_daemon_that_does_not_end_is_killed() {
     let mut world = settled();
     world.deafens("proxy");

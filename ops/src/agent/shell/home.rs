@@ -23,6 +23,25 @@ pub struct Found {
     pub damage: Vec<(PathBuf, DamageReason)>,
 }
 
+impl Found {
+    /// The standing to go on with, and its number. Where there is none, and none can have been, that is the
+    /// first one.
+    ///
+    /// # Errors
+    /// There is one that cannot be read, or not by this program. To go on without it would be to forget it.
+    pub fn standing(self) -> Result<(u64, Standing), DamageReason> {
+        let is = |reason| self.damage.iter().any(|(_, found)| *found == reason);
+        if is(DamageReason::Content) {
+            return Err(DamageReason::Content);
+        }
+        // A standing counts once both copies have it: one is enough.
+        match self.newest {
+            None if is(DamageReason::Unreadable) => Err(DamageReason::Unreadable),
+            newest => Ok(newest.unwrap_or_default()),
+        }
+    }
+}
+
 /// The directory of a node's agent.
 #[derive(Clone, Debug)]
 pub struct Home(PathBuf);
@@ -151,14 +170,17 @@ impl Home {
     #[must_use]
     pub fn load(&self) -> Found {
         let paths = self.copies();
-        let bytes = paths.clone().map(|path| read(&path).unwrap_or_default());
+        let bytes = paths.clone().map(|path| read(&path));
         let damage = paths.into_iter().zip(&bytes).filter_map(|(path, bytes)| {
-            let reason = record::decode(bytes).err()?;
+            let reason = match bytes {
+                Ok(bytes) => record::decode(bytes).err()?,
+                Err(_) => DamageReason::Unreadable,
+            };
             Some((path, reason))
         });
         let damage = damage.collect();
-        let [one, two] = &bytes;
-        let newest = record::choose([one, two]);
+        let [one, two] = bytes.map(Result::unwrap_or_default);
+        let newest = record::choose([&one, &two]);
         Found { newest, damage }
     }
 
@@ -172,9 +194,14 @@ impl Home {
     }
 }
 
+/// The bytes of a copy; none if there is no such file.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(RECORD_MAX).read_to_end(&mut bytes)?;
+    match File::open(path) {
+        Ok(file) => file.take(RECORD_MAX).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
     Ok(bytes)
 }
 
@@ -205,6 +232,24 @@ mod tests {
         let Found { newest, damage } = home.load();
         assert_eq!(newest, Some((5, Standing::default())));
         assert_eq!(damage, [(dir.path().join("state.0"), DamageReason::Head)]);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_not_taken_for_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        assert_eq!(home.load().standing(), Ok((0, Standing::default())));
+        let [one, two] = home.copies();
+        // Reading a directory is an error of input and output.
+        fs::create_dir(&one).unwrap();
+        assert_eq!(home.load().standing(), Err(DamageReason::Unreadable));
+        fs::write(&two, record::encode(4, &Standing::default())).unwrap();
+        assert_eq!(home.load().standing(), Ok((4, Standing::default())));
+        fs::remove_dir(&one).unwrap();
+        let json = "{\"novel\":1}";
+        let digest = blake3::hash(format!("5\n{json}").as_bytes());
+        fs::write(&one, format!("atoll-agent-state 1 5 {digest}\n{json}\n")).unwrap();
+        assert_eq!(home.load().standing(), Err(DamageReason::Content));
     }
 
     #[test]

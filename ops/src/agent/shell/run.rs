@@ -16,6 +16,7 @@ use super::home::Home;
 use super::process::{self, Process};
 use super::{door, look, slot};
 use crate::agent::engine::contact::Heard;
+use crate::agent::engine::record::DamageReason;
 use crate::agent::engine::report::View;
 use crate::agent::engine::standing::Standing;
 use crate::agent::engine::tally::Look;
@@ -128,13 +129,13 @@ impl Shell {
             )
         })?;
         let found = options.home.load();
-        for (path, reason) in found.damage {
+        for (path, reason) in &found.damage {
             let first = found.newest.is_none() && reason.as_str() == "missing";
             if !first {
                 tracing::warn!(path = %path.display(), reason = reason.as_str(), "a copy of the state is not whole");
             }
         }
-        let (sequence, standing) = found.newest.unwrap_or((0, Standing::default()));
+        let (sequence, standing) = found.standing().map_err(no_state)?;
         let mut shell = Self {
             agent: Agent::new(options.config.clone(), standing, rng, clock.moment()),
             clock,
@@ -349,6 +350,23 @@ impl Shell {
             .iter()
             .for_each(|name| self.signal(name, Signal::KILL));
     }
+}
+
+/// The state is there and not to be had. What runs goes on without an agent.
+fn no_state(reason: DamageReason) -> Failure {
+    let advice = match reason {
+        DamageReason::Content => {
+            "a newer agent wrote it: start that one, or remove state.0 and state.1 to ask as a new node does"
+        }
+        DamageReason::Unreadable
+        | DamageReason::Missing
+        | DamageReason::Head
+        | DamageReason::Digest => "look after the disk, and start the agent again",
+    };
+    Failure::failed(
+        format!("the state cannot be used ({})", reason.as_str()),
+        advice,
+    )
 }
 
 /// Runs `work`, which waits for the disk, where that keeps nobody else waiting.

@@ -216,6 +216,11 @@ impl World {
         assert!(self.on_disk.remove(&Version::parse(version).unwrap()));
     }
 
+    /// Both copies of the state are lost.
+    pub(super) fn forgets(&mut self) {
+        self.kept.clear();
+    }
+
     /// This daemon does not end when asked to.
     pub(super) fn deafens(&mut self, name: &str) {
         self.deaf.insert(name.to_owned());
