@@ -14,6 +14,7 @@ use crate::agent::shell::call::Controller;
 use crate::agent::shell::home::Home;
 use crate::agent::shell::{Options, run as run_agent};
 use crate::engine::document::key::PublicKey;
+use crate::engine::document::words::is_node_name;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
 
@@ -36,7 +37,7 @@ pub struct AgentArgs {
     #[arg(long, value_name = "KEY", value_parser = PublicKey::parse)]
     trust_release: Vec<PublicKey>,
     /// What people call this node; its host name if not given
-    #[arg(long)]
+    #[arg(long, value_parser = node_name)]
     name: Option<String>,
     /// End the daemons when the agent ends; otherwise they go on, and the next agent finds them
     #[arg(long)]
@@ -81,6 +82,14 @@ pub struct ResumeArgs {
     /// The agent's directory
     #[arg(long, value_name = "DIR", default_value = STATE)]
     state: PathBuf,
+}
+
+/// What a node may be called.
+fn node_name(text: &str) -> Result<String, String> {
+    if is_node_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("use 1 to 64 letters, digits, hyphens, dots and underscores".to_owned())
 }
 
 /// Most crashes that may make a loop; no more are remembered.
@@ -157,7 +166,9 @@ pub async fn run(args: AgentArgs) -> Outcome {
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    name.map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
+    let name = name.unwrap_or_default();
+    // A machine may be called anything; a node may not.
+    node_name(name.trim()).unwrap_or_else(|_| "node".to_owned())
 }
 
 /// Holds a node: its agent follows no new order, and looks after what runs.

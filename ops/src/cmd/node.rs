@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::controller::client::ControllerArgs;
 use crate::engine::document::key::PublicKey;
-use crate::engine::document::words::Version;
+use crate::engine::document::words::{Version, is_node_name};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
@@ -216,6 +216,8 @@ fn table(found: &Value) -> String {
     let mut text = table.to_text();
     for stranger in array(&found["strangers"]) {
         let (name, key) = (word(&stranger["name"]), word(&stranger["key"]));
+        // Somebody will copy this line.
+        let name = if is_node_name(&name) { &name } else { "NAME" };
         text.push_str(&format!(
             "\n{name} is not enrolled: atoll node enrol {key} --name {name}"
         ));

@@ -63,8 +63,7 @@ fn show(frame: &Frame, args: &TopArgs) {
     if args.json {
         say::result(&serde_json::to_string(frame).unwrap_or_default());
     } else if !args.once && stdout().is_terminal() {
-        // Home, the text, and nothing of the frame before below it.
-        say::result(&format!("\x1b[H\x1b[2J{}", text(frame)));
+        say::again(None, &text(frame));
     } else {
         say::result(&text(frame));
     }

@@ -134,7 +134,8 @@ impl Home {
         let mut bytes = Vec::new();
         // What cannot be read is a hold all the same.
         drop(file.take(HOLD_MAX as u64).read_to_end(&mut bytes));
-        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+        let why = String::from_utf8_lossy(&bytes);
+        Some(words(why.trim()))
     }
 
     /// Holds the node.
@@ -142,12 +143,7 @@ impl Home {
     /// # Errors
     /// The file cannot be written.
     pub fn hold(&self, why: &str) -> io::Result<()> {
-        let why: String = why
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(HOLD_MAX / 4)
-            .collect();
-        put(&self.0.join("hold"), why.as_bytes())
+        put(&self.0.join("hold"), words(why).as_bytes())
     }
 
     /// Lifts the hold: whether there was one.
@@ -192,6 +188,18 @@ impl Home {
         let bytes = record::encode(sequence, standing);
         self.copies().iter().try_for_each(|path| put(path, &bytes))
     }
+}
+
+/// What of a text fits into a report.
+fn words(text: &str) -> String {
+    let mut words = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if words.len() + c.len_utf8() > HOLD_MAX {
+            break;
+        }
+        words.push(c);
+    }
+    words
 }
 
 /// The bytes of a copy; none if there is no such file.
@@ -271,5 +279,16 @@ mod tests {
         assert_eq!(home.held().as_deref(), Some("diskbeingreplaced"));
         assert!(home.resume().unwrap());
         assert_eq!(home.held(), None);
+        // Written by hand, it is cut to what a report may say.
+        fs::write(
+            dir.path().join("hold"),
+            [b"two\nlines\xff".as_slice(), &[0xff; 300]].concat(),
+        )
+        .unwrap();
+        let held = home.held().unwrap();
+        assert!(
+            held.starts_with("twolines") && held.len() <= HOLD_MAX,
+            "{held}"
+        );
     }
 }

@@ -241,12 +241,7 @@ async fn watch(args: &StatusArgs) -> Outcome {
             (false, false) => show::line(&found),
         };
         if text != shown {
-            let up = if lines > 0 && block {
-                format!("\x1b[{lines}A\x1b[J")
-            } else {
-                String::new()
-            };
-            say::result(&format!("{up}{text}"));
+            say::again(Some(if block { lines } else { 0 }), &text);
             lines = text.lines().count();
             shown = text;
         }

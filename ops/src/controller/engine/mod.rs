@@ -25,7 +25,7 @@ use crate::engine::document::key::{PublicKey, SigningKey};
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::release::Manifest;
 use crate::engine::document::report::Report;
-use crate::engine::document::words::{DaemonName, Version};
+use crate::engine::document::words::{DaemonName, Version, is_node_name};
 
 /// Most nodes.
 pub const NODES_MAX: usize = 10_000;
@@ -35,9 +35,6 @@ pub const RELEASES_MAX: usize = 1_000;
 
 /// Most nodes that called and are not enrolled, as they are shown. The rest is told to come back.
 pub const STRANGERS_MAX: usize = 64;
-
-/// Longest name of a node or a cluster, in bytes.
-const NAME_MAX: usize = 64;
 
 /// What a node is to run, as an operator says it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -244,11 +241,7 @@ impl Desk {
     /// # Errors
     /// The name is none or another node's, or there are as many nodes as there may be.
     pub fn enrol(&self, key: PublicKey, name: &str, cluster: &str) -> Result<Vec<Row>, DeskReason> {
-        let plain = |text: &str| {
-            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(letters)
-        };
-        if !plain(name) || !plain(cluster) {
+        if !is_node_name(name) || !is_node_name(cluster) {
             return Err(DeskReason::Name);
         }
         let taken = |node: &Node| node.row.name == name && node.row.key != key;

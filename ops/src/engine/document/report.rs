@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::intent::DAEMONS_MAX;
 use super::key::PublicKey;
 use super::refusal::RefusalReason;
-use super::words::{DaemonName, Program, Version};
+use super::words::{DaemonName, Program, Version, is_node_name};
 use super::{Body, Kind};
 
 /// Most slots of a report.
@@ -25,7 +25,7 @@ pub struct Report {
     pub boot: u64,
     /// Counts the reports since then: an old one sent again has a lower number.
     pub count: u64,
-    /// What the node's operator calls it.
+    /// What the node's operator calls it: as a node may be enrolled.
     pub name: String,
     /// The agent's own version.
     pub agent: String,
@@ -139,13 +139,12 @@ impl Body for Report {
     ];
 
     fn check(&self) -> Result<(), RefusalReason> {
-        let texts = [Some(&self.name), Some(&self.agent), self.held.as_ref()];
-        let short = texts
-            .into_iter()
-            .flatten()
-            .all(|text| text.len() <= TEXT_MAX);
+        // Whoever reaches the controller may send a report, and it is shown at terminals.
+        let plain = |text: &String| text.len() <= TEXT_MAX && !text.contains(char::is_control);
+        let texts = [Some(&self.agent), self.held.as_ref()];
+        let plain = is_node_name(&self.name) && texts.into_iter().flatten().all(plain);
         // Twice, because a daemon that is ending may not be in the intent in force.
-        if !short || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
+        if !plain || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
             return Err(RefusalReason::OutOfBounds);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What is refused, and why, in the order in which a reader looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::rng::Generator;
 use proptest::prelude::*;
@@ -9,6 +9,7 @@ use super::intent::{DAEMONS_MAX, Intent, News, RELEASES_MAX, Wanted, judge};
 use super::key::{KeyError, PublicKey, SigningKey};
 use super::refusal::RefusalReason;
 use super::release::{Binary, Manifest};
+use super::report::{Counted, Report};
 use super::words::{DaemonName, Digest, Program, RunState, Version};
 use super::{Body as _, DOCUMENT_MAX, Signed, canonical};
 
@@ -59,6 +60,44 @@ fn read(text: &str) -> Result<Signed<Intent>, RefusalReason> {
 
 fn refusal(text: &str) -> RefusalReason {
     read(text).unwrap_err()
+}
+
+fn report(name: &str, agent: &str, held: Option<&str>) -> Report {
+    Report {
+        node: key(9).public(),
+        boot: 1,
+        count: 1,
+        name: name.to_owned(),
+        agent: agent.to_owned(),
+        accepted: None,
+        in_force: None,
+        held: held.map(str::to_owned),
+        fallen: None,
+        refused: None,
+        daemons: BTreeMap::new(),
+        slots: BTreeSet::new(),
+        counted: Counted::default(),
+        wait_ms: 0,
+    }
+}
+
+#[test]
+fn a_report_has_no_words_that_do_more_than_being_read() {
+    let check = |name: &str, agent: &str, held: Option<&str>| report(name, agent, held).check();
+    assert_eq!(
+        check("reef_1.eu-2", "1.0.0", Some("new disk; später")),
+        Ok(())
+    );
+    let long = "a".repeat(65);
+    for name in ["", "$(reboot)", "a b", "a;b", "a\u{1b}[2J", "später", &long] {
+        let refused = check(name, "1.0.0", None);
+        assert_eq!(refused, Err(RefusalReason::OutOfBounds), "{name:?}");
+    }
+    for text in ["\0", "\u{1b}]0;title\u{7}", "two\nlines", "\u{9b}2J"] {
+        let refused = Err(RefusalReason::OutOfBounds);
+        assert_eq!(check("reef1", text, None), refused, "{text:?}");
+        assert_eq!(check("reef1", "1.0.0", Some(text)), refused, "{text:?}");
+    }
 }
 
 #[test]

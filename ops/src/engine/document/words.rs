@@ -163,6 +163,17 @@ impl fmt::Display for Version {
 
 as_text!(Version);
 
+/// Longest name of a node or a cluster, in bytes.
+const NODE_NAME_MAX: usize = 64;
+
+/// Whether `text` may name a node or a cluster: 1 to 64 letters, digits, hyphens, dots and underscores. So it
+/// is no more than a word wherever it is shown, on a command line as well.
+#[must_use]
+pub fn is_node_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=NODE_NAME_MAX).contains(&text.len()) && text.bytes().all(letter)
+}
+
 /// What a node calls one of its daemons: `proxy`, `index-old`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DaemonName(String);
