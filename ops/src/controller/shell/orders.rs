@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
-use tokio::sync::{Mutex as Turn, mpsc, watch};
+use http::StatusCode;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, mpsc, watch};
 
 use super::blobs::Blobs;
 use super::problem::Problem;
-use super::store::Store;
+use super::store::{Store, StoreError};
 use crate::controller::engine::reason::DeskReason;
 use crate::controller::engine::rollouts::Step;
 use crate::controller::engine::{Desk, Row};
@@ -23,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Between two writes of what nodes reported.
 const WRITE_EVERY: Duration = Duration::from_millis(500);
 
+/// Rows that fail one after the other until the rest of their batch is given up: then it is the database.
+const GIVE_UP: usize = 16;
+
 /// What every request works on.
 pub(super) struct Office {
     desk: Mutex<Desk>,
@@ -33,8 +37,9 @@ pub(super) struct Office {
     clock: SystemClock,
     /// Changes when any node's order does.
     orders: watch::Sender<u64>,
-    /// One decision at a time: it is made, written and applied before the next one looks.
-    turn: Turn<()>,
+    /// One decision at a time: it is made, written and applied before the next one looks. Whoever writes
+    /// events has the turn, since their numbers follow each other.
+    turn: Arc<Turn<()>>,
     later: mpsc::Sender<Row>,
 }
 
@@ -52,15 +57,15 @@ impl Office {
             desk: Mutex::new(desk),
             clock: SystemClock::new(),
             orders: watch::Sender::new(0),
-            turn: Turn::new(()),
-            store: store.clone(),
+            turn: Arc::default(),
+            store,
             blobs,
             key,
             trust_releases,
             later,
         });
         office.desk().begin(office.now());
-        tokio::spawn(write_later(store, rows, office.clock));
+        tokio::spawn(write_later(Arc::clone(&office), rows));
         tokio::spawn(look_on(Arc::clone(&office)));
         office
     }
@@ -79,41 +84,54 @@ impl Office {
 
     /// Makes a decision, writes what it comes to, and only then counts on it.
     pub(super) async fn decide(
-        &self,
+        self: &Arc<Self>,
         decision: impl FnOnce(&Desk) -> Result<Vec<Row>, DeskReason>,
     ) -> Result<(), Problem> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let rows = decision(&self.desk())?;
-        self.store.write(&rows, self.clock.wall()).await?;
-        let mut desk = self.desk();
-        rows.into_iter().for_each(|row| desk.apply(row));
-        drop(desk);
-        self.orders.send_modify(|count| *count += 1);
-        Ok(())
+        self.carry_out(turn, rows, |_| {}).await
     }
 
     /// Makes a decision about a rollout, if there is one to make: as [`decide`](Self::decide).
     pub(super) async fn step(
-        &self,
+        self: &Arc<Self>,
         decision: impl FnOnce(&Desk) -> Result<Option<Step>, DeskReason>,
     ) -> Result<(), Problem> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let Some(Step { rows, active }) = decision(&self.desk())? else {
             return Ok(());
         };
-        // Most looks find nothing new.
-        let news = !rows.is_empty();
-        if news {
-            self.store.write(&rows, self.clock.wall()).await?;
-        }
-        let mut desk = self.desk();
-        rows.into_iter().for_each(|row| desk.apply(row));
-        desk.take(active);
-        drop(desk);
-        if news {
-            self.orders.send_modify(|count| *count += 1);
-        }
-        Ok(())
+        self.carry_out(turn, rows, |desk| desk.take(active)).await
+    }
+
+    /// Writes the rows of a decision and applies them. Whoever asked may go away meanwhile, and be dropped
+    /// at any await: what is written is applied all the same.
+    async fn carry_out(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+        rows: Vec<Row>,
+        then: impl FnOnce(&mut Desk) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let office = Arc::clone(self);
+        let done = tokio::spawn(async move {
+            // Most looks at a rollout find nothing new.
+            let news = !rows.is_empty();
+            office.store.write(&rows, office.clock.wall()).await?;
+            let mut desk = office.desk();
+            rows.into_iter().for_each(|row| desk.apply(row));
+            then(&mut desk);
+            drop(desk);
+            if news {
+                office.orders.send_modify(|count| *count += 1);
+            }
+            drop(turn);
+            Ok(())
+        });
+        done.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a decision was not carried out");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Problem::new(status, "failed", "see the controller's log"))
+        })
     }
 
     /// Has rows written soon, together with others.
@@ -140,14 +158,42 @@ async fn look_on(office: Arc<Office>) {
 }
 
 /// Writes what nodes reported, many reports in one transaction.
-async fn write_later(store: Store, mut rows: mpsc::Receiver<Row>, clock: SystemClock) {
+async fn write_later(office: Arc<Office>, mut rows: mpsc::Receiver<Row>) {
     let mut batch = Vec::new();
     while rows.recv_many(&mut batch, QUEUE).await > 0 {
-        if let Err(error) = store.write(&batch, clock.wall()).await {
-            // The desk has them, and nodes report again; the events among them are lost.
-            tracing::error!(%error, rows = batch.len(), "reports were not written");
+        let turn = office.turn.lock().await;
+        if let Err(error) = office.store.write(&batch, office.clock.wall()).await {
+            let rows = match error {
+                // One row of one node must not take everybody's with it.
+                StoreError::Database(sqlx::Error::Database(_)) => write_each(&office, &batch).await,
+                StoreError::Database(_) | StoreError::Newer(_) | StoreError::Row(_) => batch.len(),
+            };
+            // The desk has what was reported, and nodes report again; the events among it are lost.
+            tracing::error!(%error, rows, "reports were not written");
         }
+        drop(turn);
         batch.clear();
         tokio::time::sleep(WRITE_EVERY).await;
     }
 }
+
+/// Writes rows one by one: how many the database did not take.
+async fn write_each(office: &Office, rows: &[Row]) -> usize {
+    let (mut lost, mut in_a_row) = (0, 0);
+    for (at, row) in rows.iter().enumerate() {
+        let one = std::slice::from_ref(row);
+        if office.store.write(one, office.clock.wall()).await.is_ok() {
+            in_a_row = 0;
+            continue;
+        }
+        lost += 1;
+        in_a_row += 1;
+        if in_a_row == GIVE_UP {
+            return lost + rows.len() - at - 1;
+        }
+    }
+    lost
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -188,7 +188,9 @@ impl Store {
                 Row::Node(node) => write_node(&mut transaction, node).await?,
                 Row::Observed(report) => write_report(&mut transaction, report, now).await?,
                 Row::Release(release) => {
-                    let statement = "INSERT INTO releases (version, document) VALUES ($1, $2)";
+                    // There only if it was written before and the answer to that was lost.
+                    let statement = "INSERT INTO releases (version, document) VALUES ($1, $2) \
+                        ON CONFLICT (version) DO UPDATE SET document = excluded.document";
                     sqlx::query(statement)
                         .bind(release.body.version.to_string())
                         .bind(release.text())

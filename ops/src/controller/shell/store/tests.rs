@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use common::clock::WallTime;
 use common::rng::Generator;
 
+use super::super::orders::tests::mixed;
 use super::*;
 use crate::controller::engine::rollout::gate::Count;
 use crate::controller::engine::rollout::member::{AsideReason, Place, Written};
@@ -150,7 +151,10 @@ async fn what_was_written_is_read_back() {
 #[expect(clippy::print_stderr, reason = "what is not tested is said")]
 async fn the_same_holds_for_postgresql() {
     match std::env::var("ATOLL_TEST_POSTGRES") {
-        Ok(url) => all_of_it(&url).await,
+        Ok(url) => {
+            all_of_it(&url).await;
+            mixed(&url).await;
+        }
         Err(_) => eprintln!("SKIPPED: PostgreSQL; name an empty database in ATOLL_TEST_POSTGRES"),
     }
 }
@@ -188,16 +192,38 @@ async fn a_batch_is_written_whole_or_not_at_all() {
     let store = Store::open(&Store::url(dir.path())).await.unwrap();
     let desk = filled(&store).await;
     let node = desk.nodes().values().next().unwrap().row.clone();
-    let twice = Row::Release(Box::new(release()));
+    sqlx::raw_sql("ALTER TABLE releases RENAME TO away")
+        .execute(&store.0)
+        .await
+        .unwrap();
+    let homeless = Row::Release(Box::new(release()));
     let renamed = NodeRow {
         name: "other".to_owned(),
         ..node
     };
     assert!(
         store
-            .write(&[Row::Node(renamed), twice], NOW)
+            .write(&[Row::Node(renamed), homeless], NOW)
             .await
             .is_err()
     );
+    sqlx::raw_sql("ALTER TABLE away RENAME TO releases")
+        .execute(&store.0)
+        .await
+        .unwrap();
     check(&store, &desk).await;
+}
+
+impl Store {
+    /// Makes the database refuse events with these words, as PostgreSQL refuses some.
+    pub(in crate::controller::shell) async fn refuse_details(&self, detail: &str) {
+        let trigger = format!(
+            "CREATE TRIGGER refused BEFORE INSERT ON events WHEN NEW.detail = '{detail}' \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))
+            .execute(&self.0)
+            .await
+            .unwrap();
+    }
 }
