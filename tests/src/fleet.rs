@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -135,6 +136,43 @@ impl Controller {
         drop(self.ask(&["release", "publish", path(&dir)]).await.ok());
     }
 
+    /// Publishes a release of one program, a proxy that a script becomes.
+    pub async fn publish_proxy(&self, place: &Place, version: &str, script: &str) {
+        let all = |program| match program {
+            Program::Proxy => script.to_owned(),
+            _ => "exit 1".to_owned(),
+        };
+        self.publish(place, version, all).await;
+    }
+
+    /// Where the latest rollout is, as `atoll rollout status --json` says it; nothing if it does not answer.
+    pub async fn rollout(&self) -> Value {
+        let ran = self.ask(&["rollout", "status", "--json"]).await;
+        serde_json::from_str(&ran.out).unwrap_or_default()
+    }
+
+    /// Waits until the latest rollout is in one of these phases; says how it is then.
+    pub async fn until_rollout(&self, phases: &[&str], deadline: Duration) -> Value {
+        let there = |found: &Value| phases.iter().any(|phase| found["phase"] == *phase);
+        let look = async || Some(self.rollout().await).filter(there);
+        wait::some(&format!("the rollout is {phases:?}"), deadline, look).await
+    }
+
+    /// Shows the latest rollout as it goes, in a process of its own whose output is its log.
+    #[must_use]
+    pub fn watch(&self, place: &Place) -> Daemon {
+        let args = [
+            "rollout",
+            "watch",
+            "--controller",
+            &self.url,
+            "--token-file",
+        ];
+        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        args.push(path(&self.token).to_owned());
+        Daemon::start_with("watch", Program::Atoll, &args, place.dir())
+    }
+
     /// Orders a node to run this, as `--file` takes it.
     pub async fn order(&self, place: &Place, node: &str, wish: &Value) {
         let file = place.file("order.json");
@@ -176,7 +214,7 @@ impl Node {
             "--probation",
             "1s",
         ]);
-        args.extend(["--grace", "5s"]);
+        args.extend(["--grace", "5s", "--look", "300ms"]);
         args.extend_from_slice(extra);
         let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         let title = format!("agent-{name}");
@@ -263,6 +301,20 @@ impl Node {
                 "peer.listen": at(Port::Peer), "admin.listen": at(Port::ProxyAdmin),
                 "index.socket": socket, "network.secret_file": secret, "store.dir": file("store"),
                 "origin.allow_private": "true" } } } })
+    }
+
+    /// The order for a stand-in of this release, with nothing but its two listeners.
+    #[must_use]
+    pub fn wish_stand_in(&self, place: &Place, release: &str) -> Value {
+        let at = |port| place.at(host::NODE + self.number, port).to_string();
+        json!({ "daemons": { "proxy": { "program": "atoll-proxy", "release": release, "state": "run",
+            "settings": { "http.listen": at(Port::Http), "admin.listen": at(Port::ProxyAdmin) } } } })
+    }
+
+    /// Where its proxy listens for clients.
+    #[must_use]
+    pub const fn http(&self, place: &Place) -> SocketAddr {
+        place.at(host::NODE + self.number, Port::Http)
     }
 
     /// The answer of its proxy to a plain GET.

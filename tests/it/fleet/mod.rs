@@ -2,3 +2,5 @@
 
 mod controllers;
 mod power;
+mod rollouts;
+mod upgrade;
