@@ -20,6 +20,7 @@ mod dns_memory;
 mod dns_rivals;
 mod dns_signed;
 mod dns_tcp;
+mod fleet;
 mod flood;
 mod gets;
 mod hits;
@@ -87,6 +88,8 @@ enum What {
     Restart(restart::RestartArgs),
     /// The proxy killed at random moments under load
     Chaos(chaos::ChaosArgs),
+    /// A controller with many simulated agents: check-ins, and a rollout
+    Fleet(fleet::FleetArgs),
     /// The proxy, and other caches, with more visitors than they can serve
     HttpFlood(flood::FloodArgs),
 }
@@ -112,6 +115,7 @@ fn main() {
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpMemory(args) => http_memory::run(&args),
         What::HttpFlood(args) => flood::run(&args),
+        What::Fleet(args) => fleet::run(&args),
         What::Restart(args) => restart::run(&args),
         What::Chaos(args) => chaos::run(&args),
         What::DnsKill(args) => dns_live::kill(&args),

@@ -73,7 +73,7 @@ impl Controller {
 
     /// Waits until it answers.
     pub async fn until_up(&self) {
-        let addr: SocketAddr = self.url.trim_start_matches("http://").parse().unwrap();
+        let addr = self.addr();
         let up = async || tokio::net::TcpStream::connect(addr).await.is_ok();
         wait::until("the controller listens", EVENTUALLY, up).await;
     }
@@ -156,6 +156,32 @@ impl Controller {
         let there = |found: &Value| phases.iter().any(|phase| found["phase"] == *phase);
         let look = async || Some(self.rollout().await).filter(there);
         wait::some(&format!("the rollout is {phases:?}"), deadline, look).await
+    }
+
+    /// As [`until_rollout`](Self::until_rollout), without looking all the while: looking costs the controller.
+    pub async fn until_rollout_slowly(&self, phases: &[&str], deadline: Duration) -> Value {
+        let look = async {
+            loop {
+                let found = self.rollout().await;
+                if phases.iter().any(|phase| found["phase"] == *phase) {
+                    return found;
+                }
+                wait::pause(Duration::from_secs(1)).await;
+            }
+        };
+        wait::within(&format!("the rollout is {phases:?}"), deadline, look).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// The token that may do everything.
+    #[must_use]
+    pub fn token(&self) -> String {
+        fs::read_to_string(&self.token).unwrap().trim().to_owned()
     }
 
     /// Shows the latest rollout as it goes, in a process of its own whose output is its log.

@@ -2,11 +2,6 @@
 //! its pages as a proxy does, and fails as often as it is told to.
 //!
 //! Not a proxy: every page is `hello`. A thread for each connection, one request each.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test's program fails loudly"
-)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
