@@ -201,7 +201,7 @@ impl Controller {
 
     /// Orders a node to run this, as `--file` takes it.
     pub async fn order(&self, place: &Place, node: &str, wish: &Value) {
-        let file = place.file("order.json");
+        let file = place.file(&format!("order-{node}.json"));
         fs::write(&file, wish.to_string()).unwrap();
         drop(
             self.ask(&["node", "order", node, "--file", path(&file)])

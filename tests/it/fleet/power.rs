@@ -9,8 +9,8 @@ use harness::place::Place;
 use harness::wait;
 use serde_json::{Value, json};
 
-/// Power cuts of the test.
-const CUTS: u64 = 15;
+/// Power cuts of each of the five nodes: fifty in all.
+const CUTS: u64 = 10;
 
 fn wish(release: &str) -> Value {
     json!({ "downgrade": true, "daemons": {
@@ -32,10 +32,16 @@ async fn sleepers(place: &Place) -> Controller {
 async fn after_a_power_cut_a_node_runs_the_old_or_the_new_and_never_neither() {
     let place = Place::shared().await;
     let controller = sleepers(&place).await;
-    let mut node = Node::start(&place, &controller, 0, &["--together"]).await;
-    controller.order(&place, &node.name, &wish("1.0.0")).await;
+    let node = |number| is_cut_off(&place, &controller, number);
+    tokio::join!(node(0), node(1), node(2), node(3), node(4));
+}
+
+/// A node goes from version to version, and each time its power is cut somewhere on the way.
+async fn is_cut_off(place: &Place, controller: &Controller, number: u8) {
+    let mut node = Node::start(place, controller, number, &["--together"]).await;
+    controller.order(place, &node.name, &wish("1.0.0")).await;
     node.until_runs(1).await;
-    let mut rng = Generator::from_seed(7);
+    let mut rng = Generator::from_seed(7 + u64::from(number));
     for cut in 1..=CUTS {
         let serial = cut + 1;
         let release = if serial.is_multiple_of(2) {
@@ -43,7 +49,7 @@ async fn after_a_power_cut_a_node_runs_the_old_or_the_new_and_never_neither() {
         } else {
             "1.0.0"
         };
-        controller.order(&place, &node.name, &wish(release)).await;
+        controller.order(place, &node.name, &wish(release)).await;
         wait::pause(rng.jitter(Duration::from_millis(300))).await;
         node.agent.kill();
         node.agent.start_again();
