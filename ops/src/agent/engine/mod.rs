@@ -163,7 +163,6 @@ pub struct Agent {
     contact: Contact,
     tally: Tally,
     effects: VecDeque<Effect>,
-    boot: u64,
     reports: u64,
     /// Since when all daemons of the intent in force have been up.
     well_since: Option<Moment>,
@@ -175,12 +174,11 @@ impl Agent {
     /// An agent that finds `standing` on its disk. What else is found is handed over next; nothing follows
     /// from it before the first [`handle_wake`](Self::handle_wake).
     #[must_use]
-    pub fn new(config: Config, standing: Standing, mut rng: Generator, now: Moment) -> Self {
+    pub fn new(config: Config, standing: Standing, rng: Generator, now: Moment) -> Self {
         Self {
             contact: Contact::new(now),
             tally: Tally::default(),
             slots: Slots::default(),
-            boot: rng.u64(),
             config,
             rng,
             standing,

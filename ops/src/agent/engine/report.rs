@@ -44,7 +44,7 @@ impl Agent {
         let standing = &self.standing;
         Report {
             node: self.config.node,
-            boot: self.boot,
+            boot: standing.boot,
             count: self.reports,
             name: self.config.name.clone(),
             agent: self.config.version.clone(),

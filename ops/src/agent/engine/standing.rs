@@ -25,6 +25,8 @@ pub struct Standing {
     pub proven: bool,
     /// Why `previous` is in force instead of `current`, if it is.
     pub fallen: Option<Fallen>,
+    /// The number of the agent's last start.
+    pub boot: u64,
 }
 
 /// A standing as it is written: documents as their text.
@@ -36,9 +38,18 @@ struct Written {
     previous: Option<String>,
     proven: bool,
     fallen: Option<Fallen>,
+    boot: u64,
 }
 
 impl Standing {
+    /// The agent starts once more, at `calendar` seconds since 1970: a node that lost its state, and with it
+    /// the numbers of its starts, still goes on with a higher one.
+    #[must_use]
+    pub fn begin(mut self, calendar: u64) -> Self {
+        self.boot = self.boot.saturating_add(1).max(calendar);
+        self
+    }
+
     /// The intent in force.
     #[must_use]
     pub const fn in_force(&self) -> Option<&Signed<Intent>> {
@@ -154,6 +165,7 @@ impl Standing {
             previous: text(&self.previous),
             proven: self.proven,
             fallen: self.fallen.clone(),
+            boot: self.boot,
         };
         serde_json::to_string(&written).unwrap_or_default()
     }
@@ -179,6 +191,7 @@ impl Standing {
             previous: read(written.previous)?,
             proven: written.proven,
             fallen: written.fallen,
+            boot: written.boot,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use common::clock::WallTime;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::agent::engine::record::{self, DamageReason, RECORD_MAX};
@@ -180,6 +181,27 @@ impl Home {
         Found { newest, damage }
     }
 
+    /// What an agent that starts goes on with, one start further; and the number under which it was written.
+    ///
+    /// # Errors
+    /// As [`Found::standing`].
+    pub fn begin(&self, today: WallTime) -> Result<(u64, Standing), DamageReason> {
+        let found = self.load();
+        for (path, reason) in &found.damage {
+            let first = found.newest.is_none() && *reason == DamageReason::Missing;
+            if !first {
+                tracing::warn!(path = %path.display(), reason = reason.as_str(), "a copy of the state is not whole");
+            }
+        }
+        let (sequence, standing) = found.standing()?;
+        let standing = standing.begin(u64::try_from(today.unix()).unwrap_or_default());
+        if let Err(error) = self.keep(sequence + 1, &standing) {
+            // The next start may have this number again, unless the calendar went on.
+            tracing::warn!(%error, "the state cannot be written");
+        }
+        Ok((sequence + 1, standing))
+    }
+
     /// Writes the standing down, twice: the second copy is touched once the first is on the disk.
     ///
     /// # Errors
@@ -258,6 +280,27 @@ mod tests {
         let digest = blake3::hash(format!("5\n{json}").as_bytes());
         fs::write(&one, format!("atoll-agent-state 1 5 {digest}\n{json}\n")).unwrap();
         assert_eq!(home.load().standing(), Err(DamageReason::Content));
+    }
+
+    #[test]
+    fn each_start_has_a_higher_number_also_after_the_state_was_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let today = WallTime::from_unix(1_800_000_000);
+        let (sequence, first) = home.begin(today).unwrap();
+        assert_eq!((sequence, first.boot), (1, 1_800_000_000));
+        let yesterday = WallTime::from_unix(1_799_900_000);
+        let (sequence, second) = home.begin(yesterday).unwrap();
+        assert_eq!((sequence, second.boot), (2, first.boot + 1));
+        home.copies()
+            .iter()
+            .for_each(|copy| fs::remove_file(copy).unwrap());
+        let (_, third) = home.begin(WallTime::from_unix(1_800_000_060)).unwrap();
+        assert!(third.boot > second.boot);
+        // A disk that takes nothing is no reason not to look after what runs.
+        fs::remove_file(&home.copies()[0]).unwrap();
+        fs::create_dir(&home.copies()[0]).unwrap();
+        assert!(home.begin(today).unwrap().1.boot > third.boot);
     }
 
     #[test]

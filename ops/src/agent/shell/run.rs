@@ -128,14 +128,8 @@ impl Shell {
                 "try again",
             )
         })?;
-        let found = options.home.load();
-        for (path, reason) in &found.damage {
-            let first = found.newest.is_none() && reason.as_str() == "missing";
-            if !first {
-                tracing::warn!(path = %path.display(), reason = reason.as_str(), "a copy of the state is not whole");
-            }
-        }
-        let (sequence, standing) = found.standing().map_err(no_state)?;
+        let begun = options.home.begin(clock.wall());
+        let (sequence, standing) = begun.map_err(no_state)?;
         let mut shell = Self {
             agent: Agent::new(options.config.clone(), standing, rng, clock.moment()),
             clock,

@@ -25,7 +25,7 @@ impl Desk {
         let before = node.report.replace(said.clone());
         let replayed = before
             .as_ref()
-            .is_some_and(|before| before.boot == said.boot && before.count >= said.count);
+            .is_some_and(|before| (before.boot, before.count) >= (said.boot, said.count));
         if replayed {
             node.report = before;
             return Err(DeskReason::Replayed);

@@ -81,7 +81,9 @@ impl DeskReason {
             Self::UnknownRelease => "publish it first",
             Self::OtherRelease => "give it a version of its own",
             Self::MissingProgram => "send its programs before its manifest",
-            Self::Replayed => "the agent goes on with its next report",
+            Self::Replayed => {
+                "the agent goes on with its next report; one that lost its state needs the right time of day"
+            }
             Self::NoRollout => "start one with `atoll rollout start RELEASE`",
             Self::UnderWay => "wait for its end, or `atoll rollout halt`",
             Self::NothingToDo => "no node that was asked for runs its programs in another release",

@@ -226,6 +226,11 @@ fn an_old_report_sent_again_changes_nothing() {
         )
         .is_ok()
     );
+    // Of an earlier start of the agent, however far it had counted.
+    for count in [2, 6, u64::MAX] {
+        let replayed = desk.report(&signed(report(count)), at(4));
+        assert_eq!(replayed, Err(DeskReason::Replayed), "{count}");
+    }
     // Somebody else's key over this node's name.
     let forged = Signed::seal(report(9), &key(8));
     assert_eq!(desk.report(&forged, at(4)), Err(DeskReason::UnknownNode));

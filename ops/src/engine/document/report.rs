@@ -21,7 +21,7 @@ const TEXT_MAX: usize = 256;
 pub struct Report {
     /// The node, by its key.
     pub node: PublicKey,
-    /// Drawn when the agent started.
+    /// Numbers the agent's starts: each has a higher one than those before.
     pub boot: u64,
     /// Counts the reports since then: an old one sent again has a lower number.
     pub count: u64,

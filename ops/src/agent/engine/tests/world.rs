@@ -139,6 +139,7 @@ impl World {
         self.seed += 1;
         let standing =
             record::decode(&self.kept).map_or_else(|_| Standing::default(), |(_, kept)| kept);
+        let standing = standing.begin(0);
         let rng = Generator::from_seed(self.seed);
         let mut agent = Agent::new(config, standing, rng, self.now);
         for (name, process) in &self.processes {
