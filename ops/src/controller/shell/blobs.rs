@@ -4,22 +4,19 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::engine::document::release::PROGRAM_MAX;
 use crate::engine::document::words::Digest;
 
 /// Bytes read and sent at a time.
-const PIECE: usize = 64 << 10;
-
-/// Pieces read ahead of the network.
-const AHEAD: usize = 4;
+const PIECE: usize = 256 << 10;
 
 /// The directory of programs.
 #[derive(Clone, Debug)]
@@ -68,32 +65,24 @@ impl Blobs {
 
     /// Its length and its bytes, read as fast as they are taken.
     pub(super) fn get(&self, digest: Digest) -> io::Result<(u64, Body)> {
-        let mut file = File::open(self.path(digest))?;
-        let length = file.metadata()?.len();
-        let (to, pieces) = mpsc::channel(AHEAD);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = match file.read(&mut piece) {
-                    Ok(0) => return,
-                    Ok(read) => {
-                        piece.truncate(read);
-                        Ok(Bytes::from(piece))
-                    }
-                    Err(error) => Err(error),
-                };
-                let last = read.is_err();
-                if to.blocking_send(read).is_err() || last {
-                    return;
-                }
-            }
-        });
-        Ok((length, Body::new(Pieces(pieces))))
+        let file = File::open(self.path(digest))?;
+        let left = file.metadata()?.len();
+        let next = Next::Idle(Some(file));
+        Ok((left, Body::new(Pieces { left, next })))
     }
 }
 
-/// A body that comes in pieces from another thread.
-struct Pieces(mpsc::Receiver<io::Result<Bytes>>);
+/// A file as a body. No thread waits for whoever takes it.
+struct Pieces {
+    left: u64,
+    next: Next,
+}
+
+/// The next piece.
+enum Next {
+    Idle(Option<File>),
+    Read(JoinHandle<io::Result<(File, Bytes)>>),
+}
 
 impl http_body::Body for Pieces {
     type Data = Bytes;
@@ -103,7 +92,37 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let piece = self.0.poll_recv(context);
-        piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        let piece = loop {
+            match &mut self.next {
+                // Idle ⇒ Read
+                Next::Idle(file) => match file.take() {
+                    Some(file) => self.next = Next::Read(spawn_blocking(|| piece(file))),
+                    None => return Poll::Ready(None),
+                },
+                // Read ⇒ Idle
+                Next::Read(read) => break ready!(Pin::new(read).poll(context)),
+            }
+        };
+        self.next = Next::Idle(None);
+        match piece.map_err(io::Error::other).flatten() {
+            Ok((_, bytes)) if bytes.is_empty() => Poll::Ready(None),
+            Ok((file, bytes)) => {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                self.next = Next::Idle(Some(file));
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
     }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+fn piece(mut file: File) -> io::Result<(File, Bytes)> {
+    let mut piece = vec![0; PIECE];
+    let read = file.read(&mut piece)?;
+    piece.truncate(read);
+    Ok((file, Bytes::from(piece)))
 }

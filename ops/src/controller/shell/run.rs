@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::api::router;
 use super::blobs::Blobs;
 use super::orders::Office;
+use super::serve::{LIMITS, serve};
 use super::store::{Store, StoreError};
 use crate::controller::engine::Desk;
 use crate::engine::document::key::{PublicKey, SigningKey};
@@ -63,9 +64,7 @@ pub async fn run(options: Options, mut shutdown: Shutdown) -> Outcome {
     let office = Office::open(desk, store, blobs, options.key, options.trust_releases);
     // Agents that wait for news are not waited for: they call again.
     tokio::select! {
-        served = axum::serve(listener, router(office)) => served.map_err(|error| {
-            Failure::failed(format!("the listener failed: {error}"), "start it again")
-        })?,
+        () = serve(listener, router(office), LIMITS) => {}
         () = shutdown.draining() => {}
     }
     Ok(Exit::Ok)

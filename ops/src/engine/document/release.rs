@@ -12,6 +12,9 @@ use super::{Body, Kind};
 /// Largest program, in bytes.
 pub const PROGRAM_MAX: u64 = 1 << 30;
 
+/// Bytes a second at the least while a program or a document is on its way; slower, it is given up.
+pub const RATE_MIN: u64 = 64 << 10;
+
 /// A version and its programs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Manifest {
