@@ -139,6 +139,7 @@ impl Agent {
                 first_byte_micros: requests * 1_000,
                 ..Counted::default()
             },
+            injected: BTreeMap::new(),
             wait_ms: u64::try_from(waits.as_millis()).unwrap(),
         };
         Signed::seal(report, &self.key).text().to_owned()

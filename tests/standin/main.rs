@@ -1,7 +1,7 @@
 //! A daemon that stands in for a proxy where a test needs a bad one: it takes a proxy's settings, answers
 //! its pages as a proxy does, and fails as often as it is told to.
 //!
-//! Not a proxy: every page is `hello`. A thread for each connection, one request each.
+//! Not a proxy: every page is the same. A thread for each connection, one request each.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -20,6 +20,9 @@ struct Args {
     /// Answers 500 to so many of a hundred requests
     #[arg(long, default_value_t = 0)]
     fail_percent: u64,
+    /// What every page is
+    #[arg(long, default_value = "hello")]
+    body: String,
     /// Never says that it is ready
     #[arg(long)]
     never_ready: bool,
@@ -49,7 +52,7 @@ fn main() {
     }
     let fail_percent = args.fail_percent;
     match setting("http.listen") {
-        Some(addr) => serve(&addr, move |_| answer(fail_percent, &counts)),
+        Some(addr) => serve(&addr, move |_| answer(fail_percent, &args.body, &counts)),
         None => loop {
             thread::park();
         },
@@ -57,14 +60,14 @@ fn main() {
 }
 
 /// Every twentieth of a hundred, not five in a row.
-fn answer(fail_percent: u64, counts: &Counts) -> (u16, String) {
+fn answer(fail_percent: u64, body: &str, counts: &Counts) -> (u16, String) {
     let nth = counts.requests.fetch_add(1, Ordering::Relaxed);
     let (before, after) = (nth * fail_percent / 100, (nth + 1) * fail_percent / 100);
     if after > before {
         counts.failed.fetch_add(1, Ordering::Relaxed);
         return (500, "this release is broken\n".to_owned());
     }
-    (200, "hello".to_owned())
+    (200, body.to_owned())
 }
 
 fn page(target: &str, ready: bool, counts: &Counts) -> (u16, String) {

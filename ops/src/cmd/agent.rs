@@ -12,8 +12,10 @@ use super::{key, span};
 use crate::agent::engine::Config;
 use crate::agent::shell::call::Controller;
 use crate::agent::shell::home::Home;
+use crate::agent::shell::look::TestPage;
 use crate::agent::shell::{Options, run as run_agent};
 use crate::engine::document::key::PublicKey;
+use crate::engine::document::report::INJECTED_MAX;
 use crate::engine::document::words::is_node_name;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
@@ -60,6 +62,10 @@ pub struct AgentArgs {
     /// Between looks at the pages of daemons: whether they are ready, and what they count
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
     look: Duration,
+    /// A page to ask the node's own proxy for at each look, as http://HOST/PATH; rollouts compare what
+    /// comes with other nodes', so it should never change. Up to eight
+    #[arg(long, value_name = "URL", value_parser = TestPage::parse)]
+    inject: Vec<TestPage>,
     /// Write the log as JSON
     #[arg(long)]
     json: bool,
@@ -159,6 +165,7 @@ pub async fn run(args: AgentArgs) -> Outcome {
         together: args.together,
         launcher,
         look: args.look,
+        inject: args.inject.into_iter().take(INJECTED_MAX).collect(),
         config,
     };
     run_agent(options, shutdown).await

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 const NODES: u8 = 5;
 
+/// What agents ask their own proxies for.
+const TEST_PAGE: &str = "http://www.example.com.nyud.test/page";
+
 /// For all waves of a rollout with short times.
 const LONG: Duration = Duration::from_secs(180);
 
@@ -21,7 +24,8 @@ pub(super) fn stand_in(arguments: &str) -> String {
     )
 }
 
-/// Nodes that run 1.0.0, and releases: 1.1.0 is as good, 1.2.0 never gets ready, 1.3.0 ends at once.
+/// Nodes that run 1.0.0, and releases: 1.1.0 is as good, 1.2.0 never gets ready, 1.3.0 ends at once, 1.5.0 gives
+/// other bodies.
 async fn fleet(place: &Place) -> (Controller, Vec<Node>) {
     let controller = Controller::start(place).await;
     for (version, arguments) in [("1.0.0", ""), ("1.1.0", ""), ("1.2.0", "--never-ready")] {
@@ -29,10 +33,13 @@ async fn fleet(place: &Place) -> (Controller, Vec<Node>) {
             .publish_proxy(place, version, &stand_in(arguments))
             .await;
     }
+    controller
+        .publish_proxy(place, "1.5.0", &stand_in("--body hallo"))
+        .await;
     controller.publish_proxy(place, "1.3.0", "exit 3").await;
     let mut nodes = Vec::new();
     for number in 0..NODES {
-        let extra = ["--together", "--crashes", "3"];
+        let extra = ["--together", "--crashes", "3", "--inject", TEST_PAGE];
         nodes.push(Node::start(place, &controller, number, &extra).await);
     }
     for node in &nodes {
@@ -112,6 +119,22 @@ async fn a_canary_that_never_starts_has_failed_and_nobody_else_is_touched() {
         let told = controller.ask(&["rollout", "explain", "reef4"]).await.ok();
         assert!(told.contains("it was not touched"), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_gives_other_bodies_is_taken_back() {
+    let place = Place::shared().await;
+    let (controller, nodes) = fleet(&place).await;
+    start(&controller, "1.5.0", &["--patience", "60s"]).await;
+    let found = controller
+        .until_rollout(&["rolled_back", "done", "paused"], EVENTUALLY)
+        .await;
+    assert_eq!(found["why"], "body", "{found}");
+    assert_eq!(found["clusters"][0]["changed"]["injected_other"], 1);
+    let status = controller.ask(&["rollout", "status"]).await;
+    assert_eq!(status.code, Some(1));
+    assert!(status.out.contains("1 other"), "{}", status.out);
+    assert_eq!(releases(&nodes).await, ["1.0.0"; NODES as usize]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -256,6 +256,11 @@ impl Agent {
         self.advance(now);
     }
 
+    /// The own proxy was asked for a page: its body's digest, or nothing if it did not come.
+    pub fn handle_injected(&mut self, url: &str, body: Option<Digest>) {
+        self.tally.injected(url, body);
+    }
+
     /// A standing was written down, or could not be.
     pub fn handle_kept(&mut self, kept: bool, now: Moment) {
         let Some(next) = self.pending.take() else {

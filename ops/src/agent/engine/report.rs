@@ -1,7 +1,7 @@
 //! What an agent says of itself: to its controller, and to its operator.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use common::clock::Moment;
@@ -16,6 +16,9 @@ use crate::engine::document::words::{DaemonName, Program};
 
 /// The setting that says where a daemon's pages are.
 const ADMIN: &str = "admin.listen";
+
+/// The setting that says where a proxy serves.
+const HTTP: &str = "http.listen";
 
 /// What an agent tells its operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -56,6 +59,7 @@ impl Agent {
             daemons: self.observed(now),
             slots: self.slots.here(),
             counted: self.tally.total(),
+            injected: self.tally.pages().clone(),
             wait_ms: millis(self.config.wait),
         }
     }
@@ -75,6 +79,23 @@ impl Agent {
             Some((name.clone(), wanted.program, self.pages_of(wanted)?))
         };
         self.lives.iter().filter_map(one).collect()
+    }
+
+    /// Where the node's own proxy can be asked for pages, once it is ready.
+    #[must_use]
+    pub fn own_proxy(&self) -> Option<SocketAddr> {
+        let one = |(name, life): (&DaemonName, &Life)| {
+            let wanted = life.runs().filter(|runs| runs.program == Program::Proxy)?;
+            let ready = self.pages_of(wanted).is_none() || self.tally.is_ready(name);
+            let mut addr: SocketAddr = self.slots.setting(wanted, HTTP)?.parse().ok()?;
+            if addr.ip().is_unspecified() {
+                let any: (IpAddr, IpAddr) =
+                    (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+                addr.set_ip(if addr.is_ipv4() { any.0 } else { any.1 });
+            }
+            (ready && addr.port() != 0).then_some(addr)
+        };
+        self.lives.iter().find_map(one)
     }
 
     fn observed(&self, now: Moment) -> BTreeMap<DaemonName, Observed> {

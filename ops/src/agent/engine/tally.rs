@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::document::report::Counted;
-use crate::engine::document::words::{DaemonName, Program};
+use crate::engine::document::report::{Counted, Injected};
+use crate::engine::document::words::{DaemonName, Digest, Program};
 use crate::figures::Figures;
 
 /// What a daemon's pages said at one look.
@@ -24,6 +24,7 @@ pub struct Tally {
     total: Counted,
     last: BTreeMap<DaemonName, Counted>,
     ready: BTreeMap<DaemonName, bool>,
+    injected: BTreeMap<String, Injected>,
 }
 
 impl Tally {
@@ -51,6 +52,20 @@ impl Tally {
             self.last.insert(name.clone(), counted);
         }
         self.ready.insert(name.clone(), look.ready) != Some(look.ready)
+    }
+
+    /// The own proxy was asked for a page: the body's digest, or nothing if it did not come.
+    pub fn injected(&mut self, url: &str, body: Option<Digest>) {
+        let page = self.injected.entry(url.to_owned()).or_default();
+        page.asked += 1;
+        page.failed += u64::from(body.is_none());
+        page.body = body.or(page.body);
+    }
+
+    /// What came of all pages that the own proxy was asked for.
+    #[must_use]
+    pub const fn pages(&self) -> &BTreeMap<String, Injected> {
+        &self.injected
     }
 
     /// Whether a daemon said that it does its work.
@@ -146,6 +161,16 @@ mod tests {
         tally.looked(&name, look(1_000_000));
         tally.looked(&name, look(1_000_003));
         assert_eq!(tally.total().requests, 3);
+    }
+
+    #[test]
+    fn a_page_that_does_not_come_leaves_the_last_body_and_is_counted() {
+        let mut tally = Tally::default();
+        let body = Digest::of(b"hello");
+        tally.injected("http://a/", Some(body));
+        tally.injected("http://a/", None);
+        let page = tally.pages()["http://a/"];
+        assert_eq!((page.asked, page.failed, page.body), (2, 1, Some(body)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::call::{Answer, Controller};
 use super::home::Home;
+use super::look::TestPage;
 use super::process::{self, Process};
 use super::{door, look, slot};
 use crate::agent::engine::contact::Heard;
@@ -51,6 +52,8 @@ pub struct Options {
     pub launcher: PathBuf,
     /// Between looks at daemons' pages.
     pub look: Duration,
+    /// Pages that the own proxy is asked for at each look.
+    pub inject: Vec<TestPage>,
     /// How it decides.
     pub config: Config,
 }
@@ -65,7 +68,7 @@ pub(super) enum Happening {
     Checked(Box<Start>, std::io::Result<PathBuf>),
     Ended(DaemonName, String),
     Answered(Answer),
-    Looked(Vec<(DaemonName, Look)>),
+    Looked(Vec<(DaemonName, Look)>, Vec<(String, Option<Digest>)>),
     Asked(oneshot::Sender<View>),
 }
 
@@ -200,7 +203,10 @@ impl Shell {
                 };
                 self.agent.handle_heard(heard, now);
             }
-            Happening::Looked(looks) => {
+            Happening::Looked(looks, pages) => {
+                for (url, body) in pages {
+                    self.agent.handle_injected(&url, body);
+                }
                 for (name, look) in looks {
                     self.agent.handle_looked(&name, look, now);
                 }
@@ -231,7 +237,15 @@ impl Shell {
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_at = None;
             let pages = self.agent.pages();
-            self.aside(async move { Happening::Looked(look::look(pages).await) });
+            let (proxy, inject) = (self.agent.own_proxy(), self.options.inject.clone());
+            self.aside(async move {
+                let looks = look::look(pages).await;
+                let came = match proxy {
+                    Some(addr) => look::inject(addr, &inject).await,
+                    None => Vec::new(),
+                };
+                Happening::Looked(looks, came)
+            });
         }
     }
 

@@ -217,6 +217,7 @@ fn gates(clusters: &[Value]) -> String {
         ("our 5xx", Align::Right),
         ("first byte", Align::Right),
         ("index fails", Align::Right),
+        ("test pages", Align::Right),
         ("crashes", Align::Right),
         ("down", Align::Right),
         ("gate", Align::Left),
@@ -238,6 +239,7 @@ fn gates(clusters: &[Value]) -> String {
                 share(&found["errors"], &found["requests"]),
                 mean(&found["first_byte_micros"], &found["first_bytes"]),
                 share(&found["lookups_failed"], &found["lookups"]),
+                test_pages(found),
                 count(&found["crashes"]),
                 count(&found["down"]),
                 if first {
@@ -249,6 +251,17 @@ fn gates(clusters: &[Value]) -> String {
         }
     }
     table.to_text()
+}
+
+/// How many test pages came, and what was wrong with others.
+fn test_pages(found: &Value) -> String {
+    let mut text = count(&found["injected"]);
+    for (name, word) in [("injected_failed", "failed"), ("injected_other", "other")] {
+        if number(&found[name]) > 0 {
+            text.push_str(&format!(", {} {word}", found[name]));
+        }
+    }
+    text
 }
 
 /// A part of a whole in percent, with two places.
@@ -418,7 +431,7 @@ mod tests {
         for line in [
             "wave 1 of 2: watched for 30.0 s of 10 min; gate: fail: errors",
             "1 canary      1        -     -     1",
-            "eu           1  changed       4 000   5.00 %     1.50 ms       1.00 %        -     -  fail: errors",
+            "eu           1  changed       4 000   5.00 %     1.50 ms       1.00 %           -        -     -  fail: errors",
             "             2  untouched     4 000   0.00 %",
             "reef7 (eu): aside, held for 9.00 s",
         ] {

@@ -182,6 +182,7 @@ mod tests {
                 daemons: BTreeMap::from([(DaemonName::parse("proxy").unwrap(), proxy)]),
                 slots: BTreeSet::from([version]),
                 counted: Counted::default(),
+                injected: BTreeMap::new(),
                 wait_ms: 30_000,
             },
             proven: true,

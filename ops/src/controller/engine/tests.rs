@@ -66,6 +66,7 @@ fn report(count: u64) -> Report {
         daemons: BTreeMap::new(),
         slots: BTreeSet::new(),
         counted: Counted::default(),
+        injected: BTreeMap::new(),
         wait_ms: 0,
     }
 }

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::intent::DAEMONS_MAX;
 use super::key::PublicKey;
 use super::refusal::RefusalReason;
-use super::words::{DaemonName, Program, Version, is_node_name};
+use super::words::{DaemonName, Digest, Program, Version, is_node_name};
 use super::{Body, Kind};
 
 /// Most slots of a report.
 pub const SLOTS_MAX: usize = 32;
+
+/// Most pages that an agent asks its own proxy for.
+pub const INJECTED_MAX: usize = 8;
 
 /// Longest text of a report, in bytes.
 const TEXT_MAX: usize = 256;
@@ -51,8 +54,23 @@ pub struct Report {
     /// What its daemons' pages counted since the agent started.
     #[serde(default)]
     pub counted: Counted,
+    /// Pages that the agent asked its own proxy for, by URL, and what came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub injected: BTreeMap<String, Injected>,
     /// How long the controller may wait for news before it answers, in milliseconds.
     pub wait_ms: u64,
+}
+
+/// What came of asking the own proxy for a page, since the agent started.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Injected {
+    /// How often it was asked for.
+    pub asked: u64,
+    /// How often there was no whole 200 in time.
+    pub failed: u64,
+    /// The BLAKE3 of the last whole body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Digest>,
 }
 
 /// What the pages of a node's daemons counted since the agent started. It never falls: what a daemon
@@ -135,14 +153,15 @@ impl Body for Report {
     const SCHEMA: u64 = 1;
     const FIELDS: &'static [&'static str] = &[
         "node", "boot", "count", "name", "agent", "accepted", "in_force", "held", "fallen",
-        "refused", "daemons", "slots", "counted", "wait_ms",
+        "refused", "daemons", "slots", "counted", "injected", "wait_ms",
     ];
 
     fn check(&self) -> Result<(), RefusalReason> {
         // Whoever reaches the controller may send a report, and it is shown at terminals.
         let plain = |text: &String| text.len() <= TEXT_MAX && !text.contains(char::is_control);
         let texts = [Some(&self.agent), self.held.as_ref()];
-        let plain = is_node_name(&self.name) && texts.into_iter().flatten().all(plain);
+        let pages = self.injected.len() <= INJECTED_MAX && self.injected.keys().all(plain);
+        let plain = pages && is_node_name(&self.name) && texts.into_iter().flatten().all(plain);
         // Twice, because a daemon that is ending may not be in the intent in force.
         if !plain || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
             return Err(RefusalReason::OutOfBounds);

@@ -77,6 +77,7 @@ fn report(name: &str, agent: &str, held: Option<&str>) -> Report {
         daemons: BTreeMap::new(),
         slots: BTreeSet::new(),
         counted: Counted::default(),
+        injected: BTreeMap::new(),
         wait_ms: 0,
     }
 }

@@ -25,6 +25,9 @@ const SLOWER_PERCENT: u64 = 150;
 /// And by at least so much, in microseconds: below it nobody notices.
 const SLOWER_MICROS: u64 = 5_000;
 
+/// Test pages that may stay away by chance.
+const INJECTED_FAILED: u64 = 3;
+
 /// One changed node of so many may be down by chance; more are the release's doing.
 const DOWN_ONE_OF: u64 = 20;
 
@@ -37,6 +40,12 @@ pub struct Count {
     pub crashes: u64,
     /// What their pages counted.
     pub counted: Counted,
+    /// Test pages that its own proxy was asked for.
+    #[serde(default)]
+    pub injected: u64,
+    /// Those that did not come.
+    #[serde(default)]
+    pub injected_failed: u64,
 }
 
 impl Count {
@@ -47,6 +56,8 @@ impl Count {
             boot: report.boot,
             crashes: report.daemons.values().map(|daemon| daemon.crashes).sum(),
             counted: report.counted,
+            injected: report.injected.values().map(|page| page.asked).sum(),
+            injected_failed: report.injected.values().map(|page| page.failed).sum(),
         }
     }
 
@@ -71,12 +82,15 @@ impl Count {
             first_byte_micros: more(|all| all.first_byte_micros),
             lookups: more(|all| all.lookups),
             lookups_failed: more(|all| all.lookups_failed),
+            injected: self.injected.saturating_sub(base.injected),
+            injected_failed: self.injected_failed.saturating_sub(base.injected_failed),
+            injected_other: 0,
         }
     }
 }
 
 /// What was counted of nodes over the same time.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Measures {
     /// Nodes that these are of.
     pub nodes: u64,
@@ -96,6 +110,12 @@ pub struct Measures {
     pub lookups: u64,
     /// Those that failed.
     pub lookups_failed: u64,
+    /// Test pages that agents asked their own proxies for.
+    pub injected: u64,
+    /// Those that did not come.
+    pub injected_failed: u64,
+    /// Pages of which a node has another body than all untouched nodes of its cluster.
+    pub injected_other: u64,
 }
 
 impl AddAssign for Measures {
@@ -109,6 +129,9 @@ impl AddAssign for Measures {
         self.first_byte_micros += other.first_byte_micros;
         self.lookups += other.lookups;
         self.lookups_failed += other.lookups_failed;
+        self.injected += other.injected;
+        self.injected_failed += other.injected_failed;
+        self.injected_other += other.injected_other;
     }
 }
 
@@ -121,7 +144,7 @@ impl Measures {
 }
 
 /// What a gate says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// No worse than the untouched.
@@ -162,6 +185,10 @@ pub enum FailReason {
     FirstByte,
     /// The index answers less often.
     Index,
+    /// Test pages do not come.
+    Injected,
+    /// A test page has another body.
+    Body,
 }
 
 impl FailReason {
@@ -176,6 +203,8 @@ impl FailReason {
             Self::Errors => "errors",
             Self::FirstByte => "first_byte",
             Self::Index => "index",
+            Self::Injected => "injected",
+            Self::Body => "body",
         }
     }
 
@@ -190,6 +219,8 @@ impl FailReason {
             Self::Errors => "clients of changed nodes get more 5xx of ours",
             Self::FirstByte => "clients of changed nodes wait longer for the first byte",
             Self::Index => "the index answers changed nodes less often",
+            Self::Injected => "test pages do not come through changed nodes",
+            Self::Body => "a test page has another body through changed nodes",
         }
     }
 }
@@ -207,6 +238,14 @@ pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
     // More than one for each node: one may be anybody's.
     if changed.crashes > changed.nodes && worse(changed.crashes, control.crashes) {
         return Verdict::Fail(FailReason::Crashes);
+    }
+    // Bodies are equal or not: one that is not is enough.
+    if changed.injected_other > 0 {
+        return Verdict::Fail(FailReason::Body);
+    }
+    let failed = (changed.injected_failed, control.injected_failed);
+    if failed.0 >= INJECTED_FAILED && worse(failed.0, failed.1) {
+        return Verdict::Fail(FailReason::Injected);
     }
     let errors = compare(
         (changed.errors, changed.requests),

@@ -25,6 +25,7 @@ use self::gate::{Count, FailReason, Measures, Verdict, judge};
 use self::member::{AsideReason, Member, Place};
 use self::plan::at_once;
 use crate::engine::document::key::PublicKey;
+use crate::engine::document::words::Digest;
 
 /// How a rollout goes about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,12 +52,14 @@ impl Default for Config {
 }
 
 /// What a node is seen to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// Which release all its daemons run.
     pub runs: Runs,
     /// What its agent has counted.
     pub count: Count,
+    /// The bodies of its test pages, by URL.
+    pub bodies: BTreeMap<String, Digest>,
 }
 
 /// Which release all daemons of a node run.
@@ -154,7 +157,7 @@ pub enum Command {
 }
 
 /// The two sides of a cluster, and what the gate says of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sides {
     /// Nodes that run the release.
     pub changed: Measures,
@@ -174,6 +177,8 @@ pub struct Rollout {
     whole: Option<Moment>,
     /// The wave has yet to begin: what was counted before is of no account.
     fresh: bool,
+    /// What the gate saw when it failed, by cluster.
+    evidence: BTreeMap<String, Sides>,
 }
 
 impl Rollout {
@@ -186,6 +191,7 @@ impl Rollout {
             members: BTreeMap::new(),
             whole: None,
             fresh: false,
+            evidence: BTreeMap::new(),
         }
     }
 
@@ -207,9 +213,16 @@ impl Rollout {
         self.phase
     }
 
-    /// Goes where it was written to be.
-    pub const fn set_phase(&mut self, phase: Phase) {
+    /// Goes where it was written to be, with what a gate saw that failed.
+    pub fn restore(&mut self, phase: Phase, evidence: BTreeMap<String, Sides>) {
         self.phase = phase;
+        self.evidence = evidence;
+    }
+
+    /// What the gate saw when it failed, by cluster; nothing if it did not.
+    #[must_use]
+    pub const fn evidence(&self) -> &BTreeMap<String, Sides> {
+        &self.evidence
     }
 
     /// How it goes about it.
@@ -296,6 +309,11 @@ impl Rollout {
             });
         let verdict = failed.map_or_else(|| self.verdict(seen, now), Verdict::Fail);
         if let Verdict::Fail(reason) = verdict {
+            let evidence = self.gate(seen, now).into_iter();
+            let evidence = evidence.filter(|(_, sides)| sides.changed.nodes > 0);
+            self.evidence = evidence
+                .map(|(cluster, sides)| (cluster.to_owned(), sides))
+                .collect();
             // Wave, Paused ⇒ Back
             self.phase = Phase::Back(StopReason::Gate(reason));
             return;
@@ -328,9 +346,27 @@ impl Rollout {
         }
     }
 
+    /// The body that all untouched nodes of a cluster have of a test page; nothing where they do not agree.
+    fn usual_bodies<'a>(
+        &'a self,
+        seen: &'a BTreeMap<PublicKey, Seen>,
+    ) -> BTreeMap<(&'a str, &'a str), Option<Digest>> {
+        let mut usual: BTreeMap<(&str, &str), Option<Digest>> = BTreeMap::new();
+        let waiting = self.members.iter();
+        for (node, member) in waiting.filter(|(_, member)| member.place() == Place::Waiting) {
+            for (url, body) in seen.get(node).into_iter().flat_map(|seen| &seen.bodies) {
+                let of = (&*member.written.cluster, url.as_str());
+                let found = usual.entry(of).or_insert(Some(*body));
+                *found = found.filter(|found| found == body);
+            }
+        }
+        usual
+    }
+
     /// What the gate says of each cluster: all that run the release, against all that were not touched.
     #[must_use]
     pub fn gate(&self, seen: &BTreeMap<PublicKey, Seen>, now: Moment) -> BTreeMap<&str, Sides> {
+        let usual = self.usual_bodies(seen);
         let mut clusters: BTreeMap<&str, [Measures; 2]> = BTreeMap::new();
         for (node, member) in &self.members {
             let side = match member.place() {
@@ -339,7 +375,14 @@ impl Rollout {
                 _ => continue,
             };
             let both = clusters.entry(&member.written.cluster).or_default();
-            both[side] += member.measures(seen.get(node), &self.config, now);
+            let seen = seen.get(node);
+            both[side] += member.measures(seen, &self.config, now);
+            let other = |(url, body): &(&String, &Digest)| {
+                let usual = usual.get(&(&*member.written.cluster, url.as_str()));
+                usual.is_some_and(|usual| usual.is_some_and(|usual| usual != **body))
+            };
+            let bodies = seen.into_iter().flat_map(|seen| &seen.bodies);
+            both[side].injected_other += bodies.filter(other).count() as u64;
         }
         let judged = clusters.into_iter().map(|(cluster, [changed, control])| {
             let verdict = judge(&changed, &control);

@@ -233,7 +233,7 @@ fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
         change(&mut changed);
         judge(&changed, &control())
     };
-    let worse: [(Change, FailReason); 5] = [
+    let worse: [(Change, FailReason); 7] = [
         (|one| one.errors = 500, FailReason::Errors),
         (|one| one.crashes = 3, FailReason::Crashes),
         (
@@ -242,11 +242,14 @@ fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
         ),
         (|one| one.lookups_failed = 100, FailReason::Index),
         (|one| one.down = 1, FailReason::Down),
+        (|one| one.injected_failed = 3, FailReason::Injected),
+        (|one| one.injected_other = 1, FailReason::Body),
     ];
     for (change, reason) in worse {
         assert_eq!(verdict(change), Verdict::Fail(reason));
     }
-    let no_worse: [Change; 4] = [
+    let no_worse: [Change; 5] = [
+        |one| one.injected_failed = 2,
         |_| {},
         |one| one.errors = 20,
         |one| one.crashes = 1,

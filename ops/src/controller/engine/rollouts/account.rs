@@ -12,7 +12,7 @@ use crate::controller::engine::reason::DeskReason;
 use crate::controller::engine::rollout::gate::{FEWEST, Measures, Verdict};
 use crate::controller::engine::rollout::member::{AsideReason, Member, Place};
 use crate::controller::engine::rollout::plan::at_once;
-use crate::controller::engine::rollout::{Config, Phase, Seen, StopReason};
+use crate::controller::engine::rollout::{Config, Phase, Seen, Sides, StopReason};
 use crate::engine::document::key::PublicKey;
 use crate::engine::document::words::{DaemonName, Version};
 
@@ -222,8 +222,16 @@ impl Desk {
         let more = stragglers.len().saturating_sub(LISTED_MAX);
         stragglers.truncate(LISTED_MAX);
         let (phase, why, wave) = words(rollout.phase());
-        let gate = rollout.gate(&seen, now).into_iter();
-        let clusters = gate.map(|(cluster, sides)| ClusterView {
+        let evidence = rollout.evidence();
+        let gate: Vec<(&str, Sides)> = match rollout.phase() {
+            Phase::Back(_) | Phase::RolledBack(_) => evidence
+                .iter()
+                .map(|(name, sides)| (&**name, *sides))
+                .collect(),
+            Phase::Done | Phase::Halted => Vec::new(),
+            Phase::Wave(_) | Phase::Paused(..) => rollout.gate(&seen, now).into_iter().collect(),
+        };
+        let clusters = gate.into_iter().map(|(cluster, sides)| ClusterView {
             cluster: cluster.to_owned(),
             verdict: sides.verdict,
             changed: sides.changed,

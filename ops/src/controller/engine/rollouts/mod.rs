@@ -28,8 +28,8 @@ use super::{Desired, Desk, Node, Row};
 use crate::engine::document::key::{PublicKey, SigningKey};
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::release::Manifest;
-use crate::engine::document::report::Doing;
-use crate::engine::document::words::{DaemonName, RunState, Version};
+use crate::engine::document::report::{Doing, Report};
+use crate::engine::document::words::{DaemonName, Digest, RunState, Version};
 
 /// Rollouts that are remembered in memory; the database has all.
 pub const REMEMBERED: usize = 100;
@@ -132,10 +132,13 @@ impl Desk {
     /// Takes in a rollout's row.
     pub(super) fn apply_rollout(&mut self, row: RolloutRow) {
         match &mut self.active {
-            Some(active) if active.row.id == row.id => active.rollout.set_phase(row.phase),
+            Some(active) if active.row.id == row.id => {
+                active.rollout.restore(row.phase, row.evidence.clone());
+            }
             Some(active) if active.row.id > row.id => {}
             Some(_) | None => {
-                let rollout = Rollout::new(row.config, row.phase);
+                let mut rollout = Rollout::new(row.config, row.phase);
+                rollout.restore(row.phase, row.evidence.clone());
                 let row = row.clone();
                 self.active = Some(Active { row, rollout });
             }
@@ -277,6 +280,7 @@ impl Desk {
             downgrade: wish.downgrade,
             config: draft.config,
             phase,
+            evidence: BTreeMap::new(),
         };
         let active = Active { row, rollout };
         let rows = difference(None, &active);
@@ -325,6 +329,7 @@ impl Desk {
             let seen = Seen {
                 runs: runs(node, &active.row.release),
                 count: Count::of(report),
+                bodies: bodies(report),
             };
             self.is_heard(node, config, now).then_some((*key, seen))
         };
@@ -405,6 +410,13 @@ fn changes(node: &Node, release: &Manifest) -> Result<BTreeMap<DaemonName, Versi
         return Err(LeftOut::HasIt);
     }
     Ok(others)
+}
+
+/// The bodies of a node's test pages.
+fn bodies(report: &Report) -> BTreeMap<String, Digest> {
+    let pages = report.injected.iter();
+    let bodies = pages.filter_map(|(url, page)| Some((url.clone(), page.body?)));
+    bodies.collect()
 }
 
 /// Which release a node's daemons run.

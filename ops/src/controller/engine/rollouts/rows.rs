@@ -1,10 +1,12 @@
 //! What is written of rollouts, and what happened between two moments of one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Active;
 use crate::controller::engine::rollout::member::Written;
-use crate::controller::engine::rollout::{Config, Phase, StopReason};
+use crate::controller::engine::rollout::{Config, Phase, Sides, StopReason};
 use crate::controller::engine::{EventKind, EventRow, Row, event};
 use crate::engine::document::key::PublicKey;
 use crate::engine::document::words::Version;
@@ -22,6 +24,9 @@ pub struct RolloutRow {
     pub config: Config,
     /// Where it is.
     pub phase: Phase,
+    /// What the gate saw when it failed, by cluster.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, Sides>,
 }
 
 /// A node of a rollout as it is written.
@@ -42,6 +47,7 @@ pub(super) fn difference(before: Option<&Active>, after: &Active) -> Vec<Row> {
     if before.map(|before| before.rollout.phase()) != Some(phase) {
         let row = RolloutRow {
             phase,
+            evidence: after.rollout.evidence().clone(),
             ..after.row.clone()
         };
         rows.push(Row::Rollout(row));

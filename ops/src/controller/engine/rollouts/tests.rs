@@ -134,6 +134,7 @@ impl World {
                     requests,
                     ..Counted::default()
                 },
+                injected: BTreeMap::new(),
                 wait_ms: 0,
             };
             let signed = Signed::seal(report, &key(100 + seed));

@@ -77,6 +77,7 @@ fn a_rollout(node: PublicKey) -> [Row; 2] {
         downgrade: false,
         config: Config::default(),
         phase: Phase::Paused(0, PauseReason::Inconclusive),
+        evidence: BTreeMap::new(),
     };
     let written = Written {
         wave: 0,

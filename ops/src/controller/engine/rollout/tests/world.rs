@@ -209,6 +209,7 @@ impl World {
                 Seen {
                     runs,
                     count: *count,
+                    bodies: BTreeMap::new(),
                 },
             )
         };
