@@ -492,11 +492,15 @@ impl Agent {
                 self.effects.push_back(effect);
             }
         }
-        // What is on its way out of force may still run.
-        if self.standing.staged.is_none() && self.standing.proven && self.pending.is_none() {
+        // What is being written down may need others; without any order, nothing is known to be in excess.
+        if self.pending.is_none() && self.standing.in_force().is_some() {
+            let runs = |version: &Version| {
+                let mut all = self.lives.values().filter_map(Life::runs);
+                all.any(|runs| runs.release == *version)
+            };
             let gone = self
                 .slots
-                .forget_all_but(|version| needed.contains_key(version));
+                .forget_all_but(|version| needed.contains_key(version) || runs(version));
             self.effects.extend(gone.into_iter().map(Effect::Forget));
         }
     }

@@ -11,7 +11,7 @@ use super::Agent;
 use super::life::Life;
 use crate::engine::document::intent::Wanted;
 use crate::engine::document::refusal::RefusalReason;
-use crate::engine::document::report::{Observed, Report};
+use crate::engine::document::report::{Observed, Report, SLOTS_MAX};
 use crate::engine::document::words::{DaemonName, Program};
 
 /// The setting that says where a daemon's pages are.
@@ -57,7 +57,7 @@ impl Agent {
             fallen: standing.fallen.clone(),
             refused: self.contact.refusal().map(|(reason, _)| reason),
             daemons: self.observed(now),
-            slots: self.slots.here(),
+            slots: self.slots.here().into_iter().take(SLOTS_MAX).collect(),
             counted: self.tally.total(),
             injected: self.tally.pages().clone(),
             wait_ms: millis(self.config.wait),

@@ -111,7 +111,9 @@ impl Slots {
             (matches!(slot, Slot::Here(_)) && !needed(version)).then(|| version.clone())
         };
         let gone: Vec<Version> = self.0.iter().filter_map(gone).collect();
-        self.0.retain(|version, _| needed(version));
+        // What is on its way is forgotten when it comes: never is one fetched twice at a time.
+        self.0
+            .retain(|version, slot| needed(version) || matches!(slot, Slot::Coming(_)));
         gone
     }
 

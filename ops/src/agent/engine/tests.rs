@@ -11,7 +11,9 @@ use proptest::prelude::*;
 use self::world::{World, intent, signed_by};
 use super::contact::CallReason;
 use super::{Event, Heard};
+use crate::engine::document::Body as _;
 use crate::engine::document::refusal::RefusalReason;
+use crate::engine::document::report::SLOTS_MAX;
 use crate::engine::document::words::RunState;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -282,6 +284,46 @@ fn a_node_that_lost_its_state_leaves_what_runs_alone_until_it_is_told() {
     world.offers(intent(2, "1.1.0"));
     world.pass(LONG);
     assert_eq!(world.runs(), ["proxy 1.1.0"]);
+}
+
+#[test]
+fn orders_that_never_prove_themselves_do_not_fill_the_disk() {
+    let mut world = World::new(1);
+    for serial in 1..=40 {
+        world.offers(intent(serial, &format!("1.{serial}.0")));
+        world.pass(Duration::from_secs(20));
+        assert_eq!(world.runs(), [format!("proxy 1.{serial}.0")]);
+        assert!(!world.agent().standing().proven);
+    }
+    assert!(world.slots().len() <= 2, "{:?}", world.slots());
+    assert_eq!(world.report().check(), Ok(()));
+    // Orders in a hurry, each before the release of the one before came.
+    for minor in 41..=80 {
+        world.withholds(&format!("1.{minor}.0"));
+        world.offers(intent(minor, &format!("1.{minor}.0")));
+        world.pass(Duration::from_secs(20));
+    }
+    assert_eq!(world.runs(), ["proxy 1.40.0"]);
+    assert_eq!(world.slots(), ["1.40.0"]);
+    let standing = world.agent().standing();
+    assert_eq!(standing.staged.as_ref().unwrap().body.serial, 80);
+}
+
+#[test]
+fn a_disk_with_more_releases_than_a_report_may_name_is_reported() {
+    let mut world = settled();
+    world.fails(CallReason::Connect);
+    for minor in 1..=SLOTS_MAX {
+        world.finds(&format!("1.{minor}.0"));
+    }
+    world.forgets();
+    world.kill_agent();
+    assert_eq!(
+        world.slots().len(),
+        SLOTS_MAX + 1,
+        "nobody says what is needed"
+    );
+    assert_eq!(world.report().check(), Ok(()));
 }
 
 #[test]

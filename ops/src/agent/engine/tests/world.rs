@@ -14,6 +14,7 @@ use crate::engine::document::Signed;
 use crate::engine::document::intent::{Intent, Wanted};
 use crate::engine::document::key::SigningKey;
 use crate::engine::document::release::{Binary, Manifest};
+use crate::engine::document::report::Report;
 use crate::engine::document::words::{DaemonName, Digest, Program, RunState, Version};
 
 /// A broken program ends so long after its start.
@@ -217,6 +218,16 @@ impl World {
         assert!(self.on_disk.remove(&Version::parse(version).unwrap()));
     }
 
+    /// This release lies on the disk already.
+    pub(super) fn finds(&mut self, version: &str) {
+        self.on_disk.insert(Version::parse(version).unwrap());
+    }
+
+    /// What the agent says of the node.
+    pub(super) fn report(&self) -> Report {
+        self.agent().view(self.now).report
+    }
+
     /// Both copies of the state are lost.
     pub(super) fn forgets(&mut self) {
         self.kept.clear();
@@ -331,7 +342,11 @@ impl World {
                     }));
                 }
             }
-            Effect::Forget(version) => assert!(self.on_disk.remove(&version)),
+            Effect::Forget(version) => {
+                let runs = |process: &Process| process.wanted.release == version;
+                assert!(!self.processes.values().any(runs), "{version} runs");
+                assert!(self.on_disk.remove(&version));
+            }
             Effect::Start(start) => {
                 self.starts += 1;
                 let Start { name, wanted, .. } = *start;
