@@ -11,14 +11,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::time::Instant;
 
 use super::call::Controller;
 use super::home::Home;
 use crate::engine::document::key::PublicKey;
 use crate::engine::document::refusal::RefusalReason;
-use crate::engine::document::release::{Binary, Manifest};
+use crate::engine::document::release::{Binary, Manifest, RATE_MIN};
 use crate::engine::document::words::{Digest, Program, Version};
 use crate::engine::document::{DOCUMENT_MAX, Signed};
 use crate::release_dir::{MANIFEST, NoManifest, measure, open_manifest, read_manifest};
@@ -227,12 +229,21 @@ async fn write(
     path: &str,
     (most, to): (u64, PathBuf),
 ) -> io::Result<Binary> {
-    let mut body = controller.get(path).await?;
-    let mut file = File::create(to)?;
+    let body = controller.get(path).await?;
+    receive(body, most, File::create(to)?).await
+}
+
+/// Writes a body of at most so many bytes to a file, within the time that they need at the least rate.
+async fn receive<B>(mut body: B, most: u64, mut file: File) -> io::Result<Binary>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
+    let end = Instant::now() + SILENCE + Duration::from_secs(most / RATE_MIN);
     let mut hasher = blake3::Hasher::new();
     let mut length = 0;
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await;
+        let late = end.min(Instant::now() + SILENCE);
+        let frame = tokio::time::timeout_at(late, body.frame()).await;
         let Some(frame) = frame.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? else {
             break;
         };

@@ -94,6 +94,39 @@ fn what_is_proven_wrong_or_half_made_is_removed() {
     assert!(list(&home, &other).is_empty() && !home.slot(&version()).exists());
 }
 
+/// A byte every so often, for ever.
+struct Drip(std::pin::Pin<Box<tokio::time::Sleep>>);
+
+/// Between two bytes: less than any silence.
+const DRIP: Duration = Duration::from_secs(20);
+
+impl http_body::Body for Drip {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        std::task::ready!(self.0.as_mut().poll(context));
+        self.0.as_mut().reset(Instant::now() + DRIP);
+        let frame = http_body::Frame::data(Bytes::from_static(b"x"));
+        std::task::Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_comes_in_drops_is_given_up() {
+    let drip = Drip(Box::pin(tokio::time::sleep(DRIP)));
+    let start = Instant::now();
+    let got = receive(drip, 1 << 20, tempfile::tempfile().unwrap()).await;
+    assert_eq!(got.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!(start.elapsed() < Duration::from_secs(60));
+    let whole = http_body_util::Full::new(Bytes::from_static(b"program"));
+    let got = receive(whole, 7, tempfile::tempfile().unwrap()).await;
+    assert_eq!(got.unwrap().length, 7);
+}
+
 #[test]
 fn what_is_brought_takes_the_place_of_what_is_there() {
     let (_dir, home, _) = slot();
