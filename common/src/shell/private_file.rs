@@ -2,11 +2,12 @@
 //!
 //! What is in them, and what a caller says when one is refused, is the caller's affair.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
 /// Why a file was not read.
@@ -36,18 +37,31 @@ pub fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, PrivateFileErr
     Ok(bytes)
 }
 
-/// Writes `bytes` to the new file `path` with mode 0600. An existing file is never replaced.
+/// Writes `bytes` to the new file `path` with mode 0600. An existing file is never replaced. The file is there
+/// with all its bytes or not at all, whatever happens in between.
 ///
 /// # Errors
 /// The file exists or cannot be written.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".aside");
+    let aside = Path::new(&aside);
+    // What a writer that was killed left.
+    drop(fs::remove_file(aside));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(aside)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    let placed = renameat_with(CWD, aside, CWD, path, RenameFlags::NOREPLACE);
+    if placed.is_err() {
+        drop(fs::remove_file(aside));
+    }
+    placed?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -58,6 +72,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_killed_writer_left_is_no_file_and_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("private");
+        fs::write(dir.path().join("private.aside"), b"wo").unwrap();
+        assert!(matches!(read(&path, 9), Err(PrivateFileError::Io(_))));
+        create(&path, b"words").unwrap();
+        assert_eq!(**read(&path, 9).unwrap(), *b"words");
+    }
+
+    #[test]
     fn only_its_owner_may_read_it_and_nothing_replaces_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("private");
@@ -65,6 +89,11 @@ mod tests {
         assert_eq!(**read(&path, 4).unwrap(), *b"word", "no more than asked");
         let again = create(&path, b"other").unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left aside"
+        );
         for mode in [0o640, 0o604, 0o620] {
             set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             assert!(matches!(read(&path, 4), Err(PrivateFileError::Mode(seen)) if seen == mode));
