@@ -35,7 +35,7 @@ impl Found {
         if is(DamageReason::Content) {
             return Err(DamageReason::Content);
         }
-        // A standing counts once both copies have it: one is enough.
+        // Both copies were written for each standing, but where the disk failed before.
         match self.newest {
             None if is(DamageReason::Unreadable) => Err(DamageReason::Unreadable),
             newest => Ok(newest.unwrap_or_default()),
@@ -202,13 +202,23 @@ impl Home {
         Ok((sequence + 1, standing))
     }
 
-    /// Writes the standing down, twice: the second copy is touched once the first is on the disk.
+    /// Writes the standing down, twice: the second copy is touched once the first is on the disk. One copy is
+    /// enough, since the next start would follow it.
     ///
     /// # Errors
-    /// It cannot be written. Then the standing of before is still there.
+    /// It cannot be written, and the next start finds the standing of before.
     pub fn keep(&self, sequence: u64, standing: &Standing) -> io::Result<()> {
         let bytes = record::encode(sequence, standing);
-        self.copies().iter().try_for_each(|path| put(path, &bytes))
+        let [one, two] = self.copies().map(|path| put(&path, &bytes));
+        let Err(error) = one.and(two) else {
+            return Ok(());
+        };
+        let newest = self.load().newest.map(|(newest, _)| newest);
+        if newest != Some(sequence) {
+            return Err(error);
+        }
+        tracing::warn!(%error, "only one copy of the state was written");
+        Ok(())
     }
 }
 
@@ -301,6 +311,27 @@ mod tests {
         fs::remove_file(&home.copies()[0]).unwrap();
         fs::create_dir(&home.copies()[0]).unwrap();
         assert!(home.begin(today).unwrap().1.boot > third.boot);
+    }
+
+    #[test]
+    fn what_the_next_start_would_follow_is_kept_and_nothing_else() {
+        let standing = |boot| Standing {
+            boot,
+            ..Standing::default()
+        };
+        for blocked in [&["state.0"][..], &["state.1"], &["state.0", "state.1"]] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::at(dir.path());
+            home.keep(1, &standing(1)).unwrap();
+            // A directory is in the way of the file that is written aside.
+            for name in blocked {
+                fs::create_dir(dir.path().join(format!("{name}.aside"))).unwrap();
+            }
+            let kept = home.keep(2, &standing(2)).is_ok();
+            let (_, found) = home.load().standing().unwrap();
+            assert_eq!(kept, found.boot == 2, "{blocked:?}");
+            assert_eq!(kept, blocked.len() == 1, "{blocked:?}");
+        }
     }
 
     #[test]
