@@ -18,14 +18,22 @@ use crate::engine::document::words::Digest;
 /// Bytes read and sent at a time.
 const PIECE: usize = 256 << 10;
 
+/// Names of files that are not whole begin so.
+const ASIDE: &str = ".tmp";
+
 /// The directory of programs.
 #[derive(Clone, Debug)]
 pub(super) struct Blobs(PathBuf);
 
 impl Blobs {
-    /// The directory at `path`, made if need be.
+    /// The directory at `path`, made if need be. What was on its way when a controller was killed is removed.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
+        for entry in fs::read_dir(path)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
         Ok(Self(path.to_owned()))
     }
 
@@ -40,7 +48,9 @@ impl Blobs {
 
     /// Takes a program in: whether its bytes are those of `digest`. Only then it is here.
     pub(super) async fn put(&self, digest: Digest, mut body: Body) -> io::Result<bool> {
-        let aside = tempfile::NamedTempFile::new_in(&self.0)?;
+        let aside = tempfile::Builder::new()
+            .prefix(ASIDE)
+            .tempfile_in(&self.0)?;
         let mut file = aside.as_file();
         let mut hasher = blake3::Hasher::new();
         let mut length = 0;
@@ -60,6 +70,7 @@ impl Blobs {
         }
         file.sync_all()?;
         aside.persist(self.path(digest))?;
+        File::open(&self.0)?.sync_all()?;
         Ok(true)
     }
 
@@ -125,4 +136,28 @@ fn piece(mut file: File) -> io::Result<(File, Bytes)> {
     let read = file.read(&mut piece)?;
     piece.truncate(read);
     Ok((file, Bytes::from(piece)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_is_here_once_it_is_whole_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(".tmpleft");
+        fs::write(&left, "half").unwrap();
+        let bytes = vec![7; 3 * PIECE / 2];
+        let digest = Digest::of(&bytes);
+        let blobs = Blobs::open(dir.path()).unwrap();
+        assert!(!left.exists());
+        assert!(!blobs.put(digest, Body::from("other")).await.unwrap());
+        assert!(!blobs.has(digest));
+        assert!(blobs.put(digest, Body::from(bytes.clone())).await.unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let (length, body) = blobs.get(digest).unwrap();
+        let got = body.collect().await.unwrap().to_bytes();
+        assert_eq!((length, got), (bytes.len() as u64, Bytes::from(bytes)));
+        assert!(Blobs::open(dir.path()).unwrap().has(digest));
+    }
 }
