@@ -48,13 +48,19 @@ impl Desk {
         (report.accepted != Some(intent.body.serial)).then_some(intent)
     }
 
-    /// Remembers who called without being enrolled, as long as there is room.
+    /// Remembers who called without being enrolled. Where there is no room, the one that called longest ago
+    /// is forgotten: a node that waits to be enrolled calls again.
     fn meet(&mut self, report: &Signed<Report>, now: Moment) {
         let key = report.body.node;
-        if report.signer == key
-            && (self.strangers.len() < STRANGERS_MAX || self.strangers.contains_key(&key))
-        {
-            self.strangers.insert(key, (report.body.name.clone(), now));
+        if report.signer != key {
+            return;
+        }
+        self.strangers.insert(key, (report.body.name.clone(), now));
+        if self.strangers.len() > STRANGERS_MAX {
+            let others = self.strangers.iter().filter(|(other, _)| **other != key);
+            let oldest = others.min_by_key(|(_, (_, seen))| *seen);
+            let oldest = oldest.map(|(oldest, _)| *oldest);
+            oldest.and_then(|oldest| self.strangers.remove(&oldest));
         }
     }
 }

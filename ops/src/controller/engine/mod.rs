@@ -33,7 +33,7 @@ pub const NODES_MAX: usize = 10_000;
 /// Most releases.
 pub const RELEASES_MAX: usize = 1_000;
 
-/// Most nodes that called and are not enrolled, as they are shown. The rest is told to come back.
+/// Most nodes that called and are not enrolled, as they are shown: those that called last.
 pub const STRANGERS_MAX: usize = 64;
 
 /// What a node is to run, as an operator says it.
@@ -311,7 +311,7 @@ impl Desk {
         let theirs = node.report.as_ref().and_then(|report| report.accepted);
         let intent = Intent {
             node: node.row.key,
-            serial: ours.max(theirs.unwrap_or(0)) + 1,
+            serial: ours.max(theirs.unwrap_or(0)).saturating_add(1),
             releases,
             daemons: desired.daemons.clone(),
             downgrade: desired.downgrade,

@@ -8,13 +8,13 @@ use common::rng::Generator;
 
 use super::reason::DeskReason;
 use super::{Desired, Desk, EventKind, Row, STRANGERS_MAX};
-use crate::engine::document::Signed;
-use crate::engine::document::intent::Wanted;
+use crate::engine::document::intent::{SERIAL_MAX, Wanted};
 use crate::engine::document::key::{PublicKey, SigningKey};
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::release::{Binary, Manifest};
 use crate::engine::document::report::{Counted, Doing, Fallen, Observed, Report};
 use crate::engine::document::words::{DaemonName, Digest, Program, RunState, Version};
+use crate::engine::document::{Body as _, Signed};
 
 fn key(seed: u64) -> SigningKey {
     SigningKey::generate(&mut Generator::from_seed(seed))
@@ -154,6 +154,38 @@ fn an_empty_database_orders_nothing_and_then_more_than_the_node_accepted() {
 }
 
 #[test]
+fn there_is_an_end_of_serials_and_nothing_begins_anew_there() {
+    let (mut desk, node) = desk();
+    let last = |accepted| Report {
+        accepted: Some(accepted),
+        ..report(1)
+    };
+    assert_eq!(last(u64::MAX).check(), Err(RefusalReason::OutOfBounds));
+    assert_eq!(last(SERIAL_MAX).check(), Ok(()));
+    desk.report(&signed(last(SERIAL_MAX)), at(1)).unwrap();
+    let refused = Err(DeskReason::Refused(RefusalReason::OutOfBounds));
+    assert_eq!(desk.order(&node, &desired("1.0.0"), &key(1)), refused);
+    desk.report(
+        &signed(Report {
+            count: 2,
+            ..last(SERIAL_MAX - 1)
+        }),
+        at(2),
+    )
+    .unwrap();
+    assert!(desk.order(&node, &desired("1.0.0"), &key(1)).is_ok());
+    desk.report(
+        &signed(Report {
+            count: 3,
+            ..last(u64::MAX)
+        }),
+        at(3),
+    )
+    .unwrap();
+    assert_eq!(desk.order(&node, &desired("1.0.0"), &key(1)), refused);
+}
+
+#[test]
 fn what_a_node_would_refuse_is_refused_here() {
     let (mut desk, node) = desk();
     let rows = desk.order(&node, &desired("1.1.0"), &key(1)).unwrap();
@@ -240,16 +272,18 @@ fn an_old_report_sent_again_changes_nothing() {
 #[test]
 fn strangers_are_shown_and_bounded() {
     let (mut desk, _) = desk();
-    for seed in 100..200 {
+    for seed in 100..200_u64 {
         let stranger = key(seed);
         let report = Report {
             node: stranger.public(),
             ..report(1)
         };
-        let met = desk.report(&Signed::seal(report, &stranger), at(1));
+        let met = desk.report(&Signed::seal(report, &stranger), at(seed));
         assert_eq!(met, Err(DeskReason::UnknownNode));
+        assert!(desk.strangers().contains_key(&stranger.public()));
     }
     assert_eq!(desk.strangers().len(), STRANGERS_MAX);
+    assert!(!desk.strangers().contains_key(&key(100).public()));
     let (met, _) = desk.strangers().iter().next().unwrap();
     let met = *met;
     let rows = desk.enrol(met, "reef2", "eu").unwrap();

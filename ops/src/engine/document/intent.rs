@@ -62,6 +62,9 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// The last serial: the largest number that every reader of JSON has exactly (RFC 8259, section 6).
+pub const SERIAL_MAX: u64 = (1 << 53) - 1;
+
 /// Whether names and values are such as a daemon's command line takes.
 #[must_use]
 pub fn settings_in_bounds(settings: &SettingsMap) -> bool {
@@ -83,7 +86,8 @@ impl Body for Intent {
             .daemons
             .values()
             .all(|daemon| settings_in_bounds(&daemon.settings));
-        if self.releases.len() > RELEASES_MAX || self.daemons.len() > DAEMONS_MAX || !settled {
+        let many = self.releases.len() > RELEASES_MAX || self.daemons.len() > DAEMONS_MAX;
+        if many || !settled || self.serial > SERIAL_MAX {
             return Err(RefusalReason::OutOfBounds);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::intent::DAEMONS_MAX;
+use super::intent::{DAEMONS_MAX, SERIAL_MAX};
 use super::key::PublicKey;
 use super::refusal::RefusalReason;
 use super::words::{DaemonName, Digest, Program, Version, is_node_name};
@@ -163,7 +163,12 @@ impl Body for Report {
         let pages = self.injected.len() <= INJECTED_MAX && self.injected.keys().all(plain);
         let plain = pages && is_node_name(&self.name) && texts.into_iter().flatten().all(plain);
         // Twice, because a daemon that is ending may not be in the intent in force.
-        if !plain || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
+        let serials = [self.accepted, self.in_force];
+        let past = serials
+            .into_iter()
+            .flatten()
+            .any(|serial| serial > SERIAL_MAX);
+        if !plain || past || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
             return Err(RefusalReason::OutOfBounds);
         }
         Ok(())
