@@ -185,7 +185,7 @@ async fn measure(args: &FleetArgs) {
             .publish_proxy(&place, version, "exec sleep 1000")
             .await;
     }
-    let real = Node::start(&place, &controller, 0, &["--together", "--wait", "30s"]).await;
+    let real = Node::start(&place, &controller, 0, &["--together"]).await;
     controller
         .order(&place, &real.name, &real.wish_stand_in(&place, "1.0.0"))
         .await;
