@@ -232,7 +232,10 @@ pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
     let worse = |ours: u64, theirs: u64| {
         control.nodes == 0 || ours * control.nodes > 2 * theirs * changed.nodes
     };
-    if changed.down * DOWN_ONE_OF > changed.nodes && worse(changed.down, control.down) {
+    // With nobody to compare with, one of several may have died by itself.
+    let alone = control.nodes == 0 && changed.down == 1 && changed.nodes > 1;
+    let many = changed.down * DOWN_ONE_OF > changed.nodes && !alone;
+    if many && worse(changed.down, control.down) {
         return Verdict::Fail(FailReason::Down);
     }
     // More than one for each node: one may be anybody's.

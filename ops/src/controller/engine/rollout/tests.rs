@@ -262,6 +262,14 @@ fn the_gate_fails_on_what_is_worse_and_on_nothing_else() {
     assert_eq!(few, Verdict::Inconclusive);
     let alone = judge(&canary(), &Measures::default());
     assert_eq!(alone, Verdict::Inconclusive, "nobody to compare with");
+    let dead = |down| Measures {
+        nodes: 10,
+        down,
+        ..canary()
+    };
+    let verdict = |down| judge(&dead(down), &Measures::default());
+    assert_eq!(verdict(1), Verdict::Inconclusive, "one may die by itself");
+    assert_eq!(verdict(2), Verdict::Fail(FailReason::Down));
     let looping = Measures {
         crashes: 9,
         ..canary()
