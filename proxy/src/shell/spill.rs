@@ -240,6 +240,13 @@ impl Spill {
         (state.written == Some(length)).then(|| state.blocks.end().to_vec())
     }
 
+    /// Whether it is the file of `large` with these checks.
+    pub(crate) fn is_of(&self, large: Large, checks: &[Check]) -> bool {
+        let mut state = self.state();
+        let same = (state.id, state.written) == (Some(large.id), Some(large.bytes));
+        same && state.blocks.end() == checks
+    }
+
     /// Its number in the disk store, if it has one.
     pub(crate) fn id(&self) -> Option<u64> {
         self.state().id

@@ -4,15 +4,16 @@
 
 use common::clock::Moment;
 
-use super::entry::Large;
 use super::entry::{Name, Put, Spot, Variant};
 use super::{Fate, Places, REMOVALS_MAX, Shelf, Ticket, seconds};
 
 impl Shelf {
     /// This variant, or all of the URL, is gone.
     pub fn forget(&mut self, name: Name, variant: Option<Variant>) {
-        self.pending
-            .retain(|(of, which), _| *of != name || !is_meant(variant, *which));
+        let meant = |(of, which): &(Name, Variant)| *of == name && is_meant(variant, *which);
+        let given_up = self.pending.extract_if(|key, _| meant(key));
+        let files: Vec<_> = given_up.map(|(_, pending)| pending.replaces).collect();
+        files.into_iter().for_each(|large| self.let_go(large));
         if self.drop_from_index(name, variant) {
             self.remove_from_disk(name, variant);
         }
@@ -63,16 +64,11 @@ impl Shelf {
 
     /// The body in file `id` cannot be used. Whether the index knew of it.
     pub fn spoilt_file(&mut self, id: u64) -> bool {
-        let of = |(spot, large): (&Spot, &Large)| (large.id == id).then_some(*spot);
-        let spots: Vec<_> = self.larges.iter().filter_map(of).collect();
-        let mut all = self.names.iter();
-        let name = all.find(|(_, places)| {
-            let mut places = places.all().iter();
-            places.any(|place| spots.contains(&place.spot))
-        });
-        let name = name.map(|(name, _)| *name);
-        let spoilt = |name| spots.iter().any(|spot| self.spoilt(name, *spot));
-        !spots.is_empty() && name.is_some_and(spoilt)
+        let larges = self.larges.iter();
+        let bad = larges.filter(|(_, (_, large))| large.id == id);
+        let bad: Vec<_> = bad.map(|(spot, (name, _))| (*name, *spot)).collect();
+        let known = bad.iter().filter(|(name, spot)| self.spoilt(*name, *spot));
+        known.count() > 0
     }
 
     /// What becomes of `put`, whose `segment` is about to go.

@@ -35,6 +35,7 @@ use std::time::Duration;
 use common::clock::Moment;
 
 use self::entry::{Large, Name, Put, Spot, Variant};
+use super::store::VARIANTS_MAX;
 use super::store::admission::{Admission, Candidate, NotAdmitted, SecondAsk};
 
 /// Bytes that a file takes beside its content: an inode and its place in a directory, rounded up.
@@ -118,6 +119,14 @@ pub struct Ticket {
     number: u64,
 }
 
+/// A write that nobody has heard of yet.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    number: u64,
+    /// The file of what it replaces: it may be the same body under a newer head, so it stays until then.
+    replaces: Option<Large>,
+}
+
 /// Why a response is not written to disk.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum NotShelved {
@@ -169,13 +178,13 @@ pub enum Fate {
 pub struct Shelf {
     names: HashMap<Name, Places>,
     segments: BTreeMap<u32, Segment>,
-    /// Records whose body is in a file of its own.
-    larges: HashMap<Spot, Large>,
+    /// Records whose body is in a file of its own, and of what they are.
+    larges: HashMap<Spot, (Name, Large)>,
     /// How many records speak of each such file.
     files: HashMap<u64, (Large, u32)>,
     /// Files of which no record speaks any more.
     loose: Vec<Large>,
-    pending: HashMap<(Name, Variant), u64>,
+    pending: HashMap<(Name, Variant), Pending>,
     removals: VecDeque<(Name, Option<Variant>)>,
     removals_lost: u64,
     tickets: u64,
@@ -299,10 +308,22 @@ impl Shelf {
             self.forget(name, Some(variant));
             return Err(reason);
         }
+        let replaces = self.large_of(name, variant);
+        self.hold(replaces);
         // The new record says in the log that the old one is gone.
         self.remove_variant(name, variant);
         self.tickets += 1;
-        self.pending.insert((name, variant), self.tickets);
+        let pending = Pending {
+            number: self.tickets,
+            replaces,
+        };
+        if let Some(before) = self.pending.insert((name, variant), pending) {
+            // Nothing was written of it, so what that was to replace is what this does.
+            match replaces {
+                None => self.replaces_too((name, variant), before.replaces),
+                Some(_) => self.let_go(before.replaces),
+            }
+        }
         Ok(Ticket {
             name,
             variant,
@@ -329,24 +350,42 @@ impl Shelf {
     /// to the URL meanwhile.
     pub fn written(&mut self, now: Moment, ticket: Ticket, put: &Put, segment: u32) -> bool {
         let key = (ticket.name, ticket.variant);
-        if self.pending.get(&key) != Some(&ticket.number) {
+        if !self.is_pending(ticket) {
             self.hold(put.large);
             self.let_go(put.large);
             self.must_be_told_gone(ticket);
             return false;
         }
-        self.pending.remove(&key);
         self.insert(put, segment, seconds(now).saturating_add(put.fresh.into()));
+        let before = self.pending.remove(&key);
+        self.let_go(before.and_then(|pending| pending.replaces));
         true
     }
 
     /// What was offered is not on disk, or in part: nobody knows.
     pub fn not_written(&mut self, ticket: Ticket) {
-        let key = (ticket.name, ticket.variant);
-        if self.pending.get(&key) == Some(&ticket.number) {
-            self.pending.remove(&key);
+        if self.is_pending(ticket) {
+            let before = self.pending.remove(&(ticket.name, ticket.variant));
+            self.let_go(before.and_then(|pending| pending.replaces));
         }
         self.must_be_told_gone(ticket);
+    }
+
+    fn is_pending(&self, ticket: Ticket) -> bool {
+        let pending = self.pending.get(&(ticket.name, ticket.variant));
+        pending.is_some_and(|pending| pending.number == ticket.number)
+    }
+
+    fn replaces_too(&mut self, key: (Name, Variant), large: Option<Large>) {
+        if let Some(pending) = self.pending.get_mut(&key) {
+            pending.replaces = large;
+        }
+    }
+
+    fn large_of(&self, name: Name, variant: Variant) -> Option<Large> {
+        let mut places = self.names.get(&name)?.all().iter();
+        let place = places.find(|place| place.variant == variant)?;
+        self.larges.get(&place.spot).map(|(_, large)| *large)
     }
 
     /// The record at `from` was written again, in `segment`. Whether it is in the index there.
@@ -373,8 +412,9 @@ impl Shelf {
         };
         self.hold(put.large);
         self.remove_variant(put.name, put.variant);
+        self.make_room_for_variant(put.name);
         if let Some(large) = put.large {
-            self.larges.insert(place.spot, large);
+            self.larges.insert(place.spot, (put.name, large));
         }
         let of = self.segments.entry(segment).or_default();
         of.live += 1;
@@ -388,6 +428,16 @@ impl Shelf {
                 let all = places.all().iter().copied().chain([place]).collect();
                 *places = Places::Several(all);
             }
+        }
+    }
+
+    /// One miss reads all that is kept of a URL: of many variants the one written first makes room.
+    fn make_room_for_variant(&mut self, name: Name) {
+        let places = self.names.get(&name).map(Places::all).unwrap_or_default();
+        if places.len() >= VARIANTS_MAX
+            && let Some(oldest) = places.first()
+        {
+            self.forget(name, Some(oldest.variant));
         }
     }
 
@@ -418,7 +468,7 @@ impl Shelf {
             }
         }
         self.objects -= 1;
-        let large = self.larges.remove(&place.spot);
+        let large = self.larges.remove(&place.spot).map(|(_, large)| large);
         if let Some(segment) = self.segments.get_mut(&place.spot.segment) {
             segment.live = segment.live.saturating_sub(1);
             let bytes = large.map_or(0, |large| large.bytes);

@@ -339,3 +339,59 @@ fn restarts_keep_lifetimes_and_drop_what_is_not_there() {
     assert!(shelf.has(name(1)) && !shelf.has(name(2)));
     assert_eq!(object("/1", &[], &[], 0).key.path_and_query(), "/1");
 }
+
+#[test]
+fn the_file_of_a_body_stays_while_a_newer_head_for_it_is_written() {
+    let mut shelf = shelf();
+    let large = Large { id: 5, bytes: 10 };
+    let (old, new) = (put(1, 0, 64, Some(large)), put(1, 0, 200, Some(large)));
+    assert!(write(&mut shelf, &old, 0));
+    let offered = shelf.offer((old.name, old.variant), &candidate(&key(), 10));
+    assert_eq!(shelf.take_loose(), [], "its new record may speak of it");
+    let again = shelf.offer((old.name, old.variant), &candidate(&key(), 10));
+    assert!(
+        !shelf.written(at(0), offered.unwrap(), &new, 0),
+        "a newer one is on its way"
+    );
+    assert_eq!(shelf.take_loose(), []);
+    assert!(shelf.written(at(0), again.unwrap(), &put(1, 0, 400, Some(large)), 0));
+    assert_eq!(shelf.take_loose(), []);
+    // Another body under the same name, one that is not written, and one that is forgotten meanwhile.
+    let offered = shelf.offer((old.name, old.variant), &candidate(&key(), 10));
+    assert!(shelf.written(at(0), offered.unwrap(), &put(1, 0, 600, None), 0));
+    assert_eq!(shelf.take_loose(), [large]);
+    for n in [2, 3] {
+        let large = Large {
+            id: 10 + n,
+            bytes: 10,
+        };
+        let old = put(n, 0, 64, Some(large));
+        assert!(write(&mut shelf, &old, 0));
+        let offered = shelf.offer((old.name, old.variant), &candidate(&key(), 10));
+        match n {
+            2 => shelf.not_written(offered.unwrap()),
+            _ => shelf.forget(old.name, None),
+        }
+        assert_eq!(shelf.take_loose(), [large]);
+    }
+    assert_eq!(shelf.files(), 0);
+}
+
+#[test]
+fn of_many_variants_the_last_few_stay() {
+    let mut shelf = shelf();
+    let all = u32::try_from(VARIANTS_MAX + 3).unwrap();
+    for variant in 0..all {
+        assert!(write(&mut shelf, &put(1, variant, variant * 100, None), 0));
+    }
+    let kept = shelf.read(Name([1, 1]));
+    let kept: Vec<_> = kept.iter().map(|place| place.variant.0).collect();
+    assert_eq!(kept, (3..all).collect::<Vec<_>>());
+    let gone: Vec<_> = (0..3).map(|n| (Name([1, 1]), Some(Variant(n)))).collect();
+    assert_eq!(
+        shelf.take_removals(),
+        gone,
+        "a restart does not bring them back"
+    );
+    assert_eq!(shelf.len(), VARIANTS_MAX);
+}

@@ -4,10 +4,12 @@ use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
+use tokio::time::{Timeout, timeout};
 
 use super::{Next, SharedBody};
 use crate::engine::reason::FailReason;
@@ -15,6 +17,12 @@ use crate::engine::reason::FailReason;
 /// Bytes read from a file for one who has taken fewer: what is read waits in memory for its taker,
 /// so a slow one gets no more at once than half of what it has shown to take.
 pub(super) const FIRST_READ: u64 = 32 << 10;
+
+/// How long a piece may take from the disk: somebody waits for it, and may ask elsewhere.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// A piece that is read from the disk.
+type Loading = Timeout<JoinHandle<std::io::Result<Bytes>>>;
 
 /// One who reads a body: hyper's view of it. `S` is held until the reader is done.
 #[derive(Debug)]
@@ -25,7 +33,7 @@ pub(crate) struct Reader<S> {
     /// Bytes given out.
     taken: u64,
     to: Option<u64>,
-    loading: Option<JoinHandle<std::io::Result<Bytes>>>,
+    loading: Option<Pin<Box<Loading>>>,
     /// What came before a break has been given out and its taker had a turn since.
     said_all: bool,
     _seat: S,
@@ -79,11 +87,13 @@ impl<S: Unpin> Body for Reader<S> {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if let Some(loading) = &mut self.loading {
-                let loaded = std::task::ready!(Pin::new(loading).poll(cx));
+                let loaded = std::task::ready!(loading.as_mut().poll(cx));
                 self.loading = None;
                 return match loaded {
-                    Ok(Ok(bytes)) => self.took(bytes),
-                    Ok(Err(_)) | Err(_) => {
+                    Ok(Ok(Ok(bytes))) => self.took(bytes),
+                    // The disk may be slow and the file right.
+                    Err(_) => Poll::Ready(Some(Err(Cut(FailReason::BodyTimeout)))),
+                    Ok(Ok(Err(_)) | Err(_)) => {
                         self.body.spoil();
                         Poll::Ready(Some(Err(Cut(FailReason::Damaged))))
                     }
@@ -102,7 +112,8 @@ impl<S: Unpin> Body for Reader<S> {
                 Next::File(spill, len) => {
                     let (at, most) = (self.at, (self.taken / 2).max(FIRST_READ));
                     let len = len.min(usize::try_from(most).unwrap_or(usize::MAX));
-                    self.loading = Some(tokio::task::spawn_blocking(move || spill.read(at, len)));
+                    let read = tokio::task::spawn_blocking(move || spill.read(at, len));
+                    self.loading = Some(Box::pin(timeout(READ_WITHIN, read)));
                 }
                 Next::Wait => return Poll::Pending,
                 Next::End => return Poll::Ready(None),

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::{End, SharedBody};
 use crate::engine::pointer::Digest;
 use crate::engine::reason::FailReason;
 use crate::shell::spill::{Spill, SpillSpace};
+
+/// How long a piece may take to the disk: a disk that hangs would keep a fetch and all its readers for ever.
+const SPILL_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the writer of a window waits for a reader that does not read.
 pub(super) const READER_STALL: Duration = Duration::from_secs(10);
@@ -90,7 +94,11 @@ impl Writer {
             }
             Ok::<_, std::io::Error>((file, at))
         });
-        match written.await {
+        let written = match timeout(SPILL_WITHIN, written).await {
+            Ok(written) => written,
+            Err(_) => Ok(Err(std::io::ErrorKind::TimedOut.into())),
+        };
+        match written {
             Ok(Ok(spilled)) => self.body.lock().spill = Some(spilled),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "no room to spill a body: it passes through memory only");
@@ -129,7 +137,7 @@ impl Writer {
                 moved.await;
             }
         };
-        if tokio::time::timeout(READER_STALL, wait).await.is_err() {
+        if timeout(READER_STALL, wait).await.is_err() {
             let mut inner = self.body.lock();
             let keep = inner.most_held() / 2;
             inner.trim(keep, u64::MAX);

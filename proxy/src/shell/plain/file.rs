@@ -17,6 +17,9 @@ use crate::shell::spill::Spill;
 /// Bytes looked for at a time: a disk reads no less at its best, and to look costs two calls.
 const PIECE: u64 = 1 << 20;
 
+/// Bytes between two that are looked for: what a system reads ahead at once.
+const PROBED: usize = 128 << 10;
+
 /// A file with a body.
 enum Source {
     /// Which is all there is in it.
@@ -52,7 +55,7 @@ impl FileBody {
             return None;
         }
         let (file, at) = body.beside()?;
-        let here = is_here(&file, at) && is_here(&file, at + len - 1);
+        let here = are_here(&file, at, at + len);
         here.then_some(Self {
             source: Source::Beside(file, at),
             len,
@@ -99,10 +102,7 @@ impl FileBody {
             let loaded = ready!(std::pin::Pin::new(loading).poll(cx));
             self.loading = None;
             loaded.map_err(io::Error::other)??;
-        } else if !(spill.is_known(at, end)
-            && is_here(spill.file(), at)
-            && is_here(spill.file(), end - 1))
-        {
+        } else if !(spill.is_known(at, end) && are_here(spill.file(), at, end)) {
             let spill = Arc::clone(spill);
             let len = usize::try_from(end - at).unwrap_or(0);
             self.loading = Some(spawn_blocking(move || spill.read(at, len).map(drop)));
@@ -111,6 +111,13 @@ impl FileBody {
         self.here = end;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether the bytes from `start` to `end` can be read without a wait for the disk, by one in so many: pages come
+/// and go in runs.
+fn are_here(file: &File, start: u64, end: u64) -> bool {
+    let mut probes = (start..end).step_by(PROBED).chain([end.saturating_sub(1)]);
+    probes.all(|at| is_here(file, at))
 }
 
 /// Whether the byte at `at` can be read without a wait for the disk. Where the system does not say, it

@@ -4,6 +4,7 @@
 //! read is put aside and said so; what no record speaks of, such as a body whose process died before it
 //! had one, is removed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -76,7 +77,13 @@ pub(crate) fn open(
         aside: 0,
     };
     let larges = larges(disk, &mut recovered)?;
-    let has = |large: Large| larges.get(&large.id) == Some(&large.bytes);
+    // A number that an entry speaks of is not given again, though its file may be gone: the entry would be
+    // taken for the new file's after the next start.
+    let next_large = Cell::new(recovered.next_large);
+    let has = |large: Large| {
+        next_large.set(next_large.get().max(large.id.saturating_add(1)));
+        larges.get(&large.id) == Some(&large.bytes)
+    };
     let segments = segments(disk, &mut recovered)?;
     for segment in segments {
         let taken = take(disk, &mut recovered, segment, now, has);
@@ -85,6 +92,7 @@ pub(crate) fn open(
             put_aside(disk, &mut recovered, segment);
         }
     }
+    recovered.next_large = next_large.get();
     recovered.shelf.take_loose();
     for id in larges.keys().filter(|id| !recovered.shelf.has_file(**id)) {
         disk.remove(&disk.large(*id))?;

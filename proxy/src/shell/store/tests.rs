@@ -5,7 +5,7 @@ mod rig;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, Weak};
@@ -131,6 +131,64 @@ fn damage_in_a_large_body_is_never_read() {
     assert!(rig.read(1).is_none());
     rig.turn();
     assert!(rig.ask(|shelf| shelf.is_empty()), "the writer was told");
+}
+
+#[test]
+fn a_large_body_is_written_again_under_a_newer_head_without_losing_its_file() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    let large = rig.large(1, &vec![7; 1_500_000]);
+    let path = dir.path().join("v1/large/00000000");
+    for _ in 0..3 {
+        // As after a 304: the same body, and a segment has to go before it is written.
+        rig.keep(&large, 0).unwrap();
+        rig.writer.make_room(&*Arc::clone(&rig.shelves), 0).unwrap();
+        rig.writer.remove_loose(&*Arc::clone(&rig.shelves)).unwrap();
+        rig.turn();
+        assert!(path.exists());
+        assert!(rig.read(1) == Some(vec![7; 1_500_000]));
+    }
+    assert_eq!(rig.ask(|shelf| shelf.files()), 1);
+}
+
+#[test]
+fn the_number_of_a_large_body_that_went_is_not_given_again() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    let (one, two) = (vec![1; 1_500_000], vec![2; 1_500_000]);
+    let large = rig.large(1, &one);
+    rig.keep(&large, 0).unwrap();
+    rig.turn();
+    drop((large, rig));
+    // As after a power cut: the file is gone, the entry that speaks of it is not.
+    fs::remove_file(dir.path().join("v1/large/00000000")).unwrap();
+    let mut rig = Rig::new(dir.path());
+    let large = rig.large(2, &two);
+    rig.keep(&large, 0).unwrap();
+    rig.turn();
+    drop((large, rig));
+    let rig = Rig::new(dir.path());
+    assert!(rig.read(1).is_none());
+    assert!(rig.read(2) == Some(two));
+}
+
+#[test]
+fn a_segment_that_could_not_be_begun_leaves_nothing() {
+    let dir = directory();
+    let mut rig = Rig::new(dir.path());
+    rig.mood.set(FULL);
+    for n in 0..5 {
+        let object = rig.object(n, &body(n));
+        let _ = rig.keep(&object, 100);
+        rig.turn();
+        rig.ask(|shelf| shelf.switch(true));
+    }
+    let left = files(dir.path());
+    let of_segment = |path: &&PathBuf| {
+        path.extension()
+            .is_some_and(|of| of == "seg" || of == "idx")
+    };
+    assert_eq!(left.iter().filter(of_segment).count(), 0, "{left:?}");
 }
 
 #[test]

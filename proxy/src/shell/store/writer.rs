@@ -235,9 +235,15 @@ impl Writer {
 
     fn tell_removals(&mut self, shelf: &dyn HasShelf) -> io::Result<()> {
         let removals = ask(shelf, |shelf| shelf.take_removals()).unwrap_or_default();
-        self.underway.removals.extend(&removals);
-        for (name, variant) in removals {
-            self.room_for(shelf, ENTRY_LEN as u64)?;
+        let mut left = removals.into_iter();
+        while let Some((name, variant)) = left.next() {
+            if let Err(error) = self.room_for(shelf, ENTRY_LEN as u64) {
+                // Whatever of them is not logged is told again.
+                self.underway.removals.push((name, variant));
+                self.underway.removals.extend(left);
+                return Err(error);
+            }
+            self.underway.removals.push((name, variant));
             self.log.gone(name, variant);
         }
         Ok(())
@@ -307,6 +313,19 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        let written = self.write_batch(batch);
+        if written.is_err() && batch.head.is_some() {
+            // The shelf has not heard of this segment: nobody else would count or remove it.
+            let disk = &self.store.disk;
+            self.store.files().segments.remove(&batch.segment);
+            // What cannot be removed now is removed at the next start.
+            let _ = disk.remove(&disk.index(batch.segment));
+            let _ = disk.remove(&disk.data(batch.segment));
+        }
+        written
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> io::Result<()> {
         let disk = &self.store.disk;
         if let Some(head) = &batch.head {
             let data = Arc::new(disk.create(&disk.data(batch.segment))?);

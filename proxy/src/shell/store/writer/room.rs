@@ -16,7 +16,11 @@ const JUDGED: usize = 256;
 
 impl Writer {
     /// Lets the oldest segments go until `more` bytes fit.
-    pub(super) fn make_room(&mut self, shelf: &dyn HasShelf, more: u64) -> io::Result<()> {
+    pub(in crate::shell::store) fn make_room(
+        &mut self,
+        shelf: &dyn HasShelf,
+        more: u64,
+    ) -> io::Result<()> {
         let collected = self.log.collected() as u64;
         while let Some(segment) =
             ask(shelf, |shelf| shelf.in_the_way(more + collected)).unwrap_or_default()
@@ -106,7 +110,7 @@ impl Writer {
         self.remove_loose(shelf)
     }
 
-    pub(super) fn remove_loose(&self, shelf: &dyn HasShelf) -> io::Result<()> {
+    pub(in crate::shell::store) fn remove_loose(&self, shelf: &dyn HasShelf) -> io::Result<()> {
         let loose = ask(shelf, |shelf| shelf.take_loose()).unwrap_or_default();
         for large in loose {
             let reader = self.store.files().larges.remove(&large.id);
