@@ -81,6 +81,20 @@ impl Policy {
             Some(kind) => Err(AddressRefusal::Special(kind)),
         }
     }
+
+    /// Whether a connection to `peer` that was opened from `local` may be used: not if it led to a listener of
+    /// ours on all addresses, of which only the machine knows which they are.
+    ///
+    /// # Errors
+    /// [`AddressRefusal::Own`].
+    pub fn check_opened(&self, local: SocketAddr, peer: SocketAddr) -> Result<(), AddressRefusal> {
+        let here = local.ip().to_canonical() == peer.ip().to_canonical();
+        let any = |own: &SocketAddr| own.ip().is_unspecified() && own.port() == peer.port();
+        if here && self.own.iter().any(any) {
+            return Err(AddressRefusal::Own);
+        }
+        Ok(())
+    }
 }
 
 /// Whether `addr` reaches a listener on `own`.
@@ -134,6 +148,42 @@ mod tests {
         ] {
             assert_eq!(check(&policy, addr), Ok(()), "{addr}");
         }
+    }
+
+    #[test]
+    fn an_own_listener_on_all_addresses_is_known_by_where_a_connection_led() {
+        let policy = Policy {
+            allow_private: false,
+            own: vec![
+                "0.0.0.0:8082".parse().unwrap(),
+                "[::]:8443".parse().unwrap(),
+            ],
+        };
+        let opened = |local: &str, peer: &str| {
+            policy.check_opened(local.parse().unwrap(), peer.parse().unwrap())
+        };
+        let public = "93.184.216.34:8082";
+        assert_eq!(
+            policy.check(public.parse().unwrap()),
+            Ok(()),
+            "nobody knows before"
+        );
+        assert_eq!(
+            opened("93.184.216.34:40000", public),
+            Err(AddressRefusal::Own)
+        );
+        let six = opened("[2606:4700::1]:40000", "[2606:4700::1]:8443");
+        assert_eq!(six, Err(AddressRefusal::Own));
+        assert_eq!(
+            opened("93.184.216.35:40000", public),
+            Ok(()),
+            "another machine's"
+        );
+        assert_eq!(
+            opened("93.184.216.34:40000", "93.184.216.34:80"),
+            Ok(()),
+            "another server's"
+        );
     }
 
     #[test]

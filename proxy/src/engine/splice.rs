@@ -8,7 +8,10 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderMap, IF_RANGE, RANGE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED,
+    RANGE,
+};
 
 use super::http::conditional::{self, EntityTag};
 use super::http::range::{self, ContentRange};
@@ -28,6 +31,9 @@ pub enum Promise {
     /// A digest after the body.
     Trailer,
 }
+
+/// Fields that say what the bytes are.
+const DESCRIBING: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, LAST_MODIFIED];
 
 /// What a response's head says of its body.
 #[derive(Clone, Copy, Debug)]
@@ -185,8 +191,13 @@ impl Splice {
             return Err(FailReason::Truncated);
         }
         let same = match offset {
-            // From its beginning the bytes are compared; only their description may differ.
-            0 => !differ(EntityTag::of(known), EntityTag::of(headers)),
+            // From its beginning the bytes are compared, as far as any were shown; their description may
+            // not contradict what was said of them, and before the first of them nothing else tells.
+            0 => {
+                !differ(EntityTag::of(known), EntityTag::of(headers))
+                    && DESCRIBING.iter().all(|name| is_same(known, headers, name))
+                    && (self.received > 0 || is_same(known, headers, &CACHE_CONTROL))
+            }
             // RFC 9110 §15.3.7.3: the rest of another version must not be joined on, and some
             // servers send it whatever If-Range says.
             _ => offset == self.received && conditional::same_representation(known, headers),
@@ -296,6 +307,10 @@ impl Intake {
 fn differ(one: Option<EntityTag<'_>>, other: Option<EntityTag<'_>>) -> bool {
     one.zip(other)
         .is_some_and(|(one, other)| !one.weak_eq(&other))
+}
+
+fn is_same(known: &HeaderMap, other: &HeaderMap, name: &HeaderName) -> bool {
+    known.get_all(name).iter().eq(other.get_all(name))
 }
 
 #[cfg(test)]
@@ -429,5 +444,31 @@ mod tests {
         assert_eq!(join(None, "bytes 3-3/*"), Err(FailReason::Malformed));
         assert_eq!(join(Some(4), "bytes 3-3/*").unwrap(), "d");
         assert_eq!(join(Some(5), "bytes 3-3/*"), Err(FailReason::Truncated));
+    }
+
+    #[test]
+    fn before_the_first_byte_a_second_head_may_not_contradict_the_first() {
+        let of = |fields: &[(HeaderName, &'static str)]| {
+            let each = fields.iter().cloned();
+            each.map(|(name, value)| (name, HeaderValue::from_static(value)))
+                .collect::<HeaderMap>()
+        };
+        let first = of(&[(CONTENT_ENCODING, "gzip"), (CACHE_CONTROL, "max-age=3600")]);
+        let join = |shown: &Splice, second: &HeaderMap| {
+            let of = |headers| Described {
+                status: StatusCode::OK,
+                headers,
+            };
+            let joined = shown.join(of(&first), of(second), 0, None, Promise::None);
+            joined.map(drop)
+        };
+        let (nothing, three) = (Splice::new(None, true), splice(None));
+        assert_eq!(join(&nothing, &first), Ok(()));
+        let other = of(&[(CONTENT_ENCODING, "gzip"), (CACHE_CONTROL, "no-store")]);
+        assert_eq!(join(&nothing, &other), Err(FailReason::Malformed));
+        assert_eq!(join(&three, &other), Ok(()), "its bytes are compared");
+        let plain = of(&[(CACHE_CONTROL, "max-age=3600")]);
+        assert_eq!(join(&nothing, &plain), Err(FailReason::Malformed));
+        assert_eq!(join(&three, &plain), Err(FailReason::Malformed));
     }
 }

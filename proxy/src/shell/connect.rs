@@ -102,11 +102,17 @@ impl Connector {
                 allowed.push(addr);
             }
         }
-        match allowed.as_slice() {
+        let opened = match allowed.as_slice() {
             [] => Err(refused),
             [only] => tcp(*only, self.connect_timeout).await,
             several => first_to_connect(several, self.connect_timeout).await,
-        }
+        }?;
+        let ends = opened
+            .local_addr()
+            .and_then(|local| Ok((local, opened.peer_addr()?)));
+        let (local, peer) = ends.map_err(|_| FailReason::ConnectError)?;
+        let led = self.policy.check_opened(local, peer);
+        led.map(|()| opened).map_err(FailReason::Address)
     }
 
     async fn handshake(&self, tcp: TcpStream, host: &str) -> Result<Stream, FailReason> {

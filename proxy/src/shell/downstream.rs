@@ -24,6 +24,7 @@ use super::outgoing::Outgoing;
 use super::share::Account;
 use crate::engine::access;
 use crate::engine::certificates::Shown;
+use crate::engine::http::hop;
 use crate::engine::http::key::Scheme;
 use crate::engine::http::rewrite::Front;
 use crate::engine::reason::RefuseReason;
@@ -98,7 +99,7 @@ pub(crate) fn serve<B>(
     link: &Arc<Link>,
 ) -> Serving {
     let began = ctx.now();
-    let (head, _) = request.into_parts();
+    let (mut head, _) = request.into_parts();
     let entrance = entry.entrance(ctx);
     let mut judge =
         |method: &Method| receive::judge(&entrance, method, &head.uri, &head.headers, seen);
@@ -115,6 +116,7 @@ pub(crate) fn serve<B>(
         Err(RefuseReason::Method) => judge(&Method::GET).ok(),
         _ => None,
     };
+    hop::strip_listed(&mut head.headers);
     let host = match &judged {
         Ok(Asked::Page { key, .. }) => Some(key.host()),
         _ => None,

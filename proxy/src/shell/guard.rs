@@ -377,7 +377,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         }
         ready!(self.finish_hints(cx))?;
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        if self.is_spent() && self.link.is_answered() {
+        // What is over does not go back: what still comes on it is no request.
+        if self.is_spent() && !self.over && self.link.is_answered() {
             self.link.done.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))

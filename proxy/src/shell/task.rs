@@ -263,6 +263,7 @@ impl Task {
         }
         self.draw(Drawing::Origin);
         self.say_that_we_fetch();
+        self.forget_purged();
         self.look_for_beginning();
         self.decide_what_to_ask();
         let headers = self.origin_request();

@@ -5,6 +5,9 @@ use harness::client::raw;
 use harness::cluster::Proxy;
 use harness::origin::{Origin, Reply};
 use harness::place::Place;
+use harness::wait::{self, SOON};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Status codes of all answers in what came back.
 fn statuses(answer: &str) -> Vec<&str> {
@@ -250,4 +253,62 @@ async fn a_bad_request_among_good_ones_ends_the_line() {
     let bad = format!("GET / HTTP/1.1\r\nHost : {host}\r\n\r\n");
     let answer = raw(proxy.http, format!("{good}{good}{bad}{good}").as_bytes()).await;
     assert_eq!(statuses(&answer), ["200", "200", "400"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_the_answer_to_a_request_with_a_body_is_no_request() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    origin.serves("/", |_| Reply::page("front").fresh_for(60));
+    origin.serves("/smuggled", |_| Reply::page("smuggled").fresh_for(60));
+    let proxy = Proxy::alone(&place, &[]).await;
+    let host = origin.page("/").host;
+    let hidden = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for first in [
+        format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\n\r\n"),
+        format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ),
+    ] {
+        let exchange = async {
+            let mut stream = TcpStream::connect(proxy.http).await.unwrap();
+            stream.write_all(first.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 65_536];
+            let got = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..got].starts_with(b"HTTP/1.1 "), "{first}");
+            // The body, as it was announced, and then what would be a request on a connection that goes on.
+            let rest = format!("{hidden}{hidden}");
+            drop(stream.write_all(rest.as_bytes()).await);
+            let mut more = Vec::new();
+            drop(stream.read_to_end(&mut more).await);
+            let all = [&answer[..got], &more].concat();
+            String::from_utf8_lossy(&all).into_owned()
+        };
+        let answer = wait::within("the connection ends", SOON, exchange).await;
+        assert_eq!(statuses(&answer).len(), 1, "{first}:\n{answer}");
+    }
+    assert_eq!(origin.count("/smuggled"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_stays_here_selects_no_variant() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    origin.serves("/", |request| {
+        let language = request.header("accept-language").unwrap_or("none");
+        let reply = Reply::page(language.to_owned()).fresh_for(60);
+        reply.header("vary", "Accept-Language")
+    });
+    let proxy = Proxy::alone(&place, &[]).await;
+    let page = origin.page("/");
+    // What Connection lists is not sent on, so the answer is that to a request without it.
+    let hidden = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nAccept-Language: de\r\nConnection: close, accept-language\r\n\r\n",
+        page.host
+    );
+    let answer = raw(proxy.http, hidden.as_bytes()).await;
+    assert!(answer.ends_with("none"), "{answer}");
+    let others = proxy.ask(&page).header("accept-language", "de");
+    assert_eq!(others.fetch().await.text(), "de");
 }

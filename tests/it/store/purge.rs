@@ -3,9 +3,11 @@
 use harness::binaries::Program;
 use harness::cluster::{Proxy, set};
 use harness::exec::run_ours;
-use harness::origin::{Origin, Reply};
+use harness::metrics;
+use harness::origin::{Gate, Origin, Reply};
 use harness::place::Place;
 use harness::wait::{self, SOON};
+use serde_json::Value;
 
 const PAGES: [&str; 5] = ["/url", "/dir/prefix", "/tag", "/soft", "/spared"];
 
@@ -72,4 +74,45 @@ async fn what_was_purged_does_not_come_back_from_disk() {
     assert_eq!((soft.status, soft.text()), (200, "/soft".to_owned()));
     assert_eq!(proxy.get(&origin.page("/url")).await.status, 502);
     assert_eq!(kept(&proxy, &origin, "/tag").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validation_that_waited_for_its_turn_does_not_bring_back_what_was_purged() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let gate = Gate::new();
+    let held = gate.clone();
+    origin.serves("/page", |request| {
+        let reply = Reply::page(format!("answer {}", request.nth)).fresh_for(0);
+        reply.validated_by("\"same\"", request)
+    });
+    origin.serves("/slow", move |_| {
+        Reply::page("slow").fresh_for(60).behind(&held)
+    });
+    let sets = [
+        set("purge.tokens_file", ""),
+        set("origin.fetches_max", 1),
+        set("origin.queue_timeout", "60s"),
+    ];
+    let proxy = Proxy::alone(&place, &sets).await;
+    let page = origin.page("/page");
+    assert_eq!(proxy.get(&page).await.text(), "answer 1");
+    // The site's only place is taken: the validation waits for it, with what it found here in hand.
+    let slow = origin.page("/slow");
+    let first = proxy.ask(&slow);
+    let first = tokio::spawn(async move { first.fetch().await });
+    let slow = async || origin.count("/slow") == 1;
+    wait::until("the place is taken", SOON, slow).await;
+    let second = proxy.ask(&page);
+    let second = tokio::spawn(async move { second.fetch().await });
+    let waiting = async || {
+        let state = metrics::page(proxy.admin, "/state").await.text();
+        let state: Value = serde_json::from_str(&state).unwrap();
+        state.pointer("/share/origin_fetches/waiting") == Some(&Value::from(1))
+    };
+    wait::until("the validation waits", SOON, waiting).await;
+    purge(&proxy, &["--hard", &format!("http://{}/page", origin.addr)]).await;
+    gate.open();
+    assert_eq!(first.await.unwrap().text(), "slow");
+    assert_eq!(second.await.unwrap().text(), "answer 2");
 }

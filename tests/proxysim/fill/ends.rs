@@ -51,7 +51,7 @@ impl World {
         let memory = self.bodies[object.body].bytes.len() as u64;
         let flow = &mut self.nodes[node].flow;
         if let Some(stale) = &stale {
-            flow.superseded(stale);
+            flow.superseded(stale, object);
         }
         let (life, gone) = flow.keep(now, Arc::clone(object), Weight { memory, disk: 0 });
         match (life, self.progress_of(object.body)) {

@@ -57,10 +57,13 @@ impl<B, F: Clone> Flow<B, F> {
 
     /// `object` was asked about at its origin, and what came instead of it is about to be kept: it
     /// goes, also where the new one is for other requests because Vary has changed.
-    pub fn superseded(&mut self, object: &Arc<Object<B>>) {
+    pub fn superseded(&mut self, object: &Arc<Object<B>>, by: &Object<B>) {
         self.store.remove_variant(object);
         let which = (record::name_of(&object.key), record::variant_of(object));
-        self.shelf.forget(which.0, Some(which.1));
+        // On disk the same variant is replaced as it is written: its file may hold the body of both.
+        if which.1 != record::variant_of(by) || self.orders.fate(by) != Fate::Spared {
+            self.shelf.forget(which.0, Some(which.1));
+        }
     }
 
     /// What is kept of `key` may not be any more.

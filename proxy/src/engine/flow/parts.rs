@@ -18,6 +18,7 @@ use crate::engine::http::verdict;
 use crate::engine::origin::{Gate, Gates};
 use crate::engine::page::Saved;
 use crate::engine::peers::Blame;
+use crate::engine::purge::Fate;
 use crate::engine::reason::FailReason;
 use crate::engine::shelf::{Shelf, record};
 use crate::engine::store::Store;
@@ -69,7 +70,15 @@ impl<B, F> Flow<B, F> {
     #[must_use]
     pub fn may_stand_in(&self, now: Moment, object: &Object<B>, request: &HeaderMap) -> bool {
         let standing = object.standing(now, self.heat(now, &object.key));
-        verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy).is_ok()
+        let verdict = verdict::on_error(&standing, &RequestDirectives::of(request), &self.policy);
+        verdict.is_ok() && self.orders.fate(object) != Fate::Gone
+    }
+
+    /// Whether `object` is what is kept in memory for its URL and variant, and not what something else has
+    /// taken the place of since it was found.
+    #[must_use]
+    pub fn is_kept(&self, object: &Arc<Object<B>>) -> bool {
+        self.store.keeps(object) && self.orders.fate(object) != Fate::Gone
     }
 
     /// The copy that a request for `key` selects, for the page of an error that is shown instead.

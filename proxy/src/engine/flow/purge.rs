@@ -124,6 +124,12 @@ impl<B: Clone, F> Flow<B, F> {
         Some(gone)
     }
 
+    /// Whether an order given of late, maybe since `object` was found, says that it may not be used again.
+    #[must_use]
+    pub fn is_purged(&self, object: &Object<B>) -> bool {
+        self.orders.fate(object) == Fate::Gone
+    }
+
     /// What the orders given of late mean for a response to a request for `key` that has just come
     /// from a peer.
     #[must_use]

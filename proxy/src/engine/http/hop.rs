@@ -231,11 +231,17 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
+    strip_listed(headers);
+    retain(headers, |name| !is_hop_by_hop(name));
+}
+
+/// Removes the fields that Connection lists (RFC 9110 §7.6.1). Done to a client's request before a copy is chosen
+/// by it: what the origin does not get to see must not select a variant either.
+pub fn strip_listed(headers: &mut HeaderMap) {
     let listed: Vec<_> = connection_listed(headers).collect();
     for name in listed {
         headers.remove(name);
     }
-    retain(headers, |name| !is_hop_by_hop(name));
 }
 
 /// Keeps the fields for which `keep` says so.

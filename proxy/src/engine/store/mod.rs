@@ -204,6 +204,16 @@ impl<B> Store<B> {
         self.entries.contains_key(key)
     }
 
+    /// Whether `object` itself is kept.
+    #[must_use]
+    pub fn keeps(&self, object: &Arc<Object<B>>) -> bool {
+        let entry = self.entries.get(&object.key);
+        entry.is_some_and(|entry| {
+            let mut kept = entry.variants().iter();
+            kept.any(|variant| Arc::ptr_eq(&variant.object, object))
+        })
+    }
+
     /// Whether a variant for the same requests as `object` is kept, or as many others as are kept of a
     /// URL.
     #[must_use]

@@ -195,9 +195,14 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
                 Ok(looked) => looked,
                 Err(reason) => return Stop::Hand(reason),
             };
-            *rest = &rest[plain.len..];
             notes.last = plain.close || self.draining;
-            if let Some(tail) = self.put(&plain, found, out, notes) {
+            let tail = match self.put(&plain, found, out, notes) {
+                Ok(tail) => tail,
+                // Nothing was written for it: the careful door answers it.
+                Err(reason) => return Stop::Hand(reason),
+            };
+            *rest = &rest[plain.len..];
+            if let Some(tail) = tail {
                 return Stop::Large(tail);
             }
             if notes.last {
@@ -259,20 +264,24 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
     }
 
     /// Writes the answer, for which there is room. What of it goes out by itself is left.
+    ///
+    /// # Errors
+    /// It was found, and cannot be used any more; nothing was written.
     fn put(
         &self,
         plain: &Plain<'_>,
         found: Found,
         out: &mut ReadBuf<'_>,
         notes: &mut Notes,
-    ) -> Option<Tail> {
+    ) -> Result<Option<Tail>, HandReason> {
         let (ctx, now) = (&self.ctx, notes.began);
         let Found {
             object,
             heat,
             front,
         } = found;
-        let (prepared, here) = usable(ctx, &object, front, self.takes_files())?;
+        let (prepared, here) =
+            usable(ctx, &object, front, self.takes_files()).ok_or(HandReason::Answer)?;
         let (age, ttl) = (object.age(now), object.standing(now, heat).ttl());
         prepared.write(age.as_secs(), ttl, notes.last, |piece| out.put_slice(piece));
         notes.hits += 1;
@@ -296,12 +305,12 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
             Here::File(spill, len) => Some(Body::File(FileBody::new(spill, len))),
         };
         if let Some(body) = body {
-            return Some(Tail::new(body, account, ctx.metrics.in_flight()));
+            return Ok(Some(Tail::new(body, account, ctx.metrics.in_flight())));
         }
         if let Some(account) = account {
             account.sent(now, length, Some(length));
         }
-        None
+        Ok(None)
     }
 
     fn takes_files(&self) -> bool {

@@ -177,6 +177,10 @@ impl Task {
             self.conditional = false;
             return Step::News(News::Unconfirmed);
         }
+        if self.forget_purged() {
+            tokio::spawn(upstream.body.discard());
+            return Step::News(News::Unconfirmed);
+        }
         let object = self.confirm(&stale, &upstream);
         tokio::spawn(upstream.body.discard());
         let shared = self.may_go_on_sharing(&object);
@@ -197,6 +201,17 @@ impl Task {
         Step::Over
     }
 
+    /// What was here when this fetch began is of no use any more if it was purged since. Whether it was.
+    pub(super) fn forget_purged(&mut self) -> bool {
+        let stale = self.plan.stale.as_ref();
+        let purged = stale.is_some_and(|stale| self.ctx.flow().is_purged(stale));
+        if purged {
+            self.plan.stale = None;
+            self.conditional = false;
+        }
+        purged
+    }
+
     /// What is here after `upstream` said that it is still right.
     fn confirm(&self, stored: &Response, upstream: &Upstream) -> Arc<Response> {
         let mut headers = stored.headers();
@@ -208,9 +223,13 @@ impl Task {
     /// What the answer to a HEAD says of the copy here: still right, or to be validated before it is
     /// used again (RFC 9111 §4.3.5).
     pub(super) fn freshen_by_head(&self, upstream: &Upstream) {
+        // A GET may have replaced it meanwhile, or a purge removed it.
         let Some(stored) = &self.plan.stale else {
             return;
         };
+        if !self.ctx.flow().is_kept(stored) {
+            return;
+        }
         let (head, length) = (&upstream.head.headers, stored.body.length());
         let object = if conditional::head_confirms(head, &stored.headers(), length) {
             self.confirm(stored, upstream)
@@ -296,7 +315,7 @@ impl Task {
                 return;
             };
             if let Some(stale) = &self.plan.stale {
-                flow.superseded(stale);
+                flow.superseded(stale, object);
             }
             let now = ctx.now();
             let (life, gone) = flow.keep(now, Arc::clone(object), weight);
