@@ -5,12 +5,13 @@
 //! 32 connections, 10 s for a request, no request bodies.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -93,6 +94,11 @@ pub async fn serve(
                 let (registry, inspect) = (Arc::clone(&registry), Arc::clone(&inspect));
                 async move {
                     let response = match ordered {
+                        _ if changes(&request) && !is_named_by_address(&request) => {
+                            let text =
+                                "what changes something is asked for by this listener's address\n";
+                            answer(StatusCode::MISDIRECTED_REQUEST, "text/plain", text.into())
+                        }
                         Some(ordered) => json(ordered.await),
                         None => respond(&request, &registry, &*inspect),
                     };
@@ -158,6 +164,22 @@ fn respond<B>(
             answer(StatusCode::NOT_FOUND, "text/plain", text.into())
         }
     }
+}
+
+fn changes<B>(request: &Request<B>) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// Whether the request names this listener by an address, or as this machine: a web page whose own name was made
+/// to lead here (DNS rebinding) names it by that.
+fn is_named_by_address<B>(request: &Request<B>) -> bool {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host().trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 fn ordered<B>(request: &Request<B>, inspect: &dyn Inspect) -> Option<Ordered> {
@@ -277,6 +299,34 @@ mod tests {
         fn state(&self) -> serde_json::Value {
             serde_json::json!({ "schema": 1 })
         }
+    }
+
+    #[test]
+    fn what_changes_something_is_asked_for_by_address() {
+        let named = |host: &str| {
+            let request = Request::builder().method("PUT").uri("/drain");
+            is_named_by_address(&request.header("host", host).body(()).unwrap())
+        };
+        for host in [
+            "127.0.0.1:8082",
+            "[::1]:8082",
+            "localhost:8082",
+            "LOCALHOST",
+            "192.0.2.1",
+        ] {
+            assert!(named(host), "{host}");
+        }
+        for host in [
+            "rebound.example",
+            "rebound.example:8082",
+            "127.0.0.1.example",
+            "",
+            "a b",
+        ] {
+            assert!(!named(host), "{host}");
+        }
+        assert!(changes(&Request::put("/drain").body(()).unwrap()));
+        assert!(!changes(&Request::head("/state").body(()).unwrap()));
     }
 
     fn page(path: &str, accept: &str) -> (StatusCode, String, String) {
