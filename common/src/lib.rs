@@ -23,4 +23,5 @@ pub mod rng;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod telemetry;
+pub mod trace;
 pub mod wire;

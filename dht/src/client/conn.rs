@@ -56,7 +56,7 @@ impl Pool {
     pub(super) async fn exchange(
         &self,
         method: &'static str,
-        path: &'static str,
+        path: &str,
         body: Vec<u8>,
         allowed: Duration,
     ) -> Result<Answer, ClientError> {
@@ -70,7 +70,7 @@ impl Pool {
     async fn attempt(
         &self,
         method: &'static str,
-        path: &'static str,
+        path: &str,
         body: Bytes,
     ) -> Result<Answer, ClientError> {
         while let Some(mut kept) = self.take() {
@@ -144,7 +144,7 @@ impl Pool {
 
 pub(super) fn request(
     method: &'static str,
-    path: &'static str,
+    path: &str,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, ClientError> {
     Request::builder()

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::ids::{Key, NodeId};
+use common::trace::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,6 +40,7 @@ const TRANSPORT_GRACE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Client {
     pool: Arc<Pool>,
+    trace: Option<Context>,
 }
 
 /// Why a call gave nothing.
@@ -107,6 +109,17 @@ impl Client {
     pub fn new(socket: PathBuf) -> Self {
         Self {
             pool: Arc::new(Pool::new(socket)),
+            trace: None,
+        }
+    }
+
+    /// The same index, for calls that are part of a trace; one that knows nothing of traces answers all
+    /// the same.
+    #[must_use]
+    pub fn traced(&self, trace: Option<Context>) -> Self {
+        Self {
+            pool: Arc::clone(&self.pool),
+            trace,
         }
     }
 
@@ -349,6 +362,8 @@ impl Client {
     ) -> Result<A, ClientError> {
         let body = encode(request)?;
         let allowed = deadline.saturating_add(TRANSPORT_GRACE);
+        let traced = self.trace.map(|trace| format!("{path}?trace={trace}"));
+        let path = traced.as_deref().unwrap_or(path);
         let answer = self.pool.exchange("POST", path, body, allowed).await?;
         read(answer.status, &answer.body)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::{Key, NodeId, TxId};
+use common::trace::{Context, SpanId};
 use common::wire::header::{self, Header, body_room};
 
 use super::command::Ticket;
@@ -20,6 +21,7 @@ use super::routing::{Entry, Table};
 use super::rpc::{Call, CallId, Due};
 use super::rtt::Rtt;
 use super::serve::CONTACTS_NEAR;
+use super::traced::Hop;
 use super::work::TaskId;
 use crate::refusal::Refusal;
 
@@ -203,13 +205,18 @@ impl Node {
         let behalf = Self::behalf(&purpose);
         let ask = call.ask.clone();
         let kind = ask.kind();
+        let tx = TxId(self.rng.u64());
+        let trace = self.trace_of(&purpose).map(|context| Context {
+            parent: SpanId(tx.0),
+            ..context
+        });
         let request = Request {
             level,
             token,
             behalf,
+            trace,
             ask,
         };
-        let tx = TxId(self.rng.u64());
         if let Some(bytes) = self.seal_request(now, to.id, tx, &request) {
             self.stats.sent.count(kind);
             self.stats.retransmissions += u64::from(attempts > 0);
@@ -347,6 +354,14 @@ impl Node {
     fn unanswered(&mut self, now: Moment, call: &Call<Purpose>) {
         let id = call.to.id;
         self.stats.timeouts += 1;
+        self.hopped(&call.purpose, |context| Hop {
+            context,
+            id: None,
+            to: call.to.addr,
+            level: call.level,
+            began: call.began,
+            reply: None,
+        });
         // A client may be too impatient for its failed ping to say anything.
         let patient = now.since(call.began) >= self.config.rpc.verdict_floor;
         if patient && self.peers.failure(now, id, call.began) == Verdict::Failed {

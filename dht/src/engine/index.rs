@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 
 use common::clock::Moment;
 use common::ids::NodeId;
+use common::trace::Context;
 
 use super::cluster::Membership;
-use super::command::Command;
+use super::command::{Command, Ticket};
 use super::config::IndexKind;
 use super::health::Health;
 use super::message::Service;
@@ -37,6 +38,12 @@ pub trait Index: fmt::Debug + Send {
 
     /// A local client wants something.
     fn handle_command(&mut self, now: Moment, command: Command);
+
+    /// The command of `ticket`, which comes next, is part of a trace. An index that does not tell of its
+    /// steps carries it out all the same.
+    fn trace(&mut self, ticket: Ticket, context: Context) {
+        let _ = (ticket, context);
+    }
 
     /// A wished-for moment has come. Harmless at any other time.
     fn handle_timeout(&mut self, now: Moment);
@@ -93,6 +100,10 @@ impl Index for Node {
 
     fn handle_command(&mut self, now: Moment, command: Command) {
         self.handle_command(now, command);
+    }
+
+    fn trace(&mut self, ticket: Ticket, context: Context) {
+        self.trace_command(ticket, context);
     }
 
     fn handle_timeout(&mut self, now: Moment) {

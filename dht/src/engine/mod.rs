@@ -108,6 +108,7 @@ pub mod store;
 mod tend;
 pub mod timers;
 pub mod token;
+pub mod traced;
 mod upkeep;
 pub mod view;
 mod work;

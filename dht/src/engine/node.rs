@@ -13,6 +13,7 @@ use common::clock::Moment;
 use common::ids::NodeId;
 use common::limits::LEVELS_MAX;
 use common::rng::Generator;
+use common::trace::Context;
 use common::wire::header::{self, Header};
 use common::wire::secret::Network;
 
@@ -80,6 +81,7 @@ pub struct Node {
     pub(super) deadlines: BTreeSet<(Moment, TaskId)>,
     pub(super) next_task: u64,
     pub(super) near: BTreeMap<Ticket, Search>,
+    pub(super) traced: BTreeMap<Ticket, Context>,
     pub(super) walked: Option<Moment>,
     pub(super) keep: Keep,
     pub(super) hands: Hands,
@@ -157,6 +159,7 @@ impl Node {
             deadlines: BTreeSet::new(),
             next_task: 0,
             near: BTreeMap::new(),
+            traced: BTreeMap::new(),
             walked: None,
             keep: Keep::new(config.contacts.kept),
             hands: Hands::default(),

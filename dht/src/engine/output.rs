@@ -9,6 +9,7 @@ use super::cluster::Moved;
 use super::command::{Answer, Ticket};
 use super::health::Health;
 use super::timers::Timer;
+use super::traced::{Answered, Hop};
 
 /// One effect. Drain all of them after every call of the engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,6 +64,10 @@ pub enum Event {
         /// Why.
         why: Moved,
     },
+    /// A request of a traced command is over.
+    Hop(Hop),
+    /// A request of another node's traced command was answered.
+    Answered(Answered),
     /// This node was late by its own fault, and so many requests were given grace.
     Late(u64),
 }

@@ -16,8 +16,9 @@ use super::admit::DropReason;
 use super::liveness::Peer;
 use super::message::{Ask, CONTACTS_MAX, Contact, Reply, Request, Say, encode_reply};
 use super::node::Node;
-use super::output::Output;
+use super::output::{Event, Output};
 use super::routing::Entry;
+use super::traced::Answered;
 use crate::refusal::Refusal;
 use crate::value::Value;
 
@@ -110,6 +111,15 @@ impl Node {
         }
         if let Some(peer) = self.peers.at_mut(header.sender) {
             peer.served = Some(now.into());
+        }
+        if let Some(context) = request.trace {
+            let (asked, reply) = (request.ask.kind(), say.kind());
+            self.event(Event::Answered(Answered {
+                context,
+                from,
+                asked,
+                reply,
+            }));
         }
         let reply = Reply {
             level: request.level,

@@ -61,6 +61,11 @@ impl Running {
         self.task.introducer(id)
     }
 
+    /// Who waits for it.
+    pub(super) const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// Whether it is a claim.
     pub(super) const fn claims(&self) -> bool {
         matches!(self.task.goal(), Goal::Claim { .. })
@@ -353,6 +358,9 @@ impl Node {
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
         if let Answer::Refused(refusal) = &answer {
             self.stats.refused_here.count(*refusal);
+        }
+        if answer.is_final() {
+            self.traced.remove(&ticket);
         }
         self.output(Output::Answer { ticket, answer });
     }

@@ -17,6 +17,7 @@ mod run;
 mod settings;
 mod state;
 mod stream;
+mod traces;
 mod udp;
 
 pub use peers::parse as parse_peers;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::netaddr::Prefix;
 use common::shell::admin::Inspect as _;
+use common::trace::Context;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
@@ -49,6 +50,8 @@ pub(super) struct Order {
     pub(super) wish: Wish,
     /// Time allowed from when the engine takes it.
     pub(super) allowed: Duration,
+    /// The trace it is part of.
+    pub(super) trace: Option<Context>,
     /// Where answers go; the last one is final.
     pub(super) answers: mpsc::Sender<Answer>,
 }
@@ -56,6 +59,8 @@ pub(super) struct Order {
 /// The way to the engine.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
+    /// The trace that the request at hand is part of.
+    pub(super) trace: Option<Context>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) shared: Arc<Shared>,
 }
@@ -80,6 +85,11 @@ impl From<ShapeError> for No {
 
 /// One request, one response, whatever happens.
 pub(super) async fn respond(engine: &Engine, request: Request<Incoming>) -> ApiResponse {
+    let traced = trace_of(&request).map(|trace| Engine {
+        trace: Some(trace),
+        ..engine.clone()
+    });
+    let engine = traced.as_ref().unwrap_or(engine);
     match route(engine, request).await {
         Ok(response) => response,
         Err(No(refusal, message)) => {
@@ -88,6 +98,13 @@ pub(super) async fn respond(engine: &Engine, request: Request<Incoming>) -> ApiR
             json(status(refusal), &doc)
         }
     }
+}
+
+/// The trace in the request's query; what is none is as good as none.
+fn trace_of<B>(request: &Request<B>) -> Option<Context> {
+    let mut pairs = request.uri().query()?.split('&');
+    let trace = pairs.find_map(|pair| pair.strip_prefix("trace="))?;
+    trace.parse().ok()
 }
 
 async fn route(engine: &Engine, request: Request<Incoming>) -> Result<ApiResponse, No> {
@@ -155,6 +172,7 @@ fn order(
     let sent = engine.orders.try_send(Order {
         wish,
         allowed,
+        trace: engine.trace,
         answers,
     });
     sent.map_err(|error| match error {

@@ -29,6 +29,7 @@ use super::local::Local;
 use super::routes::{Engine, Order};
 use super::settings::DaemonConfig;
 use super::state::{About, Shared};
+use super::traces::Traces;
 use super::udp::Udp;
 use super::{metrics, peers};
 use crate::engine::{self, Answer, Command, Event, Output, Ticket};
@@ -101,7 +102,8 @@ impl Daemon {
         if let Some(dir) = &config.state_dir {
             config.engine.remembered = peers::load(dir);
         }
-        let rng = Generator::from_system().map_err(|error| runtime(&error))?;
+        let mut rng = Generator::from_system().map_err(|error| runtime(&error))?;
+        let traces = Traces::new(&mut rng);
         let clock = SystemClock::new();
         let addr = match config.udp_advertise {
             Some(addr) => addr,
@@ -116,7 +118,7 @@ impl Daemon {
         };
         let node = engine::open(config.engine, network, addr, rng, clock.moment());
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
-        let shared = Arc::new(Shared::new(node, clock, about));
+        let shared = Arc::new(Shared::new(node, clock, about, traces));
         Ok(Self {
             udp,
             local,
@@ -144,6 +146,7 @@ impl Daemon {
     pub async fn run(self, shutdown: Shutdown) {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let engine = Engine {
+            trace: None,
             orders,
             shared: Arc::clone(&self.shared),
         };
@@ -253,7 +256,11 @@ impl Turns {
                 deadline: now + order.allowed,
                 wish: order.wish,
             };
-            self.shared.node().handle_command(now, command);
+            let mut node = self.shared.node();
+            if let Some(trace) = order.trace {
+                node.trace(ticket, trace);
+            }
+            node.handle_command(now, command);
         }
     }
 
@@ -264,7 +271,11 @@ impl Turns {
             match output {
                 Output::Transmit { to, bytes } => self.udp.send(to, bytes),
                 Output::Answer { ticket, answer } => answer_to(&mut self.waiting, ticket, answer),
-                Output::Event(event) => tell(event),
+                Output::Event(event) => {
+                    if !self.shared.traces.took(&event, self.shared.clock()) {
+                        tell(event);
+                    }
+                }
                 Output::Wake(at, timer) => {
                     tracing::trace!(timer = timer.as_str(), "to be woken");
                     self.wake = at;
@@ -325,6 +336,8 @@ fn tell(event: Event) {
             let why = why.as_str();
             tracing::info!(level, ?cluster, size, why, "in another cluster");
         }
+        // They are in the ring.
+        Event::Hop(_) | Event::Answered(_) => {}
         Event::Late(forgiven) => tracing::debug!(forgiven, "this node was late itself"),
     }
 }

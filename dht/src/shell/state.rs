@@ -7,6 +7,7 @@ use common::clock::{Clock as _, Moment, SystemClock};
 use common::shell::admin::{Inspect, Readiness};
 use serde_json::{Value, json};
 
+use super::traces::Traces;
 use crate::api::{micros, millis};
 use crate::engine::cluster::Membership;
 use crate::engine::message::Service;
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     node: Mutex<Box<dyn Index>>,
     clock: SystemClock,
     about: About,
+    pub(super) traces: Traces,
 }
 
 /// What the daemon was told of itself, for whoever looks.
@@ -33,11 +35,17 @@ pub(super) struct About {
 }
 
 impl Shared {
-    pub(super) const fn new(node: Box<dyn Index>, clock: SystemClock, about: About) -> Self {
+    pub(super) const fn new(
+        node: Box<dyn Index>,
+        clock: SystemClock,
+        about: About,
+        traces: Traces,
+    ) -> Self {
         Self {
             node: Mutex::new(node),
             clock,
             about,
+            traces,
         }
     }
 
@@ -65,6 +73,11 @@ impl Inspect for Shared {
             Health::Alone => "no other node answers; check join.seeds and the secret".to_owned(),
             health => format!("{}: no put and get through others yet", health.as_str()),
         })
+    }
+
+    fn page(&self, path: &str, query: &str) -> Option<Value> {
+        let now = self.clock.moment();
+        (path == "/trace").then(|| self.traces.page(&self.about.name, query, now))
     }
 
     fn state(&self) -> Value {

@@ -61,6 +61,7 @@ impl Drop for Session {
         let order = Order {
             wish,
             allowed: AT_ONCE,
+            trace: None,
             answers,
         };
         // A deregistration is never lost to a full queue: it waits for its turn.

@@ -71,6 +71,7 @@ impl Asker {
             level: 0,
             token: self.token,
             behalf: None,
+            trace: None,
             ask,
         };
         let body = encode_request(&request, body_room(2), pad_to).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::clock::Moment;
 use common::ids::NodeId;
+use common::trace::SpanId;
 use common::wire::header::{Header, LevelInfo};
 
 use super::Purpose;
@@ -14,6 +15,7 @@ use crate::engine::message::{Contact, Reply, Say, Service};
 use crate::engine::node::Node;
 use crate::engine::output::Event;
 use crate::engine::routing::Entry;
+use crate::engine::traced::Hop;
 use crate::refusal::Refusal;
 
 impl Node {
@@ -53,6 +55,15 @@ impl Node {
         if let Say::Nodes { contacts } | Say::Values { contacts, .. } = &reply.say {
             self.mentioned(now, (id, &header.levels), call.purpose, contacts);
         }
+        let reply_kind = reply.say.kind();
+        self.hopped(&call.purpose, |context| Hop {
+            context,
+            id: Some(SpanId(header.tx.0)),
+            to: from,
+            level: call.level,
+            began: call.began,
+            reply: Some(reply_kind),
+        });
         match call.purpose {
             Purpose::Task(task) => self.task_answered(now, task, id, &reply.say),
             Purpose::Probe => self.calmer(),

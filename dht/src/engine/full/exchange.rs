@@ -111,6 +111,7 @@ impl Member {
             level: 0,
             token,
             behalf: None,
+            trace: None,
             ask: call.ask.clone(),
         };
         let tx = TxId(self.rng.u64());

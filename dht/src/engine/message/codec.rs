@@ -15,6 +15,7 @@ pub(super) mod decode;
 
 use std::time::Duration;
 
+use common::trace::CONTEXT_LEN;
 use common::wire::codec::{TooLong, Writer, addr_len};
 
 use super::lists::{service_len, write_count, write_service_list};
@@ -41,6 +42,8 @@ mod extension {
     pub(super) const PADDING: u8 = 2;
     /// Services of the sender.
     pub(super) const SERVICES: u8 = 3;
+    /// The trace that a request is part of: who does not know it answers all the same.
+    pub(super) const TRACE: u8 = 5;
     /// The node on whose behalf a relay asks: without it the request would mean the relay's own.
     pub(super) const BEHALF: u8 = CRITICAL | 4;
     /// Set on types that must be understood.
@@ -66,6 +69,14 @@ pub fn encode_request(request: &Request, room: usize, pad_to: usize) -> Result<V
         let mut inner = Writer::new(room);
         inner.addr(addr);
         w.u8(extension::BEHALF).bytes16(&inner.finish()?);
+    }
+    // What is optional does not keep a request from being sent.
+    if let Some(trace) = request.trace
+        && w.len() + EXTENSION_HEAD + CONTEXT_LEN <= room
+    {
+        let mut inner = Writer::new(CONTEXT_LEN);
+        trace.write(&mut inner);
+        w.u8(extension::TRACE).bytes16(&inner.finish()?);
     }
     let target = pad_to.min(room);
     if let Some(missing) = target.checked_sub(w.len() + EXTENSION_HEAD) {

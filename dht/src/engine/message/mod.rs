@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::ids::{Key, NodeId};
+use common::trace::Context;
 
 pub use codec::decode::decode;
 pub use codec::{encode_reply, encode_request};
@@ -60,6 +61,8 @@ pub struct Request {
     pub token: Option<Token>,
     /// The node the sender asks for, when it relays; `None`: for itself.
     pub behalf: Option<SocketAddr>,
+    /// The trace it is part of.
+    pub trace: Option<Context>,
     /// What is asked.
     pub ask: Ask,
 }

@@ -157,7 +157,7 @@ proptest! {
         ask in ask(), level: u8, token in token(), behalf in proptest::option::of(addr()),
         pad in 0..DATAGRAM_MAX
     ) {
-        let request = Request { level, token, behalf, ask };
+        let request = Request { level, token, behalf, trace: None, ask };
         let bytes = encode_request(&request, DATAGRAM_MAX, pad).unwrap();
         // Three bytes is the least an extension takes, so a shortfall of less stays.
         prop_assert!(bytes.len() + 3 > pad);
@@ -189,7 +189,7 @@ proptest! {
 
     #[test]
     fn a_cut_message_is_an_error_not_another_message(ask in ask(), cut in 1..21usize) {
-        let request = Request { level: 0, token: None, behalf: None, ask };
+        let request = Request { level: 0, token: None, behalf: None, trace: None, ask };
         let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
         let shorter = &bytes[..bytes.len() - cut.min(bytes.len())];
         let read = decode(request.ask.kind().code(), shorter);
@@ -203,6 +203,7 @@ fn unknown_extensions_are_skipped_unless_critical() {
         level: 0,
         token: None,
         behalf: None,
+        trace: None,
         ask: Ask::Find { target: Key::ZERO },
     };
     let mut bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
@@ -237,6 +238,7 @@ fn more_services_than_a_datagram_holds_is_too_long() {
         level: 0,
         token: None,
         behalf: None,
+        trace: None,
         ask: Ask::Ping { services },
     };
     assert!(encode_request(&request, 100, 0).is_err());
@@ -250,6 +252,7 @@ fn specimens() -> Vec<Message> {
             level: 0,
             token,
             behalf: None,
+            trace: None,
             ask,
         })
     });
@@ -384,6 +387,7 @@ fn a_request_on_behalf_of_another_says_so_critically() {
         level: 0,
         token: None,
         behalf: Some("192.0.2.9:7400".parse().unwrap()),
+        trace: None,
         ask: Ask::Withdraw { key: Key::ZERO },
     };
     let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
@@ -410,8 +414,47 @@ fn a_relay_of_a_relay_is_no_message() {
         level: 0,
         token: None,
         behalf: None,
+        trace: None,
         ask,
     };
     let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
     assert!(decode(Kind::Relay.code(), &bytes).is_err());
+}
+
+#[test]
+fn a_trace_travels_where_there_is_room_and_is_skipped_by_who_does_not_know_it() {
+    let trace = common::trace::Context {
+        trace: common::trace::TraceId([7; 16]),
+        parent: common::trace::SpanId(9),
+        keep: Some(common::trace::Keep::Asked),
+    };
+    let request = Request {
+        level: 0,
+        token: None,
+        behalf: None,
+        trace: Some(trace),
+        ask: Ask::Find {
+            target: Key::from_bytes([0xaa; 20]),
+        },
+    };
+    let bytes = encode_request(&request, DATAGRAM_MAX, 0).unwrap();
+    let golden = format!(
+        "00{}050019{}000000000000000901",
+        "aa".repeat(20),
+        "07".repeat(16)
+    );
+    assert_eq!(data_encoding::HEXLOWER.encode(&bytes), golden);
+    let read = decode(Kind::Find.code(), &bytes);
+    assert_eq!(read, Ok(Message::Request(request.clone())));
+    // No type of an optional extension may have the high bit.
+    assert_eq!(bytes[21] & 0x80, 0);
+    let full = encode_request(&request, bytes.len() - 1, 0).unwrap();
+    let without = Request {
+        trace: None,
+        ..request
+    };
+    assert_eq!(
+        decode(Kind::Find.code(), &full),
+        Ok(Message::Request(without))
+    );
 }

@@ -33,6 +33,7 @@ pub(super) fn request(
             level: 0,
             token,
             behalf: None,
+            trace: None,
             ask,
         },
     );

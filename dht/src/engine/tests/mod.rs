@@ -10,4 +10,5 @@ mod life;
 mod near;
 mod restart;
 mod spread;
+mod traced;
 mod world;

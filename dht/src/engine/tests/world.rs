@@ -87,7 +87,7 @@ pub(super) struct World {
     rng: Generator,
     queue: BTreeMap<(Moment, u64), Happening>,
     wakes: BTreeMap<SocketAddr, Moment>,
-    next: u64,
+    pub(super) next: u64,
 }
 
 impl World {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::limits::VALUE_MAX;
+use common::trace::Context;
 use common::wire::codec::{DecodeError, Reader};
 
 use super::super::lists::{read_count, read_service_list};
@@ -43,6 +44,7 @@ pub fn decode(code: u8, body: &[u8]) -> Result<Message, DecodeError> {
                 level,
                 token: tail.token,
                 behalf: tail.behalf,
+                trace: tail.trace,
                 ask,
             })
         }
@@ -207,6 +209,7 @@ fn read_values(level: u8, r: &mut Reader<'_>) -> Result<Vec<Value>, DecodeError>
 struct Tail {
     token: Option<Token>,
     behalf: Option<SocketAddr>,
+    trace: Option<Context>,
     services: Vec<Service>,
 }
 
@@ -225,6 +228,8 @@ fn read_extensions(r: &mut Reader<'_>) -> Result<Tail, DecodeError> {
                 tail.behalf = Some(inner.addr("node relayed for")?);
                 inner.finish("end of node relayed for")?;
             }
+            // One that cannot be read is as good as none.
+            extension::TRACE => tail.trace = Context::read(&mut inner).ok(),
             extension::SERVICES => tail.services = read_services(&mut inner)?,
             unknown if unknown & extension::CRITICAL != 0 => {
                 return Err(r.error("a known critical extension"));
