@@ -108,6 +108,7 @@ fn token(network: &Network, node: &mut Node, from: SocketAddr, now: Moment) -> O
         level: 0,
         token: None,
         behalf: None,
+        trace: None,
         ask: Ask::Ping { services },
     };
     let bytes = request(network, node, from, 1, &ask);
@@ -158,6 +159,7 @@ fn main() {
             level: 0,
             token: token(&network, node, from, now),
             behalf: None,
+            trace: None,
             ask,
         };
         let mut datagrams = Vec::new();

@@ -88,6 +88,21 @@ pub async fn order(
     }
 }
 
+/// Sends `request` to `addr` and reads the answer to its end.
+///
+/// # Errors
+/// There is no whole answer within `deadline`.
+pub async fn send(
+    addr: SocketAddr,
+    request: Request<Empty<Bytes>>,
+    deadline: Duration,
+) -> Result<Page, FetchError> {
+    match tokio::time::timeout(deadline, exchange(addr, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(FetchError::Deadline(deadline)),
+    }
+}
+
 /// Gets `path` of the daemon whose admin listener is `addr`.
 ///
 /// # Errors

@@ -8,7 +8,7 @@
 //!
 //! Pure parts, tested without processes: [`cluster::layout`] (who listens where, with which
 //! arguments), [`demo::respond`] and [`demo::route`] (a request's answer), [`crowd::cache_status`]
-//! and [`crowd::report`], [`render`], [`figures`], [`doctor`], [`top`], all of
+//! and [`crowd::report`], [`render`], [`figures`], [`doctor`], [`top`], [`trace`], all of
 //! [`engine`], [`agent::engine`] and [`controller::engine`]. The rest carries out what they decide.
 
 pub mod admin;
@@ -27,5 +27,6 @@ pub mod render;
 pub mod ring;
 pub mod say;
 pub mod top;
+pub mod trace;
 
 pub use cmd::run;

@@ -9,6 +9,7 @@ pub mod dns;
 pub mod doctor;
 pub mod drain;
 pub mod index;
+pub mod inject;
 pub mod key;
 pub mod launch;
 pub mod node;
@@ -22,6 +23,7 @@ pub mod rollout;
 pub mod secret;
 pub mod status;
 pub mod top;
+pub mod trace;
 pub mod url;
 pub mod whom;
 pub mod why;
@@ -74,6 +76,10 @@ enum Command {
     Top(top::TopArgs),
     /// Say whether a page is kept, where and why, and how it failed last
     Why(why::WhyArgs),
+    /// Send one request and draw what every node on its way did for it
+    Trace(trace::TraceArgs),
+    /// Have a request enter at a given node, and show its answer
+    Inject(inject::InjectArgs),
     /// Say what is wrong with the daemons, and what to do about it
     Doctor(doctor::DoctorArgs),
     /// Have nobody sent to a node any more, or take that back
@@ -129,6 +135,8 @@ pub fn run() -> ExitCode {
         Command::Peers(args) => on_runtime(peers::run(args)),
         Command::Top(args) => on_runtime(top::run(args)),
         Command::Why(args) => on_runtime(why::run(args)),
+        Command::Trace(args) => on_runtime(trace::run(args)),
+        Command::Inject(args) => on_runtime(inject::run(args)),
         Command::Doctor(args) => on_runtime(doctor::run(args)),
         Command::Drain(args) => on_runtime(drain::run(args)),
         Command::Config(args) => config::run(&args),

@@ -21,7 +21,7 @@ pub struct Whom {
     pub(super) node: Option<String>,
     /// The cluster; without it the one that this user's `atoll dev` runs
     #[arg(long, value_name = "FILE", conflicts_with = "admin")]
-    ready_file: Option<PathBuf>,
+    pub(super) ready_file: Option<PathBuf>,
 }
 
 /// A daemon to ask.

@@ -41,5 +41,6 @@ pub mod steps;
 pub mod store;
 pub mod trail;
 pub mod uptake;
+pub mod warrant;
 pub mod why;
 pub mod words;

@@ -20,6 +20,7 @@ use super::room::Room;
 use super::share::Shares;
 use super::slices::Extents;
 use super::store::{DiskStore, HasShelf};
+use super::traces::Traces;
 use super::upstream::Client;
 use crate::engine::flow::{FillId, Flow};
 use crate::engine::http::hop::Identity;
@@ -57,6 +58,7 @@ pub(crate) struct Context {
     pub(crate) blocked: Blocked,
     /// Who may purge.
     pub(crate) purge: Desk,
+    pub(crate) traces: Traces,
     /// `None` if it is off.
     pub(crate) access: Option<Arc<AccessLog>>,
     connections_max: usize,
@@ -91,6 +93,7 @@ pub(crate) struct Parts {
     pub(crate) shares: Arc<Shares>,
     pub(crate) blocked: Blocked,
     pub(crate) purge: Desk,
+    pub(crate) traces: Traces,
     pub(crate) access: Option<Arc<AccessLog>>,
     pub(crate) connections_max: usize,
     pub(crate) flow: SharedFlow,
@@ -115,6 +118,7 @@ impl Context {
             shares: parts.shares,
             blocked: parts.blocked,
             purge: parts.purge,
+            traces: parts.traces,
             access: parts.access,
             connections_max: parts.connections_max,
             draining: AtomicBool::new(false),

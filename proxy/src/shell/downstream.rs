@@ -12,7 +12,7 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use common::clock::Moment;
-use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::access::Due;
@@ -22,6 +22,7 @@ use super::metered::Duties;
 use super::metrics::Outcome;
 use super::outgoing::Outgoing;
 use super::share::Account;
+use super::traces::{Told, Traces, Track};
 use crate::engine::access;
 use crate::engine::certificates::Shown;
 use crate::engine::http::hop;
@@ -134,6 +135,7 @@ pub(crate) fn serve<B>(
         scheme: entry.scheme,
         visit,
         began,
+        track: ctx.traces.begin(&head.headers, began),
         method: head.method,
         uri: head.uri,
         headers: head.headers,
@@ -173,6 +175,7 @@ struct Client {
     scheme: Scheme,
     visit: Visit,
     began: Moment,
+    track: Track,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -198,8 +201,37 @@ impl Client {
         }
         let after = self.ctx.now().since(self.began);
         self.ctx.metrics.first_byte(after);
+        self.trace(response.status(), after);
         let duties = self.duties(response.status(), after);
         (response, duties)
+    }
+
+    /// Tells the ring of the request, if it is to be kept.
+    fn trace(&self, status: StatusCode, took: Duration) {
+        let (outcome, reason) = self.note.get().copied().unwrap_or((Outcome::Own, ""));
+        let failed = outcome == Outcome::Failed || status.is_server_error();
+        let Some(keep) = Traces::judge(&self.track, failed, took) else {
+            return;
+        };
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let target = self.uri.path_and_query();
+        let told = Told {
+            url: format!(
+                "{}://{}{}",
+                self.scheme,
+                host.unwrap_or_default(),
+                target.map_or("", |target| target.as_str())
+            ),
+            began: self.began,
+            took,
+            outcome: if failed && !reason.is_empty() {
+                reason
+            } else {
+                outcome.as_str()
+            },
+            failed,
+        };
+        self.ctx.traces.answered(&self.track, keep, told);
     }
 
     /// What is left to be done: a line is written when the answer is over, if there is a log at all.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::sync::{Notify, watch};
 
 use super::body::SharedBody;
+use super::traces::Track;
 use super::upstream::Hints;
 use crate::engine::drawing::Drawing;
 use crate::engine::http::key::PrimaryKey;
@@ -83,6 +84,8 @@ pub(crate) struct Asker {
     pub(crate) version: Version,
     /// Where it hears of interim responses. They were made for it alone: who joins hears of none.
     pub(crate) hints: Option<Hints>,
+    /// The trace it is part of.
+    pub(crate) track: Option<Track>,
 }
 
 /// See the module.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::backoff::Backoff;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
+use common::trace::Context as TraceContext;
 use common::wire::secret::Network;
 use dht::client::{Claim, Client, ClientError, ServiceSession, Value};
 use tokio::time::{sleep, timeout};
@@ -101,7 +102,11 @@ pub(crate) type Levels = Vec<(SocketAddr, u8)>;
 
 /// Asks who has `key` or will; if nobody does, it is claimed. Waits as long as the site's heat
 /// allows, which may grow while it waits.
-pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Levels) {
+pub(crate) async fn locate(
+    ctx: &Arc<Context>,
+    key: &PrimaryKey,
+    trace: Option<TraceContext>,
+) -> (News, Levels) {
     let Some(link) = &ctx.index else {
         return (News::NoIndex, Levels::new());
     };
@@ -110,7 +115,7 @@ pub(crate) async fn locate(ctx: &Arc<Context>, key: &PrimaryKey) -> (News, Level
         ctx.metrics.index(IndexOutcome::Dropped);
         return (News::NoIndex, Levels::new());
     }
-    let (news, levels) = match claim(ctx, link, key).await {
+    let (news, levels) = match claim(ctx, link, (key, trace)).await {
         Ok(Claim::Granted) => {
             ctx.metrics.index(IndexOutcome::Granted);
             (News::Granted, Levels::new())
@@ -143,7 +148,7 @@ pub(crate) async fn locate_extent(
         ctx.metrics.index(IndexOutcome::Dropped);
         return none;
     }
-    match claim(ctx, link, extent).await {
+    match claim(ctx, link, (extent, None)).await {
         Ok(Claim::Found(values)) => {
             ctx.metrics.index(IndexOutcome::Found);
             let found = pointers(values);
@@ -171,9 +176,9 @@ pub(crate) async fn locate_extent(
 async fn claim(
     ctx: &Arc<Context>,
     link: &IndexLink,
-    key: &PrimaryKey,
+    (key, trace): (&PrimaryKey, Option<TraceContext>),
 ) -> Result<Claim, IndexOutcome> {
-    let (client, point) = (link.client.clone(), key.index_key());
+    let (client, point) = (link.client.traced(trace), key.index_key());
     let value = link.pointer(Progress::Fetching);
     // A task of its own: given up here, the claim still reaches the index and others find us.
     let (told, about) = (Arc::clone(ctx), key.clone());

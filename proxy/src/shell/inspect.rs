@@ -1,6 +1,7 @@
 //! What an operator sees of a running proxy: readiness, state, and gauges of the moment.
 
-pub(super) mod why;
+mod inject;
+mod why;
 
 use std::sync::Arc;
 
@@ -47,11 +48,27 @@ impl Inspect for Window {
     }
 
     fn order(&self, path: &str, headers: &HeaderMap) -> Option<Ordered> {
-        (path == "/purge").then(|| purge::told_by_admin(Arc::clone(&self.0), headers))
+        match path {
+            "/purge" => Some(purge::told_by_admin(Arc::clone(&self.0), headers)),
+            "/inject" if headers.contains_key("atoll-inject") => {
+                Some(inject::ordered(Arc::clone(&self.0), headers))
+            }
+            "/warrant" if headers.contains_key("atoll-warrant") => {
+                Some(self.0.traces.hand_out(self.0.now()))
+            }
+            _ => None,
+        }
     }
 
     fn page(&self, path: &str, query: &str) -> Option<serde_json::Value> {
-        (path == "/why").then(|| why::page(&self.0, query))
+        match path {
+            "/why" => Some(why::page(&self.0, query)),
+            "/trace" => {
+                let ctx = &self.0;
+                Some(ctx.traces.page(ctx.identity.name(), query, ctx.now()))
+            }
+            _ => None,
+        }
     }
 
     fn state(&self) -> serde_json::Value {
@@ -202,7 +219,14 @@ fn share_state(share: &mut Share) -> serde_json::Value {
 pub(crate) fn gauges(ctx: &Context) -> Vec<Metric> {
     let hints = ctx.index.as_ref().and_then(|link| link.hints.as_ref());
     let hints = hints.map(Hints::metrics).unwrap_or_default();
-    [share_gauges(ctx), flow_gauges(ctx), disk_gauges(ctx), hints].concat()
+    [
+        share_gauges(ctx),
+        flow_gauges(ctx),
+        disk_gauges(ctx),
+        hints,
+        ctx.traces.metrics(),
+    ]
+    .concat()
 }
 
 fn share_gauges(ctx: &Context) -> Vec<Metric> {

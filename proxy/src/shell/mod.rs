@@ -21,7 +21,7 @@
 //! | `hints`, `round_trip` | how far clients are, told to the index |
 //! | `index` | the index daemon: claims, pointers, registration |
 //! | [`reload`] | what changes while the proxy runs |
-//! | `metrics`, `inspect`, `access` | what operators see |
+//! | `metrics`, `inspect`, `access`, `traces` | what operators see |
 
 mod access;
 mod body;
@@ -53,6 +53,7 @@ mod spill;
 mod store;
 mod task;
 mod tls;
+mod traces;
 mod transfer;
 mod upstream;
 

@@ -16,6 +16,7 @@
 //! | `atoll-offset` | request | bytes that the asker has already |
 //! | `atoll-slice` | request | the slice that is wanted of a large object: tag and number |
 //! | `atoll-stale` | request | a stale copy is welcome: nothing else is left |
+//! | `atoll-trace` | request | the trace that it is part of, and whether its spans are to be kept |
 //! | `atoll-peer` | answer | `hit`, `fill`, `slices` or `refused` |
 //! | `atoll-see` | answer | whom to ask instead |
 //! | `atoll-length` | answer | length of the whole body, if known |
@@ -37,6 +38,7 @@ pub(crate) use serve::serve;
 use crate::engine::pointer::Digest;
 use crate::engine::slices::TOTAL;
 use crate::engine::splice::Promise;
+use crate::shell::traces::{TRACE, WARRANT};
 
 const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
 const PATH: HeaderName = HeaderName::from_static("atoll-path");
@@ -66,7 +68,7 @@ pub(crate) fn promise(head: &HeaderMap) -> Promise {
 /// Takes the fields of this protocol out of a response, which an origin might send too.
 pub(crate) fn strip(fields: &mut HeaderMap) {
     for name in [
-        PROOF, PATH, OFFSET, SLICE, STALE, PEER, SEE, LENGTH, TOTAL, PURGED, DIGEST,
+        TRACE, WARRANT, PROOF, PATH, OFFSET, SLICE, STALE, PEER, SEE, LENGTH, TOTAL, PURGED, DIGEST,
     ] {
         fields.remove(name);
     }

@@ -41,6 +41,7 @@ use super::store::DiskStore;
 use super::store::disk::Machine;
 use super::store::recover::OpenError;
 use super::tls::Secure;
+use super::traces::Traces;
 use super::upstream::{Client, Patience};
 use crate::engine::beginnings;
 use crate::engine::config::{Access, Config, Https, Index};
@@ -316,6 +317,7 @@ pub(super) fn context(
         purge: desk(&config)?,
         access,
         shares: Shares::new(config.share.clone()),
+        traces: Traces::new(&mut rng.child()),
         flow: Flow::new(config.store.budget, config.fresh, rng.child()),
         zone: config.zone,
         identity: config.identity,

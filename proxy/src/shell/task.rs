@@ -23,6 +23,7 @@ use super::context::Context;
 use super::fill::{Asker, Fill, Source};
 use super::index;
 use super::peer;
+use super::traces::Story;
 use super::transfer::{Beginning, Transfer, content_length};
 use super::upstream::{Destination, Question, Upstream};
 use crate::engine::announce::LEASE;
@@ -66,6 +67,8 @@ pub(crate) struct Task {
     /// What was waited for before the act under way, and for whom it waits since when.
     waited: Timing,
     waiting: (Option<Waited>, Moment),
+    /// What it did, for whoever looks at its trace.
+    story: Story,
 }
 
 /// What an act led to.
@@ -85,7 +88,9 @@ impl Task {
     ) -> Self {
         // The answer to a HEAD tells of a copy here without being asked for a comparison.
         let conditional = plan.shared;
+        let story = Story::new(asker.track, ctx.now());
         Self {
+            story,
             ctx,
             fill,
             plan,
@@ -138,7 +143,20 @@ impl Task {
 
     async fn carry_out(&mut self, act: Act) -> Step {
         self.waited = self.timing();
-        self.waiting = (waiting_for(act), self.ctx.now());
+        let now = self.ctx.now();
+        self.waiting = (waiting_for(act), now);
+        self.story
+            .begin(&self.ctx.traces, now, act, &self.asker.key);
+        let step = self.perform(act).await;
+        let news = match &step {
+            Step::News(news) => Some(news),
+            Step::Over => None,
+        };
+        self.story.end(&self.ctx.traces, self.ctx.now(), news);
+        step
+    }
+
+    async fn perform(&mut self, act: Act) -> Step {
         match act {
             Act::AskIndex => self.ask_index().await,
             Act::TakeOver => self.take_over().await,
@@ -169,7 +187,8 @@ impl Task {
 
     async fn ask_index(&mut self) -> Step {
         self.draw(Drawing::Seeking);
-        let (news, levels) = index::locate(&self.ctx, &self.asker.key).await;
+        let trace = self.story.context_for_index();
+        let (news, levels) = index::locate(&self.ctx, &self.asker.key, trace).await;
         self.levels.extend(levels);
         Step::News(news)
     }
@@ -213,7 +232,12 @@ impl Task {
     async fn ask_peer(&mut self, peer: SocketAddr, stale: bool) -> Step {
         self.draw(Drawing::Peer(peer));
         let offset = self.transfer.as_ref().map_or(0, Transfer::offset);
-        let wish = peer::Wish { stale, offset };
+        let trace = self.story.context();
+        let wish = peer::Wish {
+            stale,
+            offset,
+            trace,
+        };
         self.ctx.metrics.fetch("peer");
         match peer::ask(&self.ctx, peer, &self.asker, wish).await {
             Ok(found) if self.was_purged(&found.upstream, stale) => {
@@ -223,6 +247,7 @@ impl Task {
             }
             Ok(found) if found.sliced.is_some() => self.take_manifest(found, peer),
             Ok(found) => {
+                self.story.headed(self.ctx.now());
                 let promise = peer::promise(&found.upstream.head.headers);
                 let level = self.levels.iter().find(|(addr, _)| *addr == peer);
                 let word = peers::word_of(level.map(|(_, level)| *level));
@@ -281,6 +306,7 @@ impl Task {
             Err(reason) => return self.origin_failed(reason),
         };
         self.ctx.flow().origin_answered(&key);
+        self.story.headed(self.ctx.now());
         peer::strip(&mut upstream.head.headers);
         if let Some(beginning) = self.beginning.take() {
             upstream = match Box::pin(self.go_on_from(beginning, upstream)).await {
@@ -426,6 +452,7 @@ pub(super) async fn given_up(
 /// However a task ends, also by a panic: nobody waits for it or is turned away because of it.
 impl Drop for Task {
     fn drop(&mut self) {
+        self.story.close(&self.ctx.traces, self.ctx.now());
         self.ctx.flow().over(&self.asker.key, self.plan.id);
         self.fill.give_up();
     }

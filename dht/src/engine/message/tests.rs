@@ -423,7 +423,7 @@ fn a_relay_of_a_relay_is_no_message() {
 
 #[test]
 fn a_trace_travels_where_there_is_room_and_is_skipped_by_who_does_not_know_it() {
-    let trace = common::trace::Context {
+    let trace = Context {
         trace: common::trace::TraceId([7; 16]),
         parent: common::trace::SpanId(9),
         keep: Some(common::trace::Keep::Asked),

@@ -303,6 +303,7 @@ impl Client {
             headers: self.headers.clone(),
             version: self.version,
             hints,
+            track: Some(self.track),
         };
         let task = Task::new(Arc::clone(&self.ctx), fill, plan, asker);
         tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common::trace::Context as TraceContext;
 use common::wire::proof::{Bound, Proof};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::{HeaderValue as Value, Method};
@@ -15,6 +16,8 @@ use crate::engine::reason::FailReason;
 use crate::engine::slices::manifest;
 use crate::shell::context::Context;
 use crate::shell::fill::Asker;
+use crate::shell::index::IndexLink;
+use crate::shell::traces::TRACE;
 use crate::shell::upstream::{Destination, Question, Upstream};
 
 /// What is wanted beside the object itself.
@@ -24,6 +27,8 @@ pub(crate) struct Wish {
     pub(crate) stale: bool,
     /// Bytes that are here already.
     pub(crate) offset: u64,
+    /// The trace it is part of.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// A peer's answer.
@@ -65,36 +70,7 @@ pub(crate) async fn ask(
         return Err(FailReason::PeerRefused.into());
     };
     let target = target(&asker.key);
-    let receiver = peer.to_string();
-    let bound = Bound {
-        receiver: &receiver,
-        method: Method::GET.as_str(),
-        target: &target,
-    };
-    let proof = Proof::new(&link.network, bound, ctx.nonce()).to_string();
-    let mut headers = selecting(&asker.headers);
-    let fields = [
-        (HOST, receiver),
-        (PROOF, proof),
-        (PATH, link.peer.to_string()),
-    ];
-    let slice = match asker.key.as_portion() {
-        Some((tag, Portion::Slice(n))) => Some((SLICE, format!("{tag}/{n}"))),
-        Some((_, Portion::Extent(_))) | None => None,
-    };
-    for (name, text) in fields.into_iter().chain(slice) {
-        headers.insert(
-            name,
-            Value::try_from(text).map_err(|_| FailReason::Malformed)?,
-        );
-    }
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    if wish.offset > 0 {
-        headers.insert(OFFSET, wish.offset.into());
-    }
-    if wish.stale {
-        headers.insert(STALE, HeaderValue::from_static("1"));
-    }
+    let headers = fields(ctx, link, (peer, &target), asker, wish)?;
     let to = Destination::Peer(peer);
     let question = Question {
         method: &Method::GET,
@@ -126,6 +102,54 @@ pub(crate) async fn ask(
         sliced,
         upstream,
     })
+}
+
+/// The fields of a request to `peer` for `target`.
+fn fields(
+    ctx: &Context,
+    link: &IndexLink,
+    (peer, target): (SocketAddr, &str),
+    asker: &Asker,
+    wish: Wish,
+) -> Result<HeaderMap, FailReason> {
+    let receiver = peer.to_string();
+    let bound = Bound {
+        receiver: &receiver,
+        method: Method::GET.as_str(),
+        target,
+    };
+    let proof = Proof::new(&link.network, bound, ctx.nonce()).to_string();
+    let mut headers = selecting(&asker.headers);
+    let fields = [
+        (HOST, receiver),
+        (PROOF, proof),
+        (PATH, link.peer.to_string()),
+    ];
+    let slice = match asker.key.as_portion() {
+        Some((tag, Portion::Slice(n))) => Some((SLICE, format!("{tag}/{n}"))),
+        Some((_, Portion::Extent(_))) | None => None,
+    };
+    for (name, text) in fields.into_iter().chain(slice) {
+        headers.insert(
+            name,
+            Value::try_from(text).map_err(|_| FailReason::Malformed)?,
+        );
+    }
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    if wish.offset > 0 {
+        headers.insert(OFFSET, wish.offset.into());
+    }
+    if let Some(trace) = wish.trace {
+        let text = trace.to_string();
+        headers.insert(
+            TRACE,
+            Value::try_from(text).map_err(|_| FailReason::Malformed)?,
+        );
+    }
+    if wish.stale {
+        headers.insert(STALE, HeaderValue::from_static("1"));
+    }
+    Ok(headers)
 }
 
 /// The request target that names `key` to a peer.

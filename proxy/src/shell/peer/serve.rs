@@ -24,6 +24,7 @@ use crate::shell::metrics::Served;
 use crate::shell::outgoing::Outgoing;
 use crate::shell::purge;
 use crate::shell::store;
+use crate::shell::traces::context_of;
 
 /// Answers one request on the peer port.
 pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response<Outgoing> {
@@ -39,38 +40,54 @@ pub(crate) async fn serve<B>(ctx: Arc<Context>, request: Request<B>) -> Response
         ctx.metrics.peer_request(Served::Nothing);
         return nothing(&ctx);
     }
-    let path = path(&head.headers);
+    let (trace, began) = (context_of(&head.headers), ctx.now());
+    let response = serve_member(&ctx, &head.headers, &key).await;
+    if let Some(trace) = trace {
+        let took = ctx.now().since(began);
+        let told = (&key, &response);
+        ctx.traces.served(&trace, (began, took), told);
+    }
+    response
+}
+
+/// Answers a request that is proven to be a member's.
+async fn serve_member(
+    ctx: &Arc<Context>,
+    headers: &HeaderMap,
+    key: &PrimaryKey,
+) -> Response<Outgoing> {
+    let path = path(headers);
     let own = ctx.index.as_ref().map(|link| link.peer);
     if path.iter().any(|addr| own == Some(*addr)) {
         ctx.metrics.peer_request(Served::Loop);
         return refused(StatusCode::LOOP_DETECTED, None);
     }
-    let key = match head.headers.get(SLICE) {
-        None => key,
-        Some(slice) => match slice_of(&key, slice) {
+    let key = &match headers.get(SLICE) {
+        None => key.clone(),
+        Some(slice) => match slice_of(key, slice) {
             Some(key) => key,
-            None => return nothing(&ctx),
+            None => return nothing(ctx),
         },
     };
     let ask = Ask {
-        key: &key,
+        key,
         method: &Method::GET,
-        headers: &head.headers,
+        headers,
     };
-    let stale = head.headers.contains_key(STALE);
-    let (mut found, mut seat) = look(&ctx, ask, stale, None);
+    let stale = headers.contains_key(STALE);
+    let (mut found, mut seat) = look(ctx, ask, stale, None);
     if matches!(found, PeerLookup::Shelved) {
-        let read = store::reader::load(&ctx, &key).await;
-        (found, seat) = look(&ctx, ask, stale, Some(&read));
+        let read = store::reader::load(ctx, key).await;
+        (found, seat) = look(ctx, ask, stale, Some(&read));
     }
-    let offset = number(&head.headers, &OFFSET).unwrap_or(0);
+    let offset = number(headers, &OFFSET).unwrap_or(0);
     match found {
         PeerLookup::Hit(object) => {
             ctx.metrics.peer_request(Served::Hit);
-            answer(&ctx, &object, &[], Handling::Hit, offset, None)
+            answer(ctx, &object, &[], Handling::Hit, offset, None)
         }
-        PeerLookup::Join(fill) => join(&ctx, (&fill, seat), &head.headers, &path, offset).await,
-        PeerLookup::Nothing | PeerLookup::Shelved => nothing(&ctx),
+        PeerLookup::Join(fill) => join(ctx, (&fill, seat), headers, &path, offset).await,
+        PeerLookup::Nothing | PeerLookup::Shelved => nothing(ctx),
     }
 }
 

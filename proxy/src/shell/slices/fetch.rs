@@ -117,6 +117,7 @@ impl Fetch {
         let ctx = Arc::clone(&self.large.ctx);
         ctx.metrics.fetch("peer");
         let wish = peer::Wish {
+            trace: None,
             stale: true,
             offset,
         };

@@ -178,6 +178,7 @@ impl Large {
             headers: HeaderMap::clone(&self.headers),
             version: self.version,
             hints: None,
+            track: None,
         }
     }
 }

@@ -349,6 +349,7 @@ impl Task {
     }
 
     pub(super) fn fail(&mut self, reason: FailReason) -> Step {
+        self.story.failed(reason);
         if let Some(transfer) = self.transfer.take() {
             // Deregistered first: who comes now starts anew, or where this one broke off.
             self.ctx.flow().ended(&self.asker.key, self.plan.id);

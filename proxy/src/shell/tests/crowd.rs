@@ -123,6 +123,7 @@ async fn a_fetch_that_dies_takes_nobody_with_it() {
         headers: http::HeaderMap::new(),
         version: http::Version::HTTP_11,
         hints: None,
+        track: None,
     };
     let ask = Ask {
         key: &asker.key,
