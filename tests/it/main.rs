@@ -13,5 +13,6 @@ mod fleet;
 mod http;
 mod http2;
 mod programs;
+mod seeing;
 mod store;
 mod tls;

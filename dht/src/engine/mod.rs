@@ -78,6 +78,7 @@
 //! ```
 
 pub mod admit;
+pub mod capture;
 pub mod cluster;
 pub mod command;
 pub mod config;

@@ -9,6 +9,7 @@
 //! - a writer of `peers` every half minute and at the end.
 
 mod address;
+mod capture;
 mod local;
 mod metrics;
 mod peers;

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::address::advertised;
+use super::capture::Captures;
 use super::local::Local;
 use super::routes::{Engine, Order};
 use super::settings::DaemonConfig;
@@ -32,6 +33,7 @@ use super::state::{About, Shared};
 use super::traces::Traces;
 use super::udp::Udp;
 use super::{metrics, peers};
+use crate::engine::capture::Way;
 use crate::engine::{self, Answer, Command, Event, Output, Ticket};
 use crate::refusal::Refusal;
 
@@ -116,9 +118,10 @@ impl Daemon {
                 .as_ref()
                 .map_or_else(String::new, |local| local.path().display().to_string()),
         };
+        let seen = (traces, Captures::new(Arc::clone(&network)));
         let node = engine::open(config.engine, network, addr, rng, clock.moment());
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
-        let shared = Arc::new(Shared::new(node, clock, about, traces));
+        let shared = Arc::new(Shared::new(node, clock, about, seen));
         Ok(Self {
             udp,
             local,
@@ -236,6 +239,10 @@ impl Turns {
             let now = clock.moment();
             more = self.udp.receive(|from, bytes| {
                 read += 1;
+                if self.shared.captures.is_on() {
+                    let way = (Way::In, from);
+                    self.shared.captures.offer(*clock, way, bytes);
+                }
                 node.handle_datagram(now, from, bytes);
             });
         }
@@ -269,7 +276,13 @@ impl Turns {
         let mut node = self.shared.node();
         while let Some(output) = node.poll_output() {
             match output {
-                Output::Transmit { to, bytes } => self.udp.send(to, bytes),
+                Output::Transmit { to, bytes } => {
+                    let captures = &self.shared.captures;
+                    if captures.is_on() {
+                        captures.offer(self.shared.clock(), (Way::Out, to), &bytes);
+                    }
+                    self.udp.send(to, bytes);
+                }
                 Output::Answer { ticket, answer } => answer_to(&mut self.waiting, ticket, answer),
                 Output::Event(event) => {
                     if !self.shared.traces.took(&event, self.shared.clock()) {

@@ -4,9 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
-use common::shell::admin::{Inspect, Readiness};
+use common::shell::admin::{Inspect, Ordered, Readiness};
+use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::capture::Captures;
 use super::traces::Traces;
 use crate::api::{micros, millis};
 use crate::engine::cluster::Membership;
@@ -21,6 +23,7 @@ pub(super) struct Shared {
     clock: SystemClock,
     about: About,
     pub(super) traces: Traces,
+    pub(super) captures: Captures,
 }
 
 /// What the daemon was told of itself, for whoever looks.
@@ -35,17 +38,18 @@ pub(super) struct About {
 }
 
 impl Shared {
-    pub(super) const fn new(
+    pub(super) fn new(
         node: Box<dyn Index>,
         clock: SystemClock,
         about: About,
-        traces: Traces,
+        (traces, captures): (Traces, Captures),
     ) -> Self {
         Self {
             node: Mutex::new(node),
             clock,
             about,
             traces,
+            captures,
         }
     }
 
@@ -77,7 +81,16 @@ impl Inspect for Shared {
 
     fn page(&self, path: &str, query: &str) -> Option<Value> {
         let now = self.clock.moment();
-        (path == "/trace").then(|| self.traces.page(&self.about.name, query, now))
+        match path {
+            "/trace" => Some(self.traces.page(&self.about.name, query, now)),
+            "/capture" => Some(self.captures.page(&self.about.name, query, now)),
+            _ => None,
+        }
+    }
+
+    fn order(&self, path: &str, headers: &HeaderMap) -> Option<Ordered> {
+        let now = self.clock.moment();
+        (path == "/capture").then(|| self.captures.order(now, headers))?
     }
 
     fn state(&self) -> Value {

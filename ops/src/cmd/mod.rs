@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod agent;
+pub mod capture;
 pub mod config;
 pub mod controller;
 pub mod crowd;
@@ -80,6 +81,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Have a request enter at a given node, and show its answer
     Inject(inject::InjectArgs),
+    /// Show the datagrams of indexes that fit a filter, as they go by
+    Capture(capture::CaptureArgs),
     /// Say what is wrong with the daemons, and what to do about it
     Doctor(doctor::DoctorArgs),
     /// Have nobody sent to a node any more, or take that back
@@ -137,6 +140,7 @@ pub fn run() -> ExitCode {
         Command::Why(args) => on_runtime(why::run(args)),
         Command::Trace(args) => on_runtime(trace::run(args)),
         Command::Inject(args) => on_runtime(inject::run(args)),
+        Command::Capture(args) => on_runtime(capture::run(args)),
         Command::Doctor(args) => on_runtime(doctor::run(args)),
         Command::Drain(args) => on_runtime(drain::run(args)),
         Command::Config(args) => config::run(&args),
