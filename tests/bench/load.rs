@@ -82,6 +82,7 @@ impl<'a> Member<'a> {
             level: 0,
             token: self.token,
             behalf: None,
+            trace: None,
             ask,
         };
         let body = encode_request(&request, 1_000, pad).unwrap();

@@ -43,7 +43,7 @@ const FAILED: &str = "Error page, `details` of Proxy-Status, `reason` in the acc
     metrics `atoll_proxy_failures` (requests) and `atoll_proxy_fetch_failures` (fetches), `/state`.";
 const ADDRESS: &str = "Error page and `details` of Proxy-Status where a failure is `address`.";
 
-const TABLES: [Table; 34] = [
+const TABLES: [Table; 35] = [
     table(
         "RefuseReason",
         "proxy/src/engine/reason.rs",
@@ -183,6 +183,12 @@ const TABLES: [Table; 34] = [
         "proxy/src/engine/why.rs",
         "What a node says of a page that is asked about",
         "`atoll why`, `verdict` of `/why`.",
+    ),
+    table(
+        "WarrantRefusal",
+        "proxy/src/engine/warrant.rs",
+        "Warrants for traces refused",
+        "`outcome` of the metric `atoll_proxy_trace_warrants`, beside `accepted`.",
     ),
     table(
         "LetGo",

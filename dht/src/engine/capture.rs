@@ -27,7 +27,7 @@ pub const FOR_MAX: Duration = Duration::from_secs(3_600);
 const AWAITED_MAX: usize = 1_024;
 
 /// Bytes of a value that are shown.
-const VALUE_SHOWN: usize = 96;
+const VALUE_SHOWN: usize = 160;
 
 /// Contacts and values of a reply that are shown.
 const LIST_SHOWN: usize = 4;

@@ -156,7 +156,10 @@ pub(crate) mod tests {
                     span("a", None, "request", (1_000_000, 412_000)),
                     span("b", Some("a"), "index", (1_001_000, 60_000)),
                     span("c", Some("a"), "origin", (1_062_000, 349_000)),
-                    span("f", Some("c"), "first_byte", (1_062_000, 340_000)),
+                    Shown {
+                        target: "http://a.example".to_owned(),
+                        ..span("f", Some("c"), "first_byte", (1_062_000, 340_000))
+                    },
                 ],
             },
             Page {

@@ -26,7 +26,12 @@ pub fn of(spans: &[Placed]) -> String {
     };
     let whole = first.span.took_us;
     let ms = |us: u64| render::duration(Duration::from_micros(us));
-    let told = |one: &Placed| matches!(&*one.span.what, "index" | "peer" | "first_byte");
+    let told = |one: &Placed| match &*one.span.what {
+        "index" | "peer" => true,
+        // That of a peer is within the peer's own.
+        "first_byte" => one.span.target.contains("://"),
+        _ => false,
+    };
     let longest = spans
         .iter()
         .filter(|one| told(one))
@@ -79,7 +84,7 @@ mod tests {
     fn whoever_took_most_of_it_is_named() {
         assert_eq!(
             of(&join(&miss())),
-            "340 ms of 412 ms were the origin's first byte (192.0.2.1:81)"
+            "340 ms of 412 ms were the origin's first byte (http://a.example)"
         );
     }
 

@@ -28,6 +28,7 @@ fn ping(network: &Network, from: SocketAddr, to: SocketAddr, tx: u64) -> Vec<u8>
         level: 0,
         token: None,
         behalf: None,
+        trace: None,
         ask,
     };
     let body = encode_request(&request, 1_000, 200).unwrap();

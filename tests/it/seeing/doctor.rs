@@ -64,7 +64,7 @@ async fn a_node_with_another_secret_is_named_and_well_ones_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shut_port_a_dead_daemon_and_a_disk_that_fails_are_found() {
+async fn a_dead_index_is_found_by_its_proxy_and_by_nobody_answering() {
     let place = Place::shared().await;
     let mut cluster = Cluster::of(2).start(&place).await;
     let proxy = cluster.proxies[0].admin.to_string();
@@ -89,4 +89,33 @@ async fn a_shut_port_a_dead_daemon_and_a_disk_that_fails_are_found() {
     );
     let nobody = super::told(&place, &["doctor", "--admin", "127.0.0.1:1"]).await;
     assert_eq!(nobody.code, Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_nobody_reaches_is_found_beside_a_daemon_that_says_it_is_well() {
+    let place = Place::shared().await;
+    let (dev, _origin) = super::network(&place, 2).await;
+    // Announced where nobody listens, as behind a firewall.
+    let mut ready = dev.ready.clone();
+    let processes = ready["processes"].as_array_mut().unwrap();
+    for (kind, port) in [("proxy", "TCP 127.0.0.1:1"), ("dht", "UDP 127.0.0.1:1")] {
+        let one = processes
+            .iter_mut()
+            .find(|one| one["kind"] == kind)
+            .unwrap();
+        one["addr"] = port.split_once(' ').unwrap().1.into();
+    }
+    let file = place.file("behind-a-firewall.json");
+    std::fs::write(&file, ready.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let (code, page) = json(&place, &["doctor", "--ready-file", file]).await;
+    assert_eq!(code, Some(3), "{page}");
+    let findings = page["findings"].as_array().unwrap();
+    for port in ["TCP 127.0.0.1:1", "UDP 127.0.0.1:1"] {
+        let named = |one: &&Value| {
+            one["check"] == "port" && one["what"].as_str().unwrap().starts_with(port)
+        };
+        assert!(findings.iter().find(named).is_some(), "{port} in {page}");
+    }
+    assert_eq!(findings.len(), 2, "{page}");
 }

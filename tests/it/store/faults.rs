@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::cluster::{Proxy, set};
+use harness::dev::atoll;
 use harness::exec;
 use harness::metrics;
 use harness::origin::{Origin, Reply};
@@ -94,6 +95,12 @@ async fn a_disk_that_fails_costs_nobody_anything_and_is_used_again() {
     assert!(metrics::is_ready(proxy.admin).await, "it stays ready");
     let state = metrics::page(proxy.admin, "/state").await.text();
     assert!(state.contains("\"what\": \"full\""), "{state}");
+    let admin = proxy.admin.to_string();
+    let doctor = exec::run(&mut atoll(&place, &["doctor", "--admin", &admin])).await;
+    assert_eq!(doctor.code, Some(3), "{}", doctor.out);
+    let found =
+        doctor.out.contains("cannot use its disk: full") && doctor.out.contains("make room");
+    assert!(found, "{}", doctor.out);
     assert!(proxy.daemon.log().contains("memory only for a while"));
     fs::remove_file(&hog).unwrap();
     until_writing(&proxy, &origin, &next, 1).await;
