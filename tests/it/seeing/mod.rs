@@ -34,6 +34,6 @@ async fn told(place: &Place, args: &[&str]) -> Ran {
 async fn json(place: &Place, args: &[&str]) -> (Option<i32>, Value) {
     let ran = told(place, &[args, &["--json"]].concat()).await;
     let value = serde_json::from_str(&ran.out);
-    let value = value.unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
-    (ran.code, value)
+    assert!(value.is_ok(), "{}{}", ran.out, ran.err);
+    (ran.code, value.unwrap())
 }
