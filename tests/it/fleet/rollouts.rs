@@ -54,16 +54,12 @@ async fn fleet(place: &Place) -> (Controller, Vec<Node>) {
 }
 
 async fn start(controller: &Controller, release: &str, more: &[&str]) {
-    let start = [
-        "rollout",
-        "start",
-        release,
-        "--soak",
-        "1s",
-        "--patience",
-        "1s",
-    ];
-    drop(controller.ask(&[&start[..], more].concat()).await.ok());
+    let mut start = vec!["rollout", "start", release, "--soak", "1s"];
+    if !more.contains(&"--patience") {
+        start.extend(["--patience", "1s"]);
+    }
+    start.extend_from_slice(more);
+    drop(controller.ask(&start).await.ok());
 }
 
 /// Nobody asks the nodes anything, so the gate has nothing to go by: somebody says so at each wave.
