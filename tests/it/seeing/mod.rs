@@ -1,6 +1,7 @@
 //! Seeing into a running network: traces, injections, captures, and what is wrong.
 
 mod doctor;
+mod documents;
 mod looks;
 mod traces;
 
