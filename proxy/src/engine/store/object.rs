@@ -1,6 +1,6 @@
 //! One response as it is kept: the head with everything that reuse needs, decided once at receipt,
-//! and a handle to the body. What is decided at receipt is [`birth`]'s, the answer that mostly goes out with
-//! it [`usual`]'s.
+//! and a handle to the body. What is decided at receipt is `birth`'s, the answer that mostly goes out with
+//! it `usual`'s.
 
 pub(in crate::engine) mod birth;
 mod usual;

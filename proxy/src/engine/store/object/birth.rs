@@ -28,7 +28,7 @@ pub struct Received<'a> {
     pub delay: Duration,
 }
 
-/// A response as it was kept elsewhere: what makes an [`Object`] again.
+/// A response as it was kept elsewhere: what makes an [`Object`](super::Object) again.
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// Which resource it is.
