@@ -4,11 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::config::FromSetting as _;
-use common::shell::log::{Filter, Format, init};
-use common::shell::signals::Shutdown;
-
-use super::{key, span};
+use super::{begin, key, span};
 use crate::agent::engine::Config;
 use crate::agent::shell::call::Controller;
 use crate::agent::shell::home::Home;
@@ -109,20 +105,7 @@ fn crashes(text: &str) -> Result<usize, String> {
 /// # Errors
 /// Its directory cannot be used, or is another agent's.
 pub async fn run(args: AgentArgs) -> Outcome {
-    let format = if args.json {
-        Format::Json
-    } else {
-        Format::Human
-    };
-    let filter =
-        Filter::from_text("info").map_err(|error| Failure::failed(error, "report this"))?;
-    init(format, &filter);
-    let (_handle, shutdown) = Shutdown::on_signals().map_err(|error| {
-        Failure::failed(
-            format!("no signal handlers: {error}"),
-            "free some resources",
-        )
-    })?;
+    let (_handle, shutdown) = begin(args.json)?;
     let home = Home::at(&args.state);
     home.make().map_err(|error| {
         let what = format!("cannot use {}: {error}", args.state.display());

@@ -3,16 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::config::FromSetting as _;
 use common::rng::Generator;
-use common::shell::log::{Filter, Format, init};
 use common::shell::private_file;
-use common::shell::signals::Shutdown;
 
-use super::key;
-use crate::controller::shell::store::{FILE, Store, StoreError};
+use super::{begin, key, not_written};
+use crate::controller::shell::store::{FILE, Store};
 use crate::controller::shell::token::{self, Scope};
-use crate::controller::shell::{Options, run as run_controller};
+use crate::controller::shell::{Options, no_store, run as run_controller};
+use crate::crowd::load::raise_descriptors;
 use crate::engine::document::key::PublicKey;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
@@ -88,20 +86,7 @@ pub async fn run(args: ControllerArgs) -> Outcome {
         Some(Action::Backup { out }) => return backup(&args, &url, out).await,
         None => {}
     }
-    let format = if args.json {
-        Format::Json
-    } else {
-        Format::Human
-    };
-    let filter =
-        Filter::from_text("info").map_err(|error| Failure::failed(error, "report this"))?;
-    init(format, &filter);
-    let (_handle, shutdown) = Shutdown::on_signals().map_err(|error| {
-        Failure::failed(
-            format!("no signal handlers: {error}"),
-            "free some resources",
-        )
-    })?;
+    let (_handle, shutdown) = begin(args.json)?;
     let path = args.state.join("controller.key");
     let key = if path.exists() {
         key::load(&path)?
@@ -120,6 +105,9 @@ pub async fn run(args: ControllerArgs) -> Outcome {
         key,
         trust_releases,
     };
+    // Each node has a connection that waits for news.
+    let descriptors = raise_descriptors();
+    tracing::debug!(descriptors, "as many as the system gives");
     run_controller(options, shutdown).await
 }
 
@@ -135,10 +123,6 @@ fn make(state: &Path) -> Result<(), Failure> {
     })
 }
 
-fn no_store(error: &StoreError) -> Failure {
-    Failure::failed(error.to_string(), "check --state and --database")
-}
-
 async fn make_token(url: &str, name: &str, scope: Scope, out: &Path) -> Outcome {
     let mut rng = Generator::from_system().map_err(|error| {
         Failure::failed(
@@ -147,10 +131,8 @@ async fn make_token(url: &str, name: &str, scope: Scope, out: &Path) -> Outcome 
         )
     })?;
     let token = token::generate(&mut rng);
-    private_file::create(out, format!("{token}\n").as_bytes()).map_err(|error| {
-        let what = format!("cannot write {}: {error}", out.display());
-        Failure::failed(what, "choose another file with --out")
-    })?;
+    private_file::create(out, format!("{token}\n").as_bytes())
+        .map_err(|error| not_written(out, "a token", &error))?;
     let store = Store::open(url).await.map_err(|error| no_store(&error))?;
     let added = store.add_token(&token::hash(&token), name, scope).await;
     added.map_err(|error| no_store(&error))?;

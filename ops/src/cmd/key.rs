@@ -1,11 +1,11 @@
 //! `atoll key`: makes and shows the keys that sign releases, intents and reports.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use common::rng::Generator;
 use common::shell::private_file::{self, PrivateFileError};
 
+use super::not_written;
 use crate::engine::document::key::SigningKey;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
@@ -65,15 +65,7 @@ pub fn create(path: &Path) -> Result<SigningKey, Failure> {
     })?;
     let key = SigningKey::generate(&mut rng);
     let written = private_file::create(path, key.to_text().as_bytes());
-    written.map_err(|error| {
-        let shown = path.display();
-        let advice = "choose another file with --out";
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            let what = format!("{shown} exists already, and a key is never overwritten");
-            return Failure::failed(what, advice);
-        }
-        Failure::failed(format!("cannot write {shown}: {error}"), advice)
-    })?;
+    written.map_err(|error| not_written(path, "a key", &error))?;
     Ok(key)
 }
 

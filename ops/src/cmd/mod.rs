@@ -30,6 +30,8 @@ pub mod whom;
 pub mod why;
 
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use clap::{Parser, Subcommand};
 use common::config::FromSetting as _;
 use common::config::{ByteSize, Span};
 use common::name::Zone;
+use common::shell::log::{Filter, Format, init};
+use common::shell::signals::{Shutdown, ShutdownHandle};
 
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
@@ -187,6 +191,28 @@ fn on_runtime(work: impl Future<Output = Outcome>) -> Outcome {
     // Whatever a cancelled task still does in the background is of no use to anyone.
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome
+}
+
+/// Begins a program that goes on until it is told to end: its log, and the signals that end it.
+fn begin(json: bool) -> Result<(ShutdownHandle, Shutdown), Failure> {
+    let format = if json { Format::Json } else { Format::Human };
+    let filter =
+        Filter::from_text("info").map_err(|error| Failure::failed(error, "report this"))?;
+    init(format, &filter);
+    Shutdown::on_signals().map_err(|error| {
+        let what = format!("no signal handlers: {error}");
+        Failure::failed(what, "free some resources")
+    })
+}
+
+/// The failure to write the new file `path`; `what` it is, with its article.
+fn not_written(path: &Path, what: &str, error: &io::Error) -> Failure {
+    let (path, advice) = (path.display(), "choose another file with --out");
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        let what = format!("{path} exists already, and {what} is never overwritten");
+        return Failure::failed(what, advice);
+    }
+    Failure::failed(format!("cannot write {path}: {error}"), advice)
 }
 
 /// Reads `200ms`, `30s` for clap.

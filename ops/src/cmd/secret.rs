@@ -7,6 +7,7 @@ use common::shell::secret::{SecretFileError, create};
 use common::wire::secret::NetworkSecret;
 use data_encoding::HEXLOWER;
 
+use super::not_written;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::say;
 
@@ -101,24 +102,11 @@ fn token(args: &TokenArgs, rng: &mut Generator) -> Outcome {
 /// The file exists already, or cannot be written.
 pub fn write(path: &Path, secret: &NetworkSecret) -> Result<(), Failure> {
     create(path, secret).map_err(|error| match error {
-        SecretFileError::Io { source, .. } => not_written(path, &source),
+        SecretFileError::Io { source, .. } => not_written(path, "a secret", &source),
         other @ (SecretFileError::Mode { .. } | SecretFileError::Content { .. }) => {
             Failure::failed(other.to_string(), "choose another file with --out")
         }
     })
-}
-
-fn not_written(path: &Path, source: &std::io::Error) -> Failure {
-    let path = path.display();
-    if source.kind() == std::io::ErrorKind::AlreadyExists {
-        let what = format!("{path} exists already, and a secret is never overwritten");
-        let advice = "choose another file with --out, or remove this one if no node needs it";
-        return Failure::failed(what, advice);
-    }
-    Failure::failed(
-        format!("cannot write {path}: {source}"),
-        "choose another file with --out",
-    )
 }
 
 #[cfg(test)]

@@ -16,4 +16,5 @@ mod timely;
 pub mod token;
 mod views;
 
+pub(crate) use run::no_store;
 pub use run::{Options, run};

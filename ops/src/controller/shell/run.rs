@@ -34,7 +34,7 @@ pub struct Options {
 pub(crate) fn no_store(error: &StoreError) -> Failure {
     Failure::failed(
         error.to_string(),
-        "check the directory, its disk, and that no newer program used it",
+        "check --state and --database, the disk, and that no newer program used it",
     )
 }
 
