@@ -213,7 +213,7 @@ mod tests {
         ];
         let order = Line::parse_from(line).capture.order().unwrap();
         assert_eq!(order, "for=300 peer=192.0.2.1 kind=put");
-        let line = ["capture", "--key", "http://a.example/"];
+        let line = ["capture", "--key", "http://www.example.com/"];
         let order = Line::parse_from(line).capture.order().unwrap();
         assert_eq!(order.split("key=").nth(1).map(str::len), Some(40));
     }

@@ -295,9 +295,21 @@ mod tests {
     fn a_url_becomes_the_request_that_a_browser_would_send() {
         let zone = Zone::parse("nyud.test").unwrap();
         for (page, host, target) in [
-            ("http://a.example/x?y", "a.example.nyud.test", "/x?y"),
-            ("http://a.example:8000", "a.example.8000.nyud.test", "/"),
-            ("http://a.example.nyud.test/x", "a.example.nyud.test", "/x"),
+            (
+                "http://www.example.com/x?y",
+                "www.example.com.nyud.test",
+                "/x?y",
+            ),
+            (
+                "http://www.example.com:8000",
+                "www.example.com.8000.nyud.test",
+                "/",
+            ),
+            (
+                "http://www.example.com.nyud.test/x",
+                "www.example.com.nyud.test",
+                "/x",
+            ),
         ] {
             assert_eq!(
                 parts(page, &zone).unwrap(),
