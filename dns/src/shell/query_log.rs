@@ -28,6 +28,9 @@ use crate::engine::named::behind_name;
 /// Replies that wait to be written; further ones are dropped. About two megabytes.
 const QUEUE: usize = 16_384;
 
+/// Bytes of a name as it comes (RFC 1035 §3.1).
+const NAME_MAX: usize = 255;
+
 /// Between two looks whether the file was renamed, and the longest that a line waits in memory.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,10 @@ fn entry(
 ) -> Option<Entry> {
     const HEADER: usize = 12;
     let end = behind_name(message, HEADER)? + 4;
+    // Over TCP labels may go on for 64 KiB: that is no name, and so many would be a gigabyte of queue.
+    if end > HEADER + NAME_MAX + 4 {
+        return None;
+    }
     let [_, _, high, low, _, _, most, least, ..] = *reply else {
         return None;
     };
@@ -260,6 +267,18 @@ mod tests {
         let reply = message(MessageType::Response);
         let asked = message(MessageType::Query);
         log.note((AT, from), Transport::Udp, &asked, &reply);
+    }
+
+    #[test]
+    fn more_labels_than_a_name_has_are_not_noted() {
+        let from = "192.0.2.77".parse().unwrap();
+        let reply = message(MessageType::Response);
+        let asked = |labels: usize| {
+            let head = &message(MessageType::Query)[..12];
+            [head, &b"\x03abc".repeat(labels), &[0, 0, 1, 0, 1]].concat()
+        };
+        let noted = |labels| entry((AT, from), Transport::Tcp, &asked(labels), &reply).is_some();
+        assert!(noted(63) && !noted(64) && !noted(10_000));
     }
 
     #[test]
