@@ -69,7 +69,7 @@ pub(super) const JOBS: [Job; 27] = [
     ),
     job(
         "partition",
-        "partition --nodes 150 --seconds 1800 --ops 300",
+        "partition --nodes 150 --seconds 1800 --ops 3000",
         "partition --nodes 60 --seconds 300 --ops 60",
     ),
     job(
