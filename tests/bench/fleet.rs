@@ -27,6 +27,7 @@ use ops::engine::document::report::{Counted, Doing, Observed, Report};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::cpu::{Cpu, resident};
 use crate::{say, span};
@@ -191,9 +192,11 @@ async fn measure(args: &FleetArgs) {
         .await;
     real.until_runs(1).await;
     let calls = Arc::new(AtomicU64::new(0));
+    // They end before their controller does.
+    let mut agents = JoinSet::new();
     for number in 0..args.nodes {
         let agent = enrolled(&controller, args, number, &calls).await;
-        tokio::spawn(agent.live());
+        agents.spawn(agent.live());
     }
     let pid = controller.daemon.pid();
     // Everybody has followed the first order before anything is measured.
@@ -207,16 +210,19 @@ async fn measure(args: &FleetArgs) {
         "{} nodes check in, each every {:?}:\n  {quiet}\n",
         args.nodes, args.wait
     ));
-    let start = [
-        "rollout",
-        "start",
-        "1.1.0",
-        "--soak",
-        &args.soak,
-        "--deadline",
-        "60s",
-        "--json",
-    ];
+    let mut start = ["rollout", "start", "1.1.0", "--deadline", "60s", "--json"].to_vec();
+    // The real agent's daemon has no pages, so it would never count as ready.
+    start.extend([
+        "--cluster",
+        "c0",
+        "--cluster",
+        "c1",
+        "--cluster",
+        "c2",
+        "--cluster",
+        "c3",
+    ]);
+    start.extend(["--soak", &args.soak]);
     let started = wait::now();
     drop(controller.ask(&start).await.ok());
     let deadline = Duration::from_secs(600);
