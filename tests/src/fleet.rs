@@ -4,8 +4,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::ids::Key;
+use dht::client::Client;
 use serde_json::{Value, json};
 
 use crate::binaries::Program;
@@ -17,11 +21,14 @@ use crate::origin::ZONE;
 use crate::place::{Place, Port, host};
 use crate::wait::{self, EVENTUALLY};
 
+/// For a get; an index that changes places takes part of a second.
+const GET: Duration = Duration::from_secs(5);
+
 /// The host of the controller in a place.
 const CONTROLLER: u8 = 200;
 
 /// The daemons of a release, as programs of their names.
-const DAEMONS: [Program; 2] = [Program::Proxy, Program::Dht];
+const DAEMONS: [Program; 3] = [Program::Proxy, Program::Dht, Program::Dns];
 
 /// A controller.
 #[derive(Debug)]
@@ -297,12 +304,77 @@ impl Node {
         self.until(&format!("it runs intent {serial}"), runs).await
     }
 
-    /// The process of a daemon.
+    /// The process of a daemon that was started last.
     #[must_use]
     pub fn pid(&self, daemon: &str) -> u64 {
-        let record = fs::read(self.dir.join("run").join(format!("{daemon}.json"))).unwrap();
-        let record: Value = serde_json::from_slice(&record).unwrap();
-        record["pid"].as_u64().unwrap()
+        let (_, pid) = self.processes(daemon).into_iter().max().unwrap();
+        pid
+    }
+
+    /// The process of a daemon that lives and was started first.
+    #[must_use]
+    pub fn pid_that_lives(&self, daemon: &str) -> u64 {
+        let lives = |pid: u64| Path::new("/proc").join(pid.to_string()).exists();
+        let mut all = self.processes(daemon);
+        all.retain(|(_, pid)| lives(*pid));
+        all.into_iter().min().unwrap().1
+    }
+
+    /// The processes that a daemon had, with when they were started.
+    fn processes(&self, daemon: &str) -> Vec<(u64, u64)> {
+        let entries = fs::read_dir(self.dir.join("run")).unwrap();
+        let record = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let (stem, _) = name
+                .strip_suffix(".json")?
+                .split_once('.')
+                .unwrap_or((name.strip_suffix(".json")?, ""));
+            let record = fs::read(entry.path()).ok().filter(|_| stem == daemon)?;
+            let record: Value = serde_json::from_slice(&record).ok()?;
+            Some((record["ticks"].as_u64()?, record["pid"].as_u64()?))
+        };
+        entries.filter_map(record).collect()
+    }
+
+    /// Has its index store something for an hour.
+    pub async fn put(&self, place: &Place, what: &str) {
+        let client = self.index(place);
+        let put = client.put(
+            Key::of(what.as_bytes()),
+            what.as_bytes(),
+            Duration::from_secs(3_600),
+            wait::SOON,
+        );
+        put.await.unwrap();
+    }
+
+    fn index(&self, place: &Place) -> Client {
+        Client::new(place.file(&format!("{}.sock", self.name)))
+    }
+
+    /// Gets the twenty keys that were [put](Self::put) in turn, until it is to stop: how many gets, and what
+    /// went wrong.
+    pub fn gets(
+        &self,
+        place: &Place,
+        stop: Arc<AtomicBool>,
+    ) -> impl Future<Output = (u64, Vec<String>)> + Send + use<> {
+        let client = self.index(place);
+        async move {
+            let (mut asked, mut failed) = (0, Vec::new());
+            while !stop.load(Ordering::Relaxed) {
+                let what = format!("key {}", asked % 20);
+                let got = client.get(Key::of(what.as_bytes()), 1, GET).await;
+                match got {
+                    Ok(found) if found.values.iter().any(|v| v.bytes == what.as_bytes()) => {}
+                    other => failed.push(format!("{what}: {other:?}")),
+                }
+                asked += 1;
+                wait::pause(Duration::from_millis(5)).await;
+            }
+            (asked, failed)
+        }
     }
 
     /// The order for an index and a proxy of this release.

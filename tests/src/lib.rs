@@ -45,6 +45,7 @@ pub mod pattern;
 pub mod place;
 pub mod resolver;
 pub mod skip;
+pub mod steady;
 pub mod wait;
 pub mod watch;
 pub mod web;

@@ -22,7 +22,9 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::inherited::Inherited;
 use super::signals::Shutdown;
+use super::supervisor::Supervisor;
 
 /// Connections at once; more are closed at once. A scraper and a few people need five.
 const CONNECTIONS_MAX: usize = 32;
@@ -74,10 +76,13 @@ pub async fn serve(
     mut shutdown: Shutdown,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut relieved = shutdown.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.abandoned() => return,
+            // Who asks is answered by the process that serves.
+            () = relieved.relieved() => return,
         };
         let Ok((stream, _)) = accepted else {
             // Out of descriptors, most likely: give others a moment to return some.
@@ -122,6 +127,23 @@ pub async fn serve(
 /// The address is taken or not ours.
 pub async fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(addr).await
+}
+
+/// The admin listener that was handed over, or a new one; a copy of it is kept.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub async fn open(
+    addr: SocketAddr,
+    inherited: &mut Inherited,
+    supervisor: &Supervisor,
+) -> std::io::Result<TcpListener> {
+    let listener = match inherited.tcp(addr) {
+        Some(listener) => TcpListener::from_std(listener)?,
+        None => bind(addr).await?,
+    };
+    supervisor.keep("admin.listen", &listener)?;
+    Ok(listener)
 }
 
 fn respond<B>(

@@ -5,6 +5,7 @@
 //! [`ClientError::Unreachable`] at once, and the next call finds it again when it is back. Nothing
 //! is retried beyond one attempt on a fresh connection when a kept one turned out to be closed.
 
+mod both;
 mod conn;
 mod session;
 
@@ -41,6 +42,8 @@ const TRANSPORT_GRACE: Duration = Duration::from_millis(100);
 pub struct Client {
     pool: Arc<Pool>,
     trace: Option<Context>,
+    /// The index of the network that this one's takes the place of.
+    old: Option<Arc<Self>>,
 }
 
 /// Why a call gave nothing.
@@ -110,6 +113,7 @@ impl Client {
         Self {
             pool: Arc::new(Pool::new(socket)),
             trace: None,
+            old: None,
         }
     }
 
@@ -117,10 +121,45 @@ impl Client {
     /// the same.
     #[must_use]
     pub fn traced(&self, trace: Option<Context>) -> Self {
+        let old = self.old.as_ref();
         Self {
             pool: Arc::clone(&self.pool),
             trace,
+            old: old.map(|old| Arc::new(old.traced(trace))),
         }
+    }
+
+    /// The same beside the daemon at `old`, which is of a network that does not speak with this one's: what is
+    /// put goes to both, and what is asked is asked of this one first.
+    #[must_use]
+    pub fn beside(mut self, old: PathBuf) -> Self {
+        self.old = Some(Arc::new(Self::new(old)));
+        self
+    }
+
+    /// Asks both, and gives what both said; the old one need not answer if `enough` says so of the new one's.
+    async fn both<A>(
+        new: impl Future<Output = A>,
+        old: impl Future<Output = A>,
+        enough: impl FnOnce(&A) -> bool,
+    ) -> (A, Option<A>) {
+        let (mut new, mut old) = (std::pin::pin!(new), std::pin::pin!(old));
+        let mut early = None;
+        let first = loop {
+            tokio::select! {
+                biased;
+                first = &mut new => break first,
+                answer = &mut old, if early.is_none() => early = Some(answer),
+            }
+        };
+        if enough(&first) {
+            return (first, None);
+        }
+        let second = match early {
+            Some(early) => early,
+            None => old.await,
+        };
+        (first, Some(second))
     }
 
     /// Values under `key`; ends as soon as `want` are found, and at `deadline` with what there is.
@@ -143,6 +182,24 @@ impl Client {
     /// [`ClientError::Refused`] with [`Refusal::Level`] if there is no such level; otherwise see
     /// [`ClientError`].
     pub async fn get_within(
+        &self,
+        key: Key,
+        want: usize,
+        outermost: u8,
+        deadline: Duration,
+    ) -> Result<Found, ClientError> {
+        let Some(old) = &self.old else {
+            return self.get_here(key, want, outermost, deadline).await;
+        };
+        let new = self.get_here(key, want, outermost, deadline);
+        let old = old.get_here(key, want, outermost, deadline);
+        match Self::both(new, old, both::is_enough).await {
+            (new, None) => new,
+            (new, Some(old)) => both::found(new, old),
+        }
+    }
+
+    async fn get_here(
         &self,
         key: Key,
         want: usize,
@@ -176,6 +233,23 @@ impl Client {
         ttl: Duration,
         deadline: Duration,
     ) -> Result<u32, ClientError> {
+        let Some(old) = &self.old else {
+            return self.put_here(key, value, ttl, deadline).await;
+        };
+        let (new, old) = tokio::join!(
+            self.put_here(key, value, ttl, deadline),
+            old.put_here(key, value, ttl, deadline),
+        );
+        both::told(new, old)
+    }
+
+    async fn put_here(
+        &self,
+        key: Key,
+        value: &[u8],
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<u32, ClientError> {
         let request = put_request(key, value, ttl, deadline);
         let doc: PutResponse = self.post("/v1/put", &request, deadline).await?;
         Ok(doc.copies)
@@ -187,6 +261,23 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn claim(
+        &self,
+        key: Key,
+        value: &[u8],
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<Claim, ClientError> {
+        let new = self.claim_here(key, value, ttl, deadline).await;
+        match &self.old {
+            Some(old) if !matches!(new, Ok(Claim::Found(_))) => {
+                let old = old.claim_here(key, value, ttl, deadline).await;
+                both::claimed(new, old)
+            }
+            Some(_) | None => new,
+        }
+    }
+
+    async fn claim_here(
         &self,
         key: Key,
         value: &[u8],
@@ -209,6 +300,17 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn withdraw(&self, key: Key, deadline: Duration) -> Result<u32, ClientError> {
+        let Some(old) = &self.old else {
+            return self.withdraw_here(key, deadline).await;
+        };
+        let (new, old) = tokio::join!(
+            self.withdraw_here(key, deadline),
+            old.withdraw_here(key, deadline),
+        );
+        both::told(new, old)
+    }
+
+    async fn withdraw_here(&self, key: Key, deadline: Duration) -> Result<u32, ClientError> {
         let request = WithdrawRequest {
             key: KeyDoc::of(key),
             deadline_ms: millis(deadline),
@@ -223,6 +325,23 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn hint(
+        &self,
+        client: IpAddr,
+        rtt: Duration,
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<u32, ClientError> {
+        let Some(old) = &self.old else {
+            return self.hint_here(client, rtt, ttl, deadline).await;
+        };
+        let (new, old) = tokio::join!(
+            self.hint_here(client, rtt, ttl, deadline),
+            old.hint_here(client, rtt, ttl, deadline),
+        );
+        both::told(new, old)
+    }
+
+    async fn hint_here(
         &self,
         client: IpAddr,
         rtt: Duration,
@@ -258,6 +377,24 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn nodes(
+        &self,
+        level: u8,
+        count: usize,
+        near: Option<IpAddr>,
+        service: Option<&str>,
+        deadline: Duration,
+    ) -> Result<Vec<NodeView>, ClientError> {
+        let Some(old) = &self.old else {
+            return self.nodes_here(level, count, near, service, deadline).await;
+        };
+        let (new, old) = tokio::join!(
+            self.nodes_here(level, count, near, service, deadline),
+            old.nodes_here(level, count, near, service, deadline),
+        );
+        both::nodes(new, old)
+    }
+
+    async fn nodes_here(
         &self,
         level: u8,
         count: usize,
@@ -302,6 +439,20 @@ impl Client {
     /// [`ClientError::Refused`] with [`Refusal::Unreachable`] if it does not answer; otherwise see
     /// [`ClientError`].
     pub async fn ping(&self, addr: SocketAddr, deadline: Duration) -> Result<Pong, ClientError> {
+        let Some(old) = &self.old else {
+            return self.ping_here(addr, deadline).await;
+        };
+        let (new, old) = (
+            self.ping_here(addr, deadline),
+            old.ping_here(addr, deadline),
+        );
+        match Self::both(new, old, Result::is_ok).await {
+            (new, None) => new,
+            (new, Some(old)) => both::pong(new, old),
+        }
+    }
+
+    async fn ping_here(&self, addr: SocketAddr, deadline: Duration) -> Result<Pong, ClientError> {
         let request = PingRequest {
             addr,
             deadline_ms: millis(deadline),
@@ -316,6 +467,32 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]: of the request as a whole, or of one ping in its place.
     pub async fn pings(
+        &self,
+        addrs: Vec<SocketAddr>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Pong, ClientError>>, ClientError> {
+        let Some(old) = &self.old else {
+            return self.pings_here(addrs, deadline).await;
+        };
+        let (new, old) = (
+            self.pings_here(addrs.clone(), deadline),
+            old.pings_here(addrs, deadline),
+        );
+        let all = |new: &Result<Vec<_>, _>| {
+            let pongs = new.as_ref();
+            pongs.is_ok_and(|pongs| pongs.iter().all(Result::is_ok))
+        };
+        match Self::both(new, old, all).await {
+            (Ok(new), Some(Ok(old))) => {
+                let each = new.into_iter().zip(old);
+                Ok(each.map(|(new, old)| both::pong(new, old)).collect())
+            }
+            (Err(_), Some(Ok(pongs))) => Ok(pongs),
+            (new, _) => new,
+        }
+    }
+
+    async fn pings_here(
         &self,
         addrs: Vec<SocketAddr>,
         deadline: Duration,
@@ -351,7 +528,17 @@ impl Client {
             name: name.to_owned(),
             addr,
         };
-        ServiceSession::open(&self.pool, &doc).await
+        let session = ServiceSession::open(&self.pool, &doc).await;
+        let Some(old) = &self.old else {
+            return session;
+        };
+        // Whoever looks in the old network only finds it there.
+        let there = ServiceSession::open(&old.pool, &doc).await;
+        match (session, there) {
+            (Ok(session), Ok(there)) => Ok(session.with(there)),
+            (Ok(session), Err(_)) | (Err(_), Ok(session)) => Ok(session),
+            (Err(error), Err(_)) => Err(error),
+        }
     }
 
     async fn post<Q: Serialize, A: DeserializeOwned>(

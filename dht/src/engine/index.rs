@@ -19,6 +19,7 @@ use super::message::Service;
 use super::node::Node;
 use super::output::Output;
 use super::stats::Stats;
+use super::store::Held;
 use super::view::{ContactView, Sizes};
 
 /// One engine. See the module above for the loop its caller runs.
@@ -72,6 +73,13 @@ pub trait Index: fmt::Debug + Send {
 
     /// Addresses worth remembering across a restart, the lately heard first.
     fn known_peers(&self) -> Vec<SocketAddr>;
+
+    /// What others stored here, with what is left of it.
+    fn held(&self, now: Moment) -> Vec<Held>;
+
+    /// Takes what a process before this one [held](Self::held); within the bounds of the store. How many
+    /// values it took.
+    fn restore(&mut self, now: Moment, held: Vec<Held>) -> usize;
 
     /// What the node says of its work.
     fn health(&self, now: Moment) -> Health;
@@ -140,6 +148,14 @@ impl Index for Node {
 
     fn known_peers(&self) -> Vec<SocketAddr> {
         self.known_peers()
+    }
+
+    fn held(&self, now: Moment) -> Vec<Held> {
+        self.store.all(now)
+    }
+
+    fn restore(&mut self, now: Moment, held: Vec<Held>) -> usize {
+        self.store.restore(now, held)
     }
 
     fn health(&self, now: Moment) -> Health {

@@ -9,7 +9,7 @@
 //! to new neighbours, `tend` looks after own ones, `view` shows. The
 //! rooms below know nothing of each other: [`store`] holds values, [`routing`] says who is where,
 //! [`liveness`] who lives, [`rpc`] what is under way, [`admit`] what may come in, [`token`] who
-//! proved its address, [`keep`] what this node's clients have put, [`health`] whether the node does
+//! proved its address, [`retire`] when a network has had its day, [`keep`] what this node's clients have put, [`health`] whether the node does
 //! its work.
 //! [`message`] is the language. [`full`] is another index over the same rooms, in which everybody
 //! knows everybody; [`open`] makes either.
@@ -99,6 +99,7 @@ pub mod node;
 pub mod output;
 mod place;
 mod relay;
+pub mod retire;
 pub mod routing;
 pub mod rpc;
 pub mod rtt;

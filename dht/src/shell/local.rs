@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::shell::cli::StartError;
+use common::shell::inherited::Inherited;
 use common::shell::signals::Shutdown;
+use common::shell::supervisor::Supervisor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +26,7 @@ const CONNECTIONS_MAX: usize = 2_048;
 /// For a whole request header.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Time connections have to send the answers they owe when the daemon ends.
+/// Time connections have to send the answers they owe when the engine has ended.
 const FLUSH: Duration = Duration::from_millis(300);
 
 /// The listening socket; its file goes with it.
@@ -32,6 +34,8 @@ const FLUSH: Duration = Duration::from_millis(300);
 pub(super) struct Local {
     listener: UnixListener,
     path: PathBuf,
+    /// Another process listens on it too: its file stays.
+    shared: bool,
 }
 
 impl Local {
@@ -42,9 +46,24 @@ impl Local {
 
     /// Listens at `path`, for its owner only. The socket of a dead daemon is replaced; that of a
     /// live one, or any other kind of file, is not.
-    pub(super) async fn bind(path: &Path) -> Result<Self, StartError> {
+    pub(super) async fn bind(
+        path: &Path,
+        (inherited, supervisor): (&mut Inherited, &Supervisor),
+    ) -> Result<Self, StartError> {
         let fail =
             |what: String| StartError::Runtime(format!("local.socket {}: {what}", path.display()));
+        if let Some(listener) = inherited.unix(path, &aside(path)) {
+            let listener = UnixListener::from_std(listener);
+            let listener = listener.and_then(|listener| {
+                supervisor.keep("local.socket", &listener)?;
+                Ok(listener)
+            });
+            return Ok(Self {
+                listener: listener.map_err(|error| fail(error.to_string()))?,
+                path: path.to_owned(),
+                shared: false,
+            });
+        }
         match fs::symlink_metadata(path) {
             Ok(there) if !there.file_type().is_socket() => {
                 return Err(fail(
@@ -63,19 +82,25 @@ impl Local {
                 "{error}; its directory must exist and the path be under 100 bytes"
             ))
         })?;
+        let kept = supervisor.keep("local.socket", &listener);
+        kept.map_err(|error| fail(error.to_string()))?;
         Ok(Self {
             listener,
             path: path.to_owned(),
+            shared: false,
         })
     }
 
     /// Serves until the process drains.
-    pub(super) async fn serve(self, engine: Engine, mut shutdown: Shutdown) {
+    pub(super) async fn serve(mut self, engine: Engine, mut shutdown: Shutdown) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let orders = engine.orders.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = shutdown.draining() => break,
+                // The engine has left the network for good.
+                () = orders.closed() => break,
             };
             let Ok((stream, _)) = accepted else {
                 // Out of descriptors, most likely: give others a moment to return some.
@@ -92,24 +117,26 @@ impl Local {
                 drop(permit);
             });
         }
+        self.shared = shutdown.is_relieved();
         let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        engine.orders.closed().await;
         drop(timeout(2 * FLUSH, permits.acquire_many(all)).await);
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // Already gone is fine: somebody tidied up.
-        drop(fs::remove_file(&self.path));
+        if !self.shared {
+            // Already gone is fine: somebody tidied up.
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
 /// Bound aside with its mode set and then renamed: never there with another mode, and a stale
 /// socket is replaced in one step.
 fn listen(path: &Path) -> io::Result<UnixListener> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let aside = PathBuf::from(aside);
+    let aside = aside(path);
     drop(fs::remove_file(&aside));
     let listener = UnixListener::bind(&aside)?;
     fs::set_permissions(&aside, fs::Permissions::from_mode(0o600))?;
@@ -117,9 +144,16 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves one client until it leaves. When the daemon ends, an answer being made is still sent;
-/// registrations, which never end by themselves, are cut.
+/// Where a socket is made before it gets its name.
+fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    PathBuf::from(aside)
+}
+
+/// Serves one client until it leaves. When the daemon ends, an answer being made is still sent.
 async fn connection(stream: UnixStream, engine: Engine, mut shutdown: Shutdown) {
+    let orders = engine.orders.clone();
     let service = service_fn(move |request| {
         let engine = engine.clone();
         async move { Ok::<_, std::convert::Infallible>(routes::respond(&engine, request).await) }
@@ -133,7 +167,10 @@ async fn connection(stream: UnixStream, engine: Engine, mut shutdown: Shutdown) 
         ended = served.as_mut() => ended,
         () = shutdown.draining() => {
             served.as_mut().graceful_shutdown();
-            timeout(FLUSH, served).await.unwrap_or(Ok(()))
+            tokio::select! {
+                ended = served.as_mut() => ended,
+                () = orders.closed() => timeout(FLUSH, served).await.unwrap_or(Ok(())),
+            }
         }
     };
     if let Err(error) = ended {

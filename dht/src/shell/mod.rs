@@ -6,13 +6,15 @@
 //! - `local`: accepts on the Unix socket, one task per connection; `routes` turns a request into a
 //!   command and its answers into a response, `stream` into one that lasts;
 //! - the admin listener of `common`, shown by `state` and `metrics`;
-//! - a writer of `peers` every half minute and at the end.
+//! - `retiring`, where the index of a new network runs beside this one: looks at that one;
+//! - a writer of `peers` every half minute and at the end, and of `values` at the end.
 
 mod address;
 mod capture;
 mod local;
 mod metrics;
 mod peers;
+mod retiring;
 mod routes;
 mod run;
 mod settings;
@@ -20,6 +22,7 @@ mod state;
 mod stream;
 mod traces;
 mod udp;
+mod values;
 
 pub use peers::parse as parse_peers;
 pub use run::{Daemon, run};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::netaddr::Prefix;
 use common::shell::admin::Inspect as _;
+use common::shell::signals::Shutdown;
 use common::trace::Context;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -63,6 +64,7 @@ pub(super) struct Engine {
     pub(super) trace: Option<Context>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) shared: Arc<Shared>,
+    pub(super) shutdown: Shutdown,
 }
 
 pub(super) type ApiResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;

@@ -8,14 +8,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use common::rng::Generator;
 use common::shell::cli::{StartError, bind_error};
-use common::shell::signals::Shutdown;
+use common::shell::inherited::Inherited;
+use common::shell::signals::{Phase, Shutdown};
+use common::shell::supervisor::Supervisor;
 use common::shell::{admin, log, secret};
 use common::telemetry::MetricTable;
 use common::wire::GENERATION;
@@ -27,14 +29,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use super::address::advertised;
 use super::capture::Captures;
 use super::local::Local;
+use super::retiring::{self, Retiring};
 use super::routes::{Engine, Order};
 use super::settings::DaemonConfig;
 use super::state::{About, Shared};
 use super::traces::Traces;
 use super::udp::Udp;
-use super::{metrics, peers};
+use super::{metrics, peers, values};
 use crate::engine::capture::Way;
-use crate::engine::{self, Answer, Command, Event, Output, Ticket};
+use crate::engine::{self, Answer, Command, Event, Index, Output, Ticket};
 use crate::refusal::Refusal;
 
 /// Datagrams read and commands taken per turn. At about 10 microseconds each a turn stays under a
@@ -47,21 +50,42 @@ const ORDERS_MAX: usize = 1_024;
 /// Time between two writings of the remembered peers.
 const PEERS_EVERY: Duration = Duration::from_secs(30);
 
+/// For a predecessor to end: it finishes what is under way for at most [`FINISH`] and writes a file.
+const PREDECESSOR_ENDS: Duration = Duration::from_secs(20);
+
+/// For answers under way when the daemon is to end: nobody waits longer for the index.
+const FINISH: Duration = Duration::from_millis(1_500);
+
+/// For a node in its predecessor's place to find others before local clients are heard, at most.
+const JOIN_MAX: Duration = Duration::from_secs(1);
+
+/// Between two looks whether it has.
+const JOIN_LOOK: Duration = Duration::from_millis(5);
+
 /// Runs the daemon until a signal ends it.
 ///
 /// # Errors
 /// It could not start; the text says why and what to do.
 pub fn run(config: DaemonConfig) -> Result<(), StartError> {
     log::init(config.log_format, &config.log_level);
+    // Before there are other threads.
+    let (mut inherited, supervisor) = (Inherited::from_env(), Supervisor::from_env());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| StartError::Runtime(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let signals = Shutdown::on_signals();
-        let (_handle, shutdown) =
+        let (handle, shutdown) =
             signals.map_err(|error| StartError::Runtime(format!("no signals: {error}")))?;
-        Box::pin(Daemon::bind(config).await?.run(shutdown)).await;
+        let mut asked = shutdown.clone();
+        tokio::spawn(async move {
+            // One process alone can read what comes: who is asked for that is relieved.
+            asked.asked_for_what_is_one(0).await;
+            handle.relieve();
+        });
+        let daemon = Daemon::open(config, &mut inherited, supervisor).await?;
+        Box::pin(daemon.run(shutdown)).await;
         Ok(())
     })
 }
@@ -73,7 +97,9 @@ pub struct Daemon {
     local: Option<Local>,
     admin: Option<TcpListener>,
     state_dir: Option<PathBuf>,
+    retire_beside: Option<PathBuf>,
     shared: Arc<Shared>,
+    supervisor: Arc<Supervisor>,
 }
 
 impl Daemon {
@@ -81,36 +107,52 @@ impl Daemon {
     ///
     /// # Errors
     /// The first of these that fails; the text says what to do.
-    pub async fn bind(mut config: DaemonConfig) -> Result<Self, StartError> {
+    pub async fn bind(config: DaemonConfig) -> Result<Self, StartError> {
+        Self::open(config, &mut Inherited::default(), Supervisor::none()).await
+    }
+
+    /// The same with sockets that were handed over. Where a predecessor serves this waits for its end: what
+    /// comes meanwhile waits in the sockets.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), or the predecessor does not end.
+    pub async fn open(
+        mut config: DaemonConfig,
+        inherited: &mut Inherited,
+        supervisor: Supervisor,
+    ) -> Result<Self, StartError> {
         let runtime = |error: &dyn std::fmt::Display| StartError::Runtime(error.to_string());
         let secret = secret::load(&config.secret_file).map_err(|error| runtime(&error))?;
         let network = Arc::new(secret.network(config.engine.kind.generation(GENERATION)));
         let listen = config.udp_listen;
-        let udp = Udp::bind(listen).map_err(|error| bind_error("udp.listen", listen, &error))?;
+        let udp = open_udp(listen, (inherited, &supervisor))
+            .map_err(|error| bind_error("udp.listen", listen, &error))?;
         let bound = udp
             .addr()
             .map_err(|error| bind_error("udp.listen", listen, &error))?;
         let admin = match config.admin_listen {
             Some(addr) => {
-                let bound = admin::bind(addr).await;
+                let bound = admin::open(addr, inherited, &supervisor).await;
                 Some(bound.map_err(|error| bind_error("admin.listen", addr, &error))?)
             }
             None => None,
         };
         let local = match &config.local_socket {
-            Some(path) => Some(Local::bind(path).await?),
+            Some(path) => Some(Local::bind(path, (inherited, &supervisor)).await?),
             None => None,
         };
+        let addr = match config.udp_advertise {
+            Some(addr) => addr,
+            None => advertised(bound, &config.engine.seeds)?,
+        };
+        supervisor.forget(&inherited.close());
+        alone(&supervisor).await?;
         if let Some(dir) = &config.state_dir {
             config.engine.remembered = peers::load(dir);
         }
         let mut rng = Generator::from_system().map_err(|error| runtime(&error))?;
         let traces = Traces::new(&mut rng);
         let clock = SystemClock::new();
-        let addr = match config.udp_advertise {
-            Some(addr) => addr,
-            None => advertised(bound, &config.engine.seeds)?,
-        };
         let about = About {
             name: config.node_name,
             network: network.id().to_string(),
@@ -119,15 +161,24 @@ impl Daemon {
                 .map_or_else(String::new, |local| local.path().display().to_string()),
         };
         let seen = (traces, Captures::new(Arc::clone(&network)));
-        let node = engine::open(config.engine, network, addr, rng, clock.moment());
+        let mut node = engine::open(config.engine, network, addr, rng, clock.moment());
+        if let Some(dir) = &config.state_dir {
+            restore(&mut *node, dir, clock.moment());
+        }
         tracing::info!(id = %node.id(), %addr, listen = %bound, "the index is up");
-        let shared = Arc::new(Shared::new(node, clock, about, seen));
+        let retiring = config.retire_beside.as_ref().map(|_| {
+            let retiring = Retiring::new(config.retire, clock.moment());
+            Arc::new(retiring)
+        });
+        let shared = Arc::new(Shared::new(node, clock, (about, retiring), seen));
         Ok(Self {
             udp,
             local,
             admin,
             state_dir: config.state_dir,
+            retire_beside: config.retire_beside,
             shared,
+            supervisor: Arc::new(supervisor),
         })
     }
 
@@ -152,6 +203,7 @@ impl Daemon {
             trace: None,
             orders,
             shared: Arc::clone(&self.shared),
+            shutdown: shutdown.clone(),
         };
         if let Some(listener) = self.admin {
             let shared = Arc::clone(&self.shared);
@@ -168,19 +220,30 @@ impl Daemon {
         }
         // Held even without a local socket: a queue without senders would end the loop's wait.
         let _engine = engine.clone();
+        let joins = self.supervisor.has_predecessor();
         let local = self
             .local
-            .map(|local| tokio::spawn(local.serve(engine, shutdown.clone())));
+            .map(|local| tokio::spawn(serve(local, engine, shutdown.clone(), joins)));
+        let (shared, supervisor) = (Arc::clone(&self.shared), Arc::clone(&self.supervisor));
+        let retiring = shared.retiring().cloned();
         let turns = Turns {
             udp: self.udp,
             orders: taken,
             shared: self.shared,
             state_dir: self.state_dir,
+            supervisor: self.supervisor,
             waiting: BTreeMap::new(),
             next_ticket: 0,
             wake: Moment::ZERO,
         };
-        turns.run(shutdown).await;
+        if let Some((retiring, beside)) = retiring.zip(self.retire_beside) {
+            tokio::spawn(retiring::look(Arc::clone(&shared), retiring, beside));
+        }
+        turns.run(shutdown.clone()).await;
+        if shutdown.phase() == Phase::Running {
+            // It has left the network; whoever looks is told so until it is removed.
+            supervisor.live(shutdown, || true).await;
+        }
         if let Some(local) = local {
             // It ends by itself, once the answers are out; a panic there is in the log already.
             drop(local.await);
@@ -194,6 +257,7 @@ struct Turns {
     orders: mpsc::Receiver<Order>,
     shared: Arc<Shared>,
     state_dir: Option<PathBuf>,
+    supervisor: Arc<Supervisor>,
     waiting: BTreeMap<Ticket, mpsc::Sender<Answer>>,
     next_ticket: u64,
     wake: Moment,
@@ -205,12 +269,31 @@ impl Turns {
         let mut remember = interval(PEERS_EVERY);
         remember.set_missed_tick_behavior(MissedTickBehavior::Delay);
         remember.reset();
+        let mut alive = interval(self.supervisor.every().unwrap_or(PEERS_EVERY));
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = interval(retiring::LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // When to end, once it has been said.
+        let mut until = None;
+        self.supervisor.ready();
         loop {
             self.drain();
-            let wake = clock.instant(self.wake).into();
+            let over = |until: Moment| clock.moment() >= until || self.is_idle();
+            if until.is_some_and(over) {
+                break;
+            }
+            let wake = until.map_or(self.wake, |until| self.wake.min(until));
+            let wake = clock.instant(wake).into();
             let mut first = None;
             tokio::select! {
-                () = shutdown.draining() => break,
+                () = shutdown.draining(), if until.is_none() => {
+                    until = Some(clock.moment() + FINISH);
+                }
+                _ = looks.tick(), if until.is_none() => if self.has_had_its_day() {
+                    until = Some(clock.moment() + FINISH);
+                },
+                // The turn that says so is one that does the work.
+                _ = alive.tick(), if until.is_none() => self.supervisor.sign(),
                 order = self.orders.recv() => first = order,
                 _ = self.udp.readable() => {}
                 () = sleep_until(wake) => {}
@@ -223,11 +306,49 @@ impl Turns {
                 self.shared.node().handle_timeout(now);
             }
         }
+        if shutdown.phase() > Phase::Running && !shutdown.is_relieved() {
+            self.supervisor.stopping();
+        }
+        self.end(clock.moment());
+    }
+
+    /// Tells those who still wait, and writes down what the process that comes next can use.
+    fn end(&mut self, now: Moment) {
         for (_, answers) in std::mem::take(&mut self.waiting) {
             drop(answers.try_send(Answer::Refused(Refusal::ShuttingDown)));
         }
         self.remember();
+        self.keep_values(now);
         tracing::info!("the index is down");
+    }
+
+    /// Whether this is the index of an old network that hardly anybody asks any more.
+    fn has_had_its_day(&self) -> bool {
+        let Some(retiring) = self.shared.retiring() else {
+            return false;
+        };
+        let why = retiring.observe(self.shared.clock().moment(), self.shared.asked());
+        if let Some(why) = why {
+            tracing::warn!(
+                why = why.as_str(),
+                "this network has had its day: the index leaves it"
+            );
+        }
+        why.is_some()
+    }
+
+    /// Whether no local client waits for anything.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.orders.is_empty()
+    }
+
+    /// Writes down what others stored here, for the process that comes next.
+    fn keep_values(&self, now: Moment) {
+        let Some(dir) = &self.state_dir else { return };
+        let held = self.shared.node().held(now);
+        if let Err(error) = values::save(dir, &held) {
+            tracing::warn!(dir = %dir.display(), %error, "values not kept");
+        }
     }
 
     fn read_datagrams(&mut self, clock: &SystemClock) {
@@ -311,6 +432,56 @@ impl Turns {
             tracing::warn!(dir = %dir.display(), %error, "peers not remembered");
         }
     }
+}
+
+/// The socket that was handed over, or a new one; a copy of it is kept.
+fn open_udp(
+    listen: SocketAddr,
+    (inherited, supervisor): (&mut Inherited, &Supervisor),
+) -> std::io::Result<Udp> {
+    let udp = match inherited.udp(listen) {
+        Some(socket) => Udp::of(socket)?,
+        None => Udp::bind(listen)?,
+    };
+    supervisor.keep("udp.listen", udp.get())?;
+    Ok(udp)
+}
+
+/// Waits until no other process of this node reads what comes.
+async fn alone(supervisor: &Supervisor) -> Result<(), StartError> {
+    supervisor.prepared();
+    if supervisor.alone(PREDECESSOR_ENDS).await {
+        return Ok(());
+    }
+    let text = "the index before this one does not end; end it, then start this one";
+    Err(StartError::Runtime(text.to_owned()))
+}
+
+/// Takes what the process before this one wrote down.
+fn restore(node: &mut dyn Index, dir: &Path, now: Moment) {
+    let held = values::load(dir);
+    let values = held.len();
+    let restored = node.restore(now, held);
+    if values > 0 {
+        tracing::info!(
+            values,
+            restored,
+            "what was stored here before is here again"
+        );
+    }
+}
+
+/// Serves local clients; in a predecessor's place once the node has found others, so that what is asked
+/// is asked in the network.
+async fn serve(local: Local, engine: Engine, shutdown: Shutdown, joins: bool) {
+    let shared = Arc::clone(&engine.shared);
+    let found = async {
+        while joins && shared.node().known_peers().is_empty() {
+            tokio::time::sleep(JOIN_LOOK).await;
+        }
+    };
+    drop(tokio::time::timeout(JOIN_MAX, found).await);
+    local.serve(engine, shutdown).await;
 }
 
 fn answer_to(waiting: &mut BTreeMap<Ticket, mpsc::Sender<Answer>>, ticket: Ticket, answer: Answer) {

@@ -14,6 +14,7 @@ use crate::engine::config::{
     AdmitConfig, Config, ContactConfig, FullConfig, IndexKind, LevelConfig, LookupConfig,
     RpcConfig, StoreConfig,
 };
+use crate::engine::retire::Terms;
 
 /// The configuration of the daemon.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub struct DaemonConfig {
     pub local_socket: Option<PathBuf>,
     /// Directory of the remembered peers, if any.
     pub state_dir: Option<PathBuf>,
+    /// Socket of the index of the network that takes the place of this one's.
+    pub retire_beside: Option<PathBuf>,
+    /// When to leave then.
+    pub retire: Terms,
     /// The secret's file.
     pub secret_file: PathBuf,
     /// Where the admin pages are, if anywhere.
@@ -49,6 +54,11 @@ impl DaemonConfig {
             udp_advertise: settings.optional("udp.advertise"),
             local_socket: settings.optional("local.socket"),
             state_dir: settings.optional("state.dir"),
+            retire_beside: settings.optional("retire.beside"),
+            retire: Terms {
+                quiet: settings.value::<Span>("retire.quiet").0,
+                deadline: settings.value::<Span>("retire.deadline").0,
+            },
             secret_file: settings.optional("network.secret_file").unwrap_or_default(),
             admin_listen: settings.optional("admin.listen"),
             node_name: settings.optional("node.name").unwrap_or_default(),

@@ -1,6 +1,8 @@
 //! The state page and readiness: the engine's view as JSON.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
@@ -9,10 +11,11 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::capture::Captures;
+use super::retiring::Retiring;
 use super::traces::Traces;
 use crate::api::{micros, millis};
 use crate::engine::cluster::Membership;
-use crate::engine::message::Service;
+use crate::engine::message::{Kind, Service};
 use crate::engine::view::ContactView;
 use crate::engine::{Index, health::Health};
 
@@ -24,6 +27,7 @@ pub(super) struct Shared {
     about: About,
     pub(super) traces: Traces,
     pub(super) captures: Captures,
+    retiring: Option<Arc<Retiring>>,
 }
 
 /// What the daemon was told of itself, for whoever looks.
@@ -41,7 +45,7 @@ impl Shared {
     pub(super) fn new(
         node: Box<dyn Index>,
         clock: SystemClock,
-        about: About,
+        (about, retiring): (About, Option<Arc<Retiring>>),
         (traces, captures): (Traces, Captures),
     ) -> Self {
         Self {
@@ -50,7 +54,27 @@ impl Shared {
             about,
             traces,
             captures,
+            retiring,
         }
+    }
+
+    /// How it goes about leaving, if its network has a successor.
+    pub(super) const fn retiring(&self) -> Option<&Arc<Retiring>> {
+        self.retiring.as_ref()
+    }
+
+    /// Requests about keys that others sent here since the start.
+    pub(super) fn asked(&self) -> u64 {
+        asked(&**self.node())
+    }
+
+    /// Where services of this kind are at nodes that live.
+    pub(super) fn proxies(&self, kind: &str) -> BTreeSet<SocketAddr> {
+        let contacts = self.node().contacts(self.clock.moment());
+        let live = contacts.into_iter().filter(|contact| !contact.failed);
+        let services = live.flat_map(|contact| contact.services);
+        let named = services.filter(|(name, _)| name == kind);
+        named.map(|(_, addr)| addr).collect()
     }
 
     /// The engine. Held for one turn or one look, never across a wait.
@@ -96,7 +120,10 @@ impl Inspect for Shared {
     fn state(&self) -> Value {
         let (node, now) = (self.node(), self.clock.moment());
         let sizes = node.sizes();
+        let retiring = self.retiring.as_ref().map(|retiring| retiring.shown(now));
         json!({
+            "asked": asked(&**node),
+            "retire": retiring,
             "schema": 1,
             "name": self.about.name,
             "network": self.about.network,
@@ -120,6 +147,13 @@ impl Inspect for Shared {
             "contacts": node.contacts(now).iter().map(contact).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Requests about keys: what is left of an index when nobody uses it any more is upkeep.
+fn asked(node: &dyn Index) -> u64 {
+    let received = &node.stats().received;
+    let kinds = [Kind::Get, Kind::Put, Kind::Claim, Kind::Withdraw];
+    kinds.into_iter().map(|kind| received.of(kind)).sum()
 }
 
 /// The memberships, innermost last, and why each is as it is.

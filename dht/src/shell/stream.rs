@@ -17,6 +17,8 @@ use crate::engine::{Answer, Wish};
 /// A registration: the body that lasts as long as its client's connection. A line says that it
 /// stands; dropped, it ends.
 pub(super) struct Session {
+    /// Who is registered elsewhere the sooner the better: at the process that comes next.
+    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     engine: Engine,
     service: Service,
     ticks: Interval,
@@ -27,7 +29,9 @@ impl Session {
     pub(super) fn new(engine: Engine, service: Service) -> Self {
         let mut ticks = interval(SERVICE_LINE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shutdown = engine.shutdown.clone();
         Self {
+            draining: Box::pin(async move { shutdown.draining().await }),
             engine,
             service,
             ticks,
@@ -43,6 +47,9 @@ impl Body for Session {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.draining.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
         self.ticks.poll_tick(context).map(|_| {
             if self.engine.orders.is_closed() {
                 return None;

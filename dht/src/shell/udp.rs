@@ -34,6 +34,12 @@ pub(super) struct Udp {
 }
 
 impl Udp {
+    /// A socket that was handed over, with whatever waits in it.
+    pub(super) fn of(socket: StdUdpSocket) -> io::Result<Self> {
+        let maps = socket.local_addr()?.is_ipv6();
+        Self::with(socket, maps)
+    }
+
     pub(super) fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket =
             socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
@@ -46,13 +52,22 @@ impl Udp {
             socket.set_only_v6(false)?;
         }
         socket.bind(&addr.into())?;
-        let socket = Socket::new(socket.into())?;
+        Self::with(socket.into(), maps)
+    }
+
+    fn with(socket: StdUdpSocket, maps: bool) -> io::Result<Self> {
+        let socket = Socket::new(socket)?;
         Ok(Self {
             socket,
             buffers: vec![[0; READ_LEN]; BATCH],
             outgoing: Vec::with_capacity(BATCH),
             maps,
         })
+    }
+
+    /// The socket itself.
+    pub(super) fn get(&self) -> &StdUdpSocket {
+        self.socket.get()
     }
 
     pub(super) fn addr(&self) -> io::Result<SocketAddr> {

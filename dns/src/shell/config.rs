@@ -51,6 +51,8 @@ pub struct Config {
     pub tcp_idle: Duration,
     /// Socket of the local index.
     pub index: Option<PathBuf>,
+    /// Socket of the index of a network that this one takes the place of.
+    pub old_index: Option<PathBuf>,
     /// Where the admin pages are served.
     pub admin: Option<SocketAddr>,
     /// Where replies are noted; `None`: nowhere.
@@ -107,6 +109,7 @@ pub fn build(settings: &mut Settings) -> Option<Config> {
         tcp_connections: at_least_one(settings, "dns.tcp_connections"),
         tcp_idle: settings.value::<Span>("dns.tcp_idle").0,
         index: settings.optional("index.socket"),
+        old_index: settings.optional("index.old_socket"),
         admin: settings.optional("admin.listen"),
         query_log: query_log(settings),
         node,

@@ -399,6 +399,13 @@ pub static KEYS: &[KeySpec] = &[
         "Unix socket of the local index, which names candidates and pings them. Empty: none.",
     ),
     key(
+        "index.old_socket",
+        Some(""),
+        "/run/atoll/dht-old.sock",
+        "path",
+        "Unix socket of the index of a network that this one takes the place of: candidates come from both. Empty: there is none.",
+    ),
+    key(
         "admin.listen",
         Some(""),
         "127.0.0.1:9153",

@@ -10,6 +10,7 @@
 //! | [`run`] | main | the start: everything is bound before anything is served; the end |
 //! | [`sockets`] | - | sockets of one address for every receiving thread |
 //! | [`worker`] | a thread per core | its sockets, its answering engine |
+//! | [`change`] | one, and one per receiving thread | changing places with another process, signs of life |
 //! | [`answering`] | the receiving thread | messages in, messages out of the answering engine |
 //! | [`udp`] | one per thread and address | datagrams in batches |
 //! | [`tcp`] | one per thread and address, one per connection | connections, within their bounds |
@@ -39,6 +40,7 @@
 
 pub mod admin;
 pub mod answering;
+pub mod change;
 pub mod check_metrics;
 pub mod config;
 pub mod cookie_secret;

@@ -5,14 +5,16 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
 use common::name::Zone;
 use common::rng::Generator;
 use common::shell::cli::{StartError, bind_error};
+use common::shell::inherited::Inherited;
 use common::shell::signals::{Phase, Shutdown, ShutdownHandle};
+use common::shell::supervisor::Supervisor;
 use common::shell::{admin, log};
 use dht::client::Client;
 use tokio::net::TcpListener;
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 
 use super::admin::View;
 use super::answering::{Answering, Tally, Told};
+use super::change::{self, Gate, GateKeeper, Pulse};
 use super::check_metrics;
 use super::config::{Config, Watching};
 use super::cookie_secret;
@@ -58,6 +61,7 @@ pub struct Bound {
     sockets: Vec<Vec<Pair>>,
     admin: Option<TcpListener>,
     again: Option<(Again, Signal)>,
+    supervisor: Arc<Supervisor>,
 }
 
 /// Runs the daemon until a signal ends it. On SIGHUP it takes over what it can of `again`.
@@ -66,6 +70,8 @@ pub struct Bound {
 /// It cannot start; the text says what to do.
 pub fn run(config: Config, again: Again) -> Result<(), StartError> {
     log::init(config.log_format, &config.log_filter);
+    // Before there are other threads.
+    let (mut inherited, supervisor) = (Inherited::from_env(), Supervisor::from_env());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -74,7 +80,8 @@ pub fn run(config: Config, again: Again) -> Result<(), StartError> {
         let signals = Shutdown::on_signals();
         let (handle, shutdown) = signals
             .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
-        let bound = Bound::new(config).await?.reloading(again)?;
+        let bound = Bound::open(config, &mut inherited, supervisor).await?;
+        let bound = bound.reloading(again)?;
         bound.serve(&handle, shutdown).await
     })
 }
@@ -85,23 +92,44 @@ impl Bound {
     /// # Errors
     /// One of the addresses is taken or not ours.
     pub async fn new(config: Config) -> Result<Self, StartError> {
+        Self::open(config, &mut Inherited::default(), Supervisor::none()).await
+    }
+
+    /// The same, with sockets that were handed over.
+    ///
+    /// # Errors
+    /// One of the other addresses is taken or not ours.
+    pub async fn open(
+        config: Config,
+        inherited: &mut Inherited,
+        supervisor: Supervisor,
+    ) -> Result<Self, StartError> {
         let mut sockets = Vec::with_capacity(config.listen.len());
         for addr in &config.listen {
-            let bound = sockets::bind(*addr, config.threads);
-            sockets.push(bound.map_err(|error| bind_error("dns.listen", *addr, &error))?);
+            let bound = sockets::take(*addr, config.threads, inherited);
+            let kept = bound.and_then(|pairs| {
+                for pair in &pairs {
+                    supervisor.keep("dns.listen.udp", &pair.udp)?;
+                    supervisor.keep("dns.listen.tcp", &pair.tcp)?;
+                }
+                Ok(pairs)
+            });
+            sockets.push(kept.map_err(|error| bind_error("dns.listen", *addr, &error))?);
         }
         let admin = match config.admin {
             Some(addr) => {
-                let bound = admin::bind(addr).await;
+                let bound = admin::open(addr, inherited, &supervisor).await;
                 Some(bound.map_err(|error| bind_error("admin.listen", addr, &error))?)
             }
             None => None,
         };
+        supervisor.forget(&inherited.close());
         Ok(Self {
             config,
             sockets,
             admin,
             again: None,
+            supervisor: Arc::new(supervisor),
         })
     }
 
@@ -162,13 +190,20 @@ impl Bound {
         Ok(())
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list of what is started, in its order"
+    )]
     fn start(self, shutdown: &Shutdown) -> Result<JoinSet<()>, StartError> {
         let Self {
             config,
             sockets,
             admin,
             again,
+            supervisor,
         } = self;
+        let (keeper, gate) = change::gate(!supervisor.has_predecessor());
+        let mut pulses = Vec::new();
         let clock = SystemClock::new();
         let mut rng = Generator::from_system()
             .map_err(|error| StartError::Runtime(format!("no entropy: {error}")))?;
@@ -184,7 +219,13 @@ impl Bound {
         let secrets = secrets(config.cookie_secret.as_deref(), &mut rng)?;
         let manners = Arc::new(config.manners.with_secrets(secrets));
         let places = Places::new(config.tcp_connections, config.tcp_per_prefix);
-        let client = config.index.map(Client::new);
+        let client = config.index.map(|socket| {
+            let client = Client::new(socket);
+            match config.old_index {
+                Some(old) => client.beside(old),
+                None => client,
+            }
+        });
         // Without an index and a map there is nobody to ask.
         let learns = client.is_some() || config.near.map.is_some();
         let (teller, seen) = learns.then(|| mpsc::channel(LISTS_MAX)).unzip();
@@ -196,7 +237,10 @@ impl Bound {
                 traffic: Arc::clone(&traffic),
                 places: places.clone(),
                 tcp_idle: config.tcp_idle,
+                gate: gate.clone(),
+                pulse: Pulse::default(),
             };
+            pulses.push(worker.pulse.clone());
             let told = Told {
                 counted,
                 named: Arc::new(Mutex::new(Named::new(rng.child()))),
@@ -232,9 +276,32 @@ impl Bound {
             seen,
         }
         .start(&mut tasks, &view, shutdown);
-        serve_pages(admin, view, shutdown);
+        begin(
+            (keeper, gate),
+            (supervisor, pulses),
+            (admin, view),
+            shutdown,
+        );
         Ok(tasks)
     }
+}
+
+/// Begins to answer, as soon as that is this process's to do, and to show itself.
+fn begin(
+    (keeper, gate): (GateKeeper, Gate),
+    (supervisor, pulses): (Arc<Supervisor>, Vec<Pulse>),
+    (admin, view): (Option<TcpListener>, View),
+    shutdown: &Shutdown,
+) {
+    let checker = Arc::clone(&view.checker);
+    let ready = move || {
+        let checker = checker.lock().unwrap_or_else(PoisonError::into_inner);
+        checker.readiness().is_ok()
+    };
+    // Neither has anything to finish.
+    tokio::spawn(change::take_over(keeper, Arc::clone(&supervisor), ready));
+    tokio::spawn(change::live(supervisor, pulses, shutdown.clone()));
+    serve_pages(admin, view, gate, shutdown);
 }
 
 /// Takes the zones over anew when told to, and shows them.
@@ -343,12 +410,14 @@ fn zone_names(zones: &Zones) -> Vec<String> {
         .collect()
 }
 
-/// The sockets of each thread: one pair of every address.
+/// The sockets of each thread: one pair of every address, or several if there are more than threads.
 fn by_thread(addresses: Vec<Vec<Pair>>, threads: usize) -> Vec<Vec<Pair>> {
     let mut all: Vec<Vec<Pair>> = (0..threads).map(|_| Vec::new()).collect();
     for pairs in addresses {
-        for (thread, pair) in all.iter_mut().zip(pairs) {
-            thread.push(pair);
+        for (number, pair) in pairs.into_iter().enumerate() {
+            if let Some(thread) = all.get_mut(number % threads.max(1)) {
+                thread.push(pair);
+            }
         }
     }
     all
@@ -365,11 +434,14 @@ fn secrets(file: Option<&Path>, rng: &mut Generator) -> Result<Secrets, StartErr
 
 /// Serves the admin pages, if they are to be served. They show the drain to its end, so that nobody
 /// waits for them.
-fn serve_pages(listener: Option<TcpListener>, view: View, shutdown: &Shutdown) {
+fn serve_pages(listener: Option<TcpListener>, view: View, gate: Gate, shutdown: &Shutdown) {
     if let Some(listener) = listener {
         let registry = Arc::new(view.registry());
         let pages = admin::serve(listener, registry, Arc::new(view), shutdown.clone());
-        tokio::spawn(pages);
+        tokio::spawn(async move {
+            gate.opened().await;
+            pages.await;
+        });
     }
 }
 

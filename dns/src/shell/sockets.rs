@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use common::shell::inherited::Inherited;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Receive buffer asked for, in bytes: a burst of some 4,000 questions while the thread is not
@@ -53,6 +54,34 @@ pub fn bind(addr: SocketAddr, threads: usize) -> io::Result<Vec<Pair>> {
         });
     }
     Ok(pairs)
+}
+
+/// The same for an address whose sockets were handed over. All of them are used, since the system spreads
+/// clients over them: with fewer threads than before some read several.
+///
+/// # Errors
+/// There are too few, and the address is not ours any more.
+pub fn take(addr: SocketAddr, threads: usize, inherited: &mut Inherited) -> io::Result<Vec<Pair>> {
+    let (mut udps, mut tcps) = (Vec::new(), Vec::new());
+    while let Some(udp) = inherited.udp(addr) {
+        udps.push(udp);
+    }
+    while let Some(tcp) = inherited.tcp(addr) {
+        tcps.push(tcp);
+    }
+    if udps.is_empty() && tcps.is_empty() {
+        return bind(addr, threads);
+    }
+    let shared = |socket: &Socket| socket.set_reuse_port(true);
+    let most = threads.max(udps.len()).max(tcps.len());
+    while udps.len() < most {
+        udps.push(udp(addr, shared)?);
+    }
+    while tcps.len() < most {
+        tcps.push(tcp(addr, shared)?);
+    }
+    let pairs = udps.into_iter().zip(tcps);
+    Ok(pairs.map(|(udp, tcp)| Pair { udp, tcp }).collect())
 }
 
 /// The first pair is bound alone, so that an address which another program holds is seen to be
@@ -140,6 +169,19 @@ mod tests {
         }
         let error = bind(addr, 2).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn sockets_that_were_handed_over_are_all_used() {
+        let pairs = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let addr = pairs[0].udp.local_addr().unwrap();
+        let (udps, tcps) = pairs.into_iter().map(|pair| (pair.udp, pair.tcp)).unzip();
+        let mut inherited = Inherited::of(tcps, udps, Vec::new());
+        let taken = take(addr, 1, &mut inherited).unwrap();
+        assert_eq!(taken.len(), 2, "none is left that nobody reads");
+        let (udps, tcps) = taken.into_iter().map(|pair| (pair.udp, pair.tcp)).unzip();
+        let mut inherited = Inherited::of(tcps, udps, Vec::new());
+        assert_eq!(take(addr, 3, &mut inherited).unwrap().len(), 3);
     }
 
     #[cfg(target_os = "linux")]

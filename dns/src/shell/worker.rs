@@ -13,14 +13,19 @@ use common::shell::datagrams::Socket;
 use common::shell::signals::Shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::timeout;
 
 use super::answering::Answering;
+use super::change::{Gate, Pulse};
 use super::places::Places;
 use super::sockets::Pair;
 use super::tcp::{self, Tcp};
 use super::traffic::Traffic;
 use super::udp;
+
+/// For those who are connected, when another process takes what is new.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What every thread shares with the others, or has of its own.
 #[derive(Debug)]
@@ -33,6 +38,10 @@ pub struct Worker {
     pub places: Places,
     /// Patience with a connection.
     pub tcp_idle: Duration,
+    /// When to begin.
+    pub gate: Gate,
+    /// Counts its turns.
+    pub pulse: Pulse,
 }
 
 impl Worker {
@@ -52,14 +61,26 @@ impl Worker {
         let run = move || {
             let all = LocalSet::new();
             let work = async {
-                match self.open(&answering()) {
-                    Ok(()) => shutdown.draining().await,
+                let answering = answering();
+                tokio::select! {
+                    () = self.gate.clone().opened() => {}
+                    () = shutdown.draining() => return,
+                }
+                match self.open(&answering) {
+                    Ok(doors) => {
+                        shutdown.draining().await;
+                        // Between two batches, so that what was read is answered.
+                        doors.iter().for_each(JoinHandle::abort);
+                    }
                     Err(error) => tracing::error!(%error, "a receiving thread has no sockets"),
                 }
             };
             runtime.block_on(all.run_until(work));
-            // What was begun is answered; connections end with the tasks that own them.
-            drop(all);
+            if shutdown.is_relieved() {
+                // Who is connected may have a question on its way; new ones come to the other process.
+                drop(runtime.block_on(async { timeout(LINGER, all).await }));
+            }
+            // Connections end with the tasks that own them.
             // Only a daemon that ended before does not listen.
             let _ = ended.send(());
         };
@@ -69,23 +90,21 @@ impl Worker {
         Ok(end)
     }
 
-    fn open(self, answering: &Answering) -> io::Result<()> {
+    fn open(self, answering: &Answering) -> io::Result<Vec<JoinHandle<()>>> {
+        let mut doors = vec![spawn_local(self.pulse.beat())];
         for Pair { udp, tcp } in self.sockets {
             let socket = Socket::new(udp)?;
             let listener = TcpListener::from_std(tcp)?;
-            spawn_local(udp::serve(
-                socket,
-                answering.clone(),
-                Arc::clone(&self.traffic),
-            ));
+            let datagrams = udp::serve(socket, answering.clone(), Arc::clone(&self.traffic));
+            doors.push(spawn_local(datagrams));
             let tcp = Tcp {
                 answering: answering.clone(),
                 traffic: Arc::clone(&self.traffic),
                 places: self.places.clone(),
                 idle: self.tcp_idle,
             };
-            spawn_local(tcp::serve(listener, tcp));
+            doors.push(spawn_local(tcp::serve(listener, tcp)));
         }
-        Ok(())
+        Ok(doors)
     }
 }

@@ -52,6 +52,13 @@ pub struct AgentArgs {
     /// For a daemon to finish what was begun; then it is killed
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     grace: Duration,
+    /// For a new version of a daemon to be ready beside the one that serves; then it goes, and the other one
+    /// stays
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
+    ready: Duration,
+    /// For a daemon whose place a new version took to finish what it began; then it is killed
+    #[arg(long, value_name = "TIME", default_value = "150s", value_parser = span)]
+    drain: Duration,
     /// How long the controller may keep a call waiting for news
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     wait: Duration,
@@ -134,6 +141,8 @@ pub async fn run(args: AgentArgs) -> Outcome {
         crashes_max: args.crashes,
         crash_window: args.crash_window,
         grace: args.grace,
+        ready: args.ready,
+        drain: args.drain,
     };
     let trust_releases = if args.trust_release.is_empty() {
         args.trust

@@ -82,6 +82,8 @@ pub struct Listen {
     pub purge_tokens: Option<PathBuf>,
     /// For others to learn that this node is about to stop.
     pub drain_grace: Duration,
+    /// For answers under way when another process serves in this one's place.
+    pub drain_finish: Duration,
     /// For a request to begin.
     pub idle_timeout: Duration,
     /// Who gets interim responses.
@@ -120,6 +122,19 @@ pub struct Index {
     pub secret_file: PathBuf,
     /// Whether and how often it is told how far clients are.
     pub hints: Option<Hints>,
+    /// The network that this one takes the place of.
+    pub old: Option<OldNetwork>,
+}
+
+/// A network that another one takes the place of, as long as both run on this node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OldNetwork {
+    /// Socket of its index daemon.
+    pub socket: PathBuf,
+    /// File of its secret.
+    pub secret_file: PathBuf,
+    /// Its wire generation; `None` for this program's own.
+    pub generation: Option<u32>,
 }
 
 /// What the index is told of clients.
@@ -192,6 +207,7 @@ impl Config {
             block_file: settings.optional("block.file"),
             purge_tokens: settings.optional("purge.tokens_file"),
             drain_grace: settings.value::<Span>("drain.grace").0,
+            drain_finish: settings.value::<Span>("drain.finish").0,
             idle_timeout: settings.value::<Span>("http.idle_timeout").0,
             interim: settings.value("http.interim"),
             plain: settings.value("http.prepared"),
@@ -325,6 +341,9 @@ fn index(settings: &mut Settings, listen: &Listen) -> Option<Index> {
     let advertise: Option<SocketAddr> = settings.optional("index.advertise");
     let peer_advertise: Option<SocketAddr> = settings.optional("peer.advertise");
     let hints = hints(settings);
+    let old_socket: Option<PathBuf> = settings.optional("index.old_socket");
+    let old_secret: Option<PathBuf> = settings.optional("network.old_secret_file");
+    let old_generation: u32 = settings.value("network.old_generation");
     let socket = socket?;
     let Some(peer_listen) = peer_listen else {
         settings.reject(
@@ -351,7 +370,13 @@ fn index(settings: &mut Settings, listen: &Listen) -> Option<Index> {
             );
         }
     }
+    let old = old_socket.map(|socket| OldNetwork {
+        socket,
+        secret_file: old_secret.unwrap_or_else(|| secret_file.clone()),
+        generation: Some(old_generation).filter(|generation| *generation != 0),
+    });
     Some(Index {
+        old,
         socket,
         advertise,
         peer_listen,

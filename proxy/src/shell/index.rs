@@ -11,8 +11,10 @@ use common::backoff::Backoff;
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::trace::Context as TraceContext;
+use common::wire::proof::{Bound, Proof};
 use common::wire::secret::Network;
 use dht::client::{Claim, Client, ClientError, ServiceSession, Value};
+use http::{HeaderMap, HeaderName};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
@@ -45,6 +47,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// Pointers asked for when a source died: its own, those of others it fed, and whole copies.
 const TAKE_OVER_WANT: usize = 8;
 
+/// Proofs of membership that are looked at: a node is in two networks at most.
+const PROOFS_MAX: usize = 2;
+
 /// The service that name servers look for.
 const SERVICE: &str = "http";
 
@@ -58,6 +63,8 @@ pub(crate) struct IndexLink {
     pub(super) hints: Option<Hints>,
     /// The network whose members are peers.
     pub(crate) network: Network,
+    /// The network that it takes the place of, while both are there.
+    old_network: Option<Network>,
     /// Our peer port, as others are told.
     pub(crate) peer: SocketAddr,
     advertise: SocketAddr,
@@ -74,7 +81,7 @@ impl std::fmt::Debug for IndexLink {
 impl IndexLink {
     pub(crate) fn new(
         client: Client,
-        network: Network,
+        (network, old_network): (Network, Option<Network>),
         peer: SocketAddr,
         advertise: SocketAddr,
         hints: Option<Hints>,
@@ -83,9 +90,39 @@ impl IndexLink {
             client,
             hints,
             network,
+            old_network,
             peer,
             advertise,
         }
+    }
+
+    /// The networks whose members are peers.
+    fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.old_network.iter().chain([&self.network])
+    }
+
+    /// Proofs of membership for a request to a peer, of which only it knows in which networks it is. That of
+    /// the old network comes first: programs of that time look at one alone.
+    pub(crate) fn proofs(
+        &self,
+        bound: Bound<'_>,
+        mut nonce: impl FnMut() -> [u8; 16],
+    ) -> Vec<String> {
+        let proof = |network| Proof::new(network, bound, nonce()).to_string();
+        self.networks().map(proof).collect()
+    }
+
+    /// Whether one of the proofs in `headers`, of two at most, is good for one of the networks.
+    pub(crate) fn is_member(
+        &self,
+        headers: &HeaderMap,
+        name: &HeaderName,
+        bound: Bound<'_>,
+    ) -> bool {
+        let given = headers.get_all(name).iter().take(PROOFS_MAX);
+        let proofs = given.filter_map(|text| text.to_str().ok()?.parse::<Proof>().ok());
+        let mut proofs = proofs;
+        proofs.any(|proof| self.networks().any(|network| proof.holds(network, bound)))
     }
 
     fn pointer(&self, progress: Progress) -> String {

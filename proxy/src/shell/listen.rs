@@ -50,6 +50,8 @@ pub(crate) struct Bounds {
     pub(crate) terms: Arc<Terms>,
     /// Time for answers under way when the process ends.
     pub(crate) drain: Duration,
+    /// The same, when another process serves in this one's place.
+    pub(crate) finish: Duration,
     /// How TLS is spoken here; `None` where it is not.
     pub(crate) secure: Option<Arc<Secure>>,
     /// The bounds of HTTP/2; `None` where it is not spoken.
@@ -69,6 +71,13 @@ pub(crate) fn bind(addr: SocketAddr, terms: &Terms) -> std::io::Result<TcpListen
     TcpListener::from_std(socket.into())
 }
 
+/// A listener that was handed over, for connections on these `terms`.
+pub(crate) fn take(listener: std::net::TcpListener, terms: &Terms) -> std::io::Result<TcpListener> {
+    let socket = Socket::from(listener);
+    terms.impose(&socket);
+    TcpListener::from_std(socket.into())
+}
+
 /// A door and who may be inside; several doors may lead to one crowd.
 #[derive(Debug)]
 pub(crate) struct Doorway {
@@ -81,7 +90,7 @@ pub(crate) struct Doorway {
 /// Serves an doorway until the process drains, then finishes what is under way. To be spawned: its
 /// turns are meant to alternate with those of the connections.
 pub(crate) async fn serve(ctx: Arc<Context>, doorway: Doorway, mut shutdown: Shutdown) {
-    let drain = doorway.bounds.drain;
+    let (drain, finish) = (doorway.bounds.drain, doorway.bounds.finish);
     let mut porter = Porter::new(ctx, doorway, shutdown.clone());
     loop {
         tokio::select! {
@@ -90,6 +99,11 @@ pub(crate) async fn serve(ctx: Arc<Context>, doorway: Doorway, mut shutdown: Shu
         }
     }
     let mut connections = porter.close();
+    let drain = if shutdown.is_relieved() {
+        finish
+    } else {
+        drain
+    };
     let over = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
         () = over => {}

@@ -21,10 +21,12 @@
 //! | `hints`, `round_trip` | how far clients are, told to the index |
 //! | `index` | the index daemon: claims, pointers, registration |
 //! | [`reload`] | what changes while the proxy runs |
+//! | `change` | changing places with another process: the store goes over, signs of life |
 //! | `metrics`, `inspect`, `access`, `traces` | what operators see |
 
 mod access;
 mod body;
+mod change;
 mod connect;
 mod context;
 mod downstream;

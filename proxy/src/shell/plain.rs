@@ -60,6 +60,8 @@ pub(crate) struct PlainDoor<S> {
     ending: bool,
     /// The process ends: no request comes after the next answer.
     draining: bool,
+    /// And the client is waited for, as far as it has nothing under way.
+    lingering: bool,
     idle: Duration,
     /// When the last answer went.
     since: Moment,
@@ -120,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
             sending: None,
             ending: false,
             draining: false,
+            lingering: false,
             idle,
             since,
             timer: None,
@@ -160,9 +163,11 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
         self.error.take()
     }
 
-    /// The next answer is the last; without a request under way, the connection ends.
-    pub(crate) const fn drain(&mut self) {
+    /// The next answer is the last. Without a request under way the connection ends, or its next request
+    /// is waited for: one that crosses the end of a connection on its way is lost.
+    pub(crate) const fn drain(&mut self, lingering: bool) {
         self.draining = true;
+        self.lingering = lingering;
     }
 
     /// Whether it was told so.
@@ -197,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
                 return Poll::Ready(Left::Over(Ok(())));
             };
             let idle = self.held.is_empty();
-            if self.ending || (self.draining && idle) {
+            if self.ending || (self.draining && idle && !self.lingering) {
                 return if stream.ends_by_itself() {
                     Poll::Ready(Left::Over(Ok(())))
                 } else {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use common::shell::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -83,7 +84,12 @@ pub(crate) struct Watched {
 }
 
 /// Watches files and waits for SIGHUP, for ever.
-pub(crate) async fn watch(ctx: Arc<Context>, watched: Watched, again: Again) {
+pub(crate) async fn watch(
+    ctx: Arc<Context>,
+    watched: Watched,
+    again: Again,
+    supervisor: Arc<Supervisor>,
+) {
     let Watched {
         block: file,
         certificates,
@@ -104,6 +110,7 @@ pub(crate) async fn watch(ctx: Arc<Context>, watched: Watched, again: Again) {
             () = next(&mut hangup) => true,
         };
         if told {
+            supervisor.reloading();
             if let Some(access) = &ctx.access {
                 access.reopen();
             }
@@ -117,6 +124,9 @@ pub(crate) async fn watch(ctx: Arc<Context>, watched: Watched, again: Again) {
         }
         if let Some(held) = &certificates {
             renew(&ctx, Arc::clone(held), told).await;
+        }
+        if told {
+            supervisor.ready();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! accepted: secret, roots, spill directory, listeners. On the first signal the proxy leaves the
 //! index, finishes what is under way, and ends; on the second it ends at once.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,8 +13,10 @@ use common::clock::SystemClock;
 use common::rng::Generator;
 use common::shell::admin;
 use common::shell::cli::{StartError, bind_error};
+use common::shell::inherited::Inherited;
 use common::shell::secret;
 use common::shell::signals::{Phase, Shutdown};
+use common::shell::supervisor::Supervisor;
 use common::telemetry::MetricTable;
 use common::wire::GENERATION;
 use prometheus_client::registry::Registry;
@@ -22,6 +25,7 @@ use tokio::task::JoinSet;
 
 use super::access::AccessLog;
 use super::body::SpillRule;
+use super::change;
 use super::connect::{Connector, tls};
 use super::context::{Context, Parts};
 use super::hints::{self, Hints};
@@ -68,11 +72,13 @@ const UNDER_WAY_PERCENT: u64 = 25;
 /// # Errors
 /// It could not start; the text says what to do.
 pub fn run(config: Config, again: Again) -> Result<(), StartError> {
+    // Before there are other threads.
+    let (inherited, supervisor) = (Inherited::from_env(), Arc::new(Supervisor::from_env()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::Runtime(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(config, again))
+    runtime.block_on(serve(config, again, (inherited, supervisor)))
 }
 
 /// Takes as many descriptors as the system allows: usual limits are below what the bounds on
@@ -89,11 +95,17 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// A shutdown that drains `grace` later than `first` does. Meanwhile the node is not ready.
+/// A shutdown that drains `grace` later than `first` does. Meanwhile the node is not ready. Where another
+/// process serves there is nothing for others to learn.
 fn after_grace(mut first: Shutdown, ctx: Arc<Context>, grace: Duration) -> Shutdown {
     let (handle, later) = Shutdown::manual();
     tokio::spawn(async move {
         first.draining().await;
+        if first.is_relieved() {
+            handle.relieve();
+            first.abandoned().await;
+            return handle.advance(Phase::Abandoned);
+        }
         ctx.drain(true);
         let mut again = first.clone();
         tokio::select! {
@@ -122,12 +134,17 @@ struct Listeners {
     clippy::cognitive_complexity,
     reason = "what the log's macros hide counts"
 )]
-async fn serve(config: Config, again: Again) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    again: Again,
+    (mut inherited, supervisor): (Inherited, Arc<Supervisor>),
+) -> Result<(), StartError> {
     let (_handle, shutdown) = Shutdown::on_signals()
         .map_err(|error| StartError::Runtime(format!("cannot handle signals: {error}")))?;
     raise_descriptor_limit();
     let terms = Arc::new(Terms::new(config.listen.send_timeout));
-    let listeners = bind(&config, &terms).await?;
+    let listeners = bind(&config, &terms, (&mut inherited, &supervisor)).await?;
+    supervisor.forget(&inherited.close());
     let bounds = Bounds {
         connections: config.listen.connections_max,
         per_client: config.listen.connections_per_client,
@@ -136,15 +153,18 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         terms,
         idle: config.listen.idle_timeout,
         drain: DRAIN,
+        finish: config.listen.drain_finish,
         secure: None,
         http2: config.listen.http2,
         plain: config.listen.plain,
     };
     let block_file = config.listen.block_file.clone();
     let grace = config.listen.drain_grace;
-    let (ctx, registry, rng) = context(config)?;
+    let (ctx, registry, rng) = context(config, &supervisor)?;
     // Serving goes on for a while after the first signal, so that others learn of it.
+    let asked = shutdown.clone();
     let shutdown = after_grace(shutdown, Arc::clone(&ctx), grace);
+    tokio::spawn(change::places(Arc::clone(&ctx), asked));
     if let Some(listener) = listeners.admin {
         let window = Arc::new(Window(Arc::clone(&ctx)));
         tokio::spawn(admin::serve(listener, registry, window, shutdown.clone()));
@@ -160,7 +180,8 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
         block: block_file,
         certificates: held.map(|(_, secure)| Arc::clone(secure.held())),
     };
-    tokio::spawn(reload::watch(Arc::clone(&ctx), watched, again));
+    let watch = reload::watch(Arc::clone(&ctx), watched, again, Arc::clone(&supervisor));
+    tokio::spawn(watch);
     talk_to_index(&ctx, rng, &shutdown);
     tracing::info!(zone = %ctx.zone, node = ctx.identity.name(), "serving");
     let access = ctx.access.clone();
@@ -169,6 +190,12 @@ async fn serve(config: Config, again: Again) -> Result<(), StartError> {
     for doorway in doorways(listeners.doors, bounds) {
         serving.spawn(listen::serve(Arc::clone(&ctx), doorway, shutdown.clone()));
     }
+    supervisor.ready();
+    tokio::spawn(change::live(
+        Arc::clone(&ctx),
+        Arc::clone(&supervisor),
+        shutdown.clone(),
+    ));
     // Others may be in the middle of a page of ours; each listener has a deadline of its own.
     while serving.join_next().await.is_some() {}
     if let Some(access) = access {
@@ -224,9 +251,22 @@ fn doorways(doors: Doors, bounds: Bounds) -> Vec<Doorway> {
 /// What is told to the index for as long as the process runs.
 fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
     if ctx.index.is_some() {
-        tokio::spawn(index::keep_pointers(Arc::clone(ctx)));
-        tokio::spawn(hints::keep_telling(Arc::clone(ctx)));
-        tokio::spawn(index::tell_again(Arc::clone(ctx), rng.child()));
+        let (told, mut relieved) = (Arc::clone(ctx), shutdown.clone());
+        let again = index::tell_again(Arc::clone(ctx), rng.child());
+        tokio::spawn(async move {
+            let telling = async {
+                tokio::join!(
+                    index::keep_pointers(Arc::clone(&told)),
+                    hints::keep_telling(Arc::clone(&told)),
+                    again,
+                )
+            };
+            tokio::select! {
+                _ = telling => {}
+                // What is said from here on is the other process's to say.
+                () = relieved.relieved() => {}
+            }
+        });
         tokio::spawn(index::keep_registered(
             Arc::clone(ctx),
             rng,
@@ -235,23 +275,52 @@ fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
     }
 }
 
-async fn bind(config: &Config, terms: &Terms) -> Result<Listeners, StartError> {
-    let addr = config.listen.http;
-    let http =
-        listen::bind(addr, terms).map_err(|error| bind_error("http.listen", addr, &error))?;
+/// The sockets that were handed over, and whoever keeps copies.
+type Sockets<'a> = (&'a mut Inherited, &'a Supervisor);
+
+/// A listener that was handed over, or a new one; a copy of it is kept.
+fn door(
+    key: &str,
+    addr: SocketAddr,
+    terms: &Terms,
+    (inherited, supervisor): (&mut Inherited, &Supervisor),
+) -> Result<TcpListener, StartError> {
+    let opened = match inherited.tcp(addr) {
+        Some(listener) => listen::take(listener, terms),
+        None => listen::bind(addr, terms),
+    };
+    let kept = opened.and_then(|listener| {
+        supervisor.keep(key, &listener)?;
+        Ok(listener)
+    });
+    kept.map_err(|error| bind_error(key, addr, &error))
+}
+
+async fn bind(
+    config: &Config,
+    terms: &Terms,
+    (inherited, supervisor): Sockets<'_>,
+) -> Result<Listeners, StartError> {
+    let http = door(
+        "http.listen",
+        config.listen.http,
+        terms,
+        (inherited, supervisor),
+    )?;
     let https = config.listen.https.as_ref();
-    let https = https.map(|https| secure(https, terms)).transpose()?;
+    let https = https
+        .map(|https| secure(https, terms, (inherited, supervisor)))
+        .transpose()?;
     let peer = match &config.index {
         Some(index) => {
             let addr = index.peer_listen;
-            let bound = listen::bind(addr, terms);
-            Some(bound.map_err(|error| bind_error("peer.listen", addr, &error))?)
+            Some(door("peer.listen", addr, terms, (inherited, supervisor))?)
         }
         None => None,
     };
     let admin = match config.listen.admin {
         Some(addr) => {
-            let bound = admin::bind(addr).await;
+            let bound = admin::open(addr, inherited, supervisor).await;
             Some(bound.map_err(|error| bind_error("admin.listen", addr, &error))?)
         }
         None => None,
@@ -260,18 +329,21 @@ async fn bind(config: &Config, terms: &Terms) -> Result<Listeners, StartError> {
     Ok(Listeners { doors, admin })
 }
 
-fn secure(https: &Https, terms: &Terms) -> Result<(TcpListener, Arc<Secure>), StartError> {
+fn secure(
+    https: &Https,
+    terms: &Terms,
+    sockets: Sockets<'_>,
+) -> Result<(TcpListener, Arc<Secure>), StartError> {
     let secure = Secure::new(https.certificates.clone(), https.terms);
     let secure =
         secure.map_err(|error| StartError::Runtime(format!("https.certificates: {error}")))?;
-    let addr = https.listen;
-    let bound =
-        listen::bind(addr, terms).map_err(|error| bind_error("https.listen", addr, &error))?;
+    let bound = door("https.listen", https.listen, terms, sockets)?;
     Ok((bound, Arc::new(secure)))
 }
 
 pub(super) fn context(
     config: Config,
+    supervisor: &Supervisor,
 ) -> Result<(Arc<Context>, Arc<Registry>, Generator), StartError> {
     let mut rng = Generator::from_system()
         .map_err(|error| StartError::Runtime(format!("no entropy from the system: {error}")))?;
@@ -332,7 +404,9 @@ pub(super) fn context(
     registry.register_collector(Box::new(MetricTable::new(move || gauges(&watched))));
     if let Some(store) = &ctx.store {
         ctx.flow().note_again();
-        open_store(&ctx, store, rng.child())?;
+        open_store(&ctx, store, rng.child(), supervisor)?;
+    } else {
+        supervisor.prepared();
     }
     Ok((ctx, Arc::new(registry), rng))
 }
@@ -360,8 +434,9 @@ fn open_store(
     ctx: &Arc<Context>,
     store: &Arc<DiskStore>,
     rng: Generator,
+    supervisor: &Supervisor,
 ) -> Result<(), StartError> {
-    let recovered = match store.open() {
+    let recovered = match change::taken_over(store, supervisor) {
         Ok(mut recovered) => {
             let mut shelf = std::mem::take(&mut recovered.shelf);
             shelf.switch(true);
@@ -402,11 +477,18 @@ fn desk(config: &Config) -> Result<Desk, StartError> {
 fn link(index: &Index) -> Result<IndexLink, StartError> {
     let secret =
         secret::load(&index.secret_file).map_err(|error| StartError::Runtime(error.to_string()))?;
-    let client = dht::client::Client::new(index.socket.clone());
+    let mut client = dht::client::Client::new(index.socket.clone());
+    let mut old_network = None;
+    if let Some(old) = &index.old {
+        client = client.beside(old.socket.clone());
+        let secret = secret::load(&old.secret_file)
+            .map_err(|error| StartError::Runtime(error.to_string()))?;
+        old_network = Some(secret.network(old.generation.unwrap_or(GENERATION)));
+    }
     let network = secret.network(GENERATION);
     Ok(IndexLink::new(
         client,
-        network,
+        (network, old_network),
         index.peer_advertise,
         index.advertise,
         index.hints.map(Hints::new),

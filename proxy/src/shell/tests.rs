@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::config::{Settings, Sources};
+use common::shell::supervisor::Supervisor;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -83,7 +84,7 @@ fn proxy() -> Arc<Context> {
         ..Sources::default()
     };
     let config = Config::build(&mut Settings::resolve(KEYS, &sources));
-    let (ctx, _, _) = run::context(config).unwrap();
+    let (ctx, _, _) = run::context(config, &Supervisor::none()).unwrap();
     ctx
 }
 

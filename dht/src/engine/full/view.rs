@@ -17,6 +17,7 @@ use crate::engine::message::{Service, Standing};
 use crate::engine::output::Output;
 use crate::engine::routing::Entry;
 use crate::engine::stats::Stats;
+use crate::engine::store::Held;
 use crate::engine::view::{ContactView, Sizes};
 
 impl Member {
@@ -227,6 +228,14 @@ impl Index for Member {
         known.sort_unstable_by(|a, b| b.cmp(a));
         known.truncate(self.config.full.peers);
         known.into_iter().map(|(_, addr)| addr).collect()
+    }
+
+    fn held(&self, now: Moment) -> Vec<Held> {
+        self.store.all(now)
+    }
+
+    fn restore(&mut self, now: Moment, held: Vec<Held>) -> usize {
+        self.store.restore(now, held)
     }
 
     fn health(&self, now: Moment) -> Health {

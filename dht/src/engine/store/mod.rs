@@ -26,9 +26,22 @@ use crate::value::Value;
 /// Expired values removed per call, so that one call stays short.
 const EXPIRE_BUDGET: usize = 256;
 
+/// A value as it outlives a process: with what is left of it, not with when it ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// What it is stored under.
+    pub key: Key,
+    /// Who put it.
+    pub publisher: NodeId,
+    /// What is left of its life.
+    pub left: Duration,
+    /// The value, at most [`VALUE_MAX`] bytes.
+    pub bytes: Box<[u8]>,
+}
+
 /// One value held.
 #[derive(Clone, Debug)]
-struct Held {
+struct Kept {
     publisher: NodeId,
     bytes: Box<[u8]>,
     until: Moment,
@@ -38,7 +51,7 @@ struct Held {
 #[derive(Clone, Debug)]
 pub struct Store {
     config: StoreConfig,
-    keys: BTreeMap<Key, Vec<Held>>,
+    keys: BTreeMap<Key, Vec<Kept>>,
     ends: BTreeSet<(Moment, Key, NodeId)>,
     publishers: BTreeMap<NodeId, usize>,
     bytes: usize,
@@ -107,7 +120,7 @@ impl Store {
         match (admitted, replaced) {
             (Ok(()), _) => self.insert(
                 key,
-                Held {
+                Kept {
                     publisher,
                     bytes: bytes.into(),
                     until,
@@ -132,13 +145,44 @@ impl Store {
             .filter(|held| held.until > now && Some(held.publisher) != except)
             .collect();
         live.sort_by_key(|held| (std::cmp::Reverse(held.until), held.publisher));
-        let value = |held: &Held| Value {
+        let value = |held: &Kept| Value {
             bytes: held.bytes.to_vec(),
             ttl: held.until.since(now),
             publisher: held.publisher,
             level: 0,
         };
         live.into_iter().map(value).collect()
+    }
+
+    /// All values, in order of key.
+    #[must_use]
+    pub fn all(&self, now: Moment) -> Vec<Held> {
+        let of_key = |(key, kept): (&Key, &Vec<Kept>)| {
+            let live = kept.iter().filter(|kept| kept.until > now);
+            let held = |kept: &Kept| Held {
+                key: *key,
+                publisher: kept.publisher,
+                left: kept.until.since(now),
+                bytes: kept.bytes.clone(),
+            };
+            live.map(held).collect::<Vec<_>>()
+        };
+        self.keys.iter().flat_map(of_key).collect()
+    }
+
+    /// Takes values that were [all](Self::all) of an earlier store; what does not fit is left. How many it
+    /// took.
+    pub fn restore(&mut self, now: Moment, held: Vec<Held>) -> usize {
+        let put = |held: &Held| {
+            let Held {
+                key,
+                publisher,
+                left,
+                bytes,
+            } = held;
+            self.put(now, *key, *publisher, bytes, *left).is_ok()
+        };
+        held.iter().map(put).filter(|took| *took).count()
     }
 
     /// Whether `key` has its values, not counting those of `except`: enough of them, the best all
@@ -243,14 +287,14 @@ impl Store {
             .sum()
     }
 
-    fn insert(&mut self, key: Key, held: Held) {
+    fn insert(&mut self, key: Key, held: Kept) {
         self.bytes += held.bytes.len();
         self.ends.insert((held.until, key, held.publisher));
         *self.publishers.entry(held.publisher).or_default() += 1;
         self.keys.entry(key).or_default().push(held);
     }
 
-    fn remove(&mut self, key: Key, publisher: NodeId) -> Option<Held> {
+    fn remove(&mut self, key: Key, publisher: NodeId) -> Option<Kept> {
         let values = self.keys.get_mut(&key)?;
         let at = values.iter().position(|held| held.publisher == publisher)?;
         let held = values.swap_remove(at);

@@ -26,7 +26,7 @@ use common::clock::Moment;
 use common::rng::Generator;
 
 use self::contact::{Contact, Heard};
-use self::life::{Act, Life};
+use self::life::{Act, Berth, Life, Notice, Sign, Times};
 use self::slots::Slots;
 use self::standing::Standing;
 use self::tally::{Look, Tally};
@@ -63,6 +63,11 @@ pub struct Config {
     pub crash_window: Duration,
     /// For a daemon that was asked to end; then it is killed.
     pub grace: Duration,
+    /// For a process that is to take another one's place to be ready; then it is killed, and the other one
+    /// goes on.
+    pub ready: Duration,
+    /// For a process whose place was taken to finish what it began; then it is killed.
+    pub drain: Duration,
 }
 
 /// What the shell is to do.
@@ -77,10 +82,10 @@ pub enum Effect {
     Forget(Version),
     /// Start a daemon. Answered by [`Agent::handle_started`] or [`Agent::handle_ended`].
     Start(Box<Start>),
-    /// Ask a daemon to end. Answered by [`Agent::handle_ended`], some time.
-    Terminate(DaemonName),
-    /// End a daemon at once.
-    Kill(DaemonName),
+    /// Tell a daemon's process. Where that is to end it, [`Agent::handle_ended`] answers, some time.
+    Tell(DaemonName, Berth, Sign),
+    /// Keep this daemon's sockets no longer.
+    Release(DaemonName),
     /// Call home; a call under way is given up. Answered by [`Agent::handle_heard`].
     Call(Box<Report>),
     /// Tell whoever reads the log.
@@ -96,6 +101,10 @@ pub struct Start {
     pub wanted: Wanted,
     /// Its command line.
     pub arguments: Vec<String>,
+    /// Which of its processes it is.
+    pub berth: Berth,
+    /// The one whose place it is to take.
+    pub predecessor: Option<Berth>,
 }
 
 /// What happened, for the log.
@@ -113,6 +122,8 @@ pub enum Event {
     FellBack(DaemonName, Version),
     /// A daemon ended by itself.
     Crashed(DaemonName, String),
+    /// Another process of a daemon serves, in the place of the one before.
+    TookOver(DaemonName, Version),
     /// A release could not be brought to the disk.
     NotFetched(Version, String),
     /// A standing could not be written down.
@@ -123,7 +134,10 @@ impl Event {
     /// Whether somebody may want to do something about it.
     #[must_use]
     pub const fn is_trouble(&self) -> bool {
-        !matches!(self, Self::Accepted(_) | Self::InForce(_) | Self::Proven(_))
+        !matches!(
+            self,
+            Self::Accepted(_) | Self::InForce(_) | Self::Proven(_) | Self::TookOver(..)
+        )
     }
 }
 
@@ -141,6 +155,7 @@ impl fmt::Display for Event {
                 )
             }
             Self::Crashed(daemon, how) => write!(f, "{daemon} ended by itself: {how}"),
+            Self::TookOver(daemon, release) => write!(f, "{daemon} {release} serves in its place"),
             Self::NotFetched(release, why) => write!(f, "release {release} not fetched: {why}"),
             Self::NotKept => f.write_str("the state could not be written; nothing changes"),
         }
@@ -195,8 +210,39 @@ impl Agent {
 
     /// A daemon that an agent before this one started still runs. Only before the first
     /// [`handle_wake`](Self::handle_wake).
-    pub fn handle_found(&mut self, name: DaemonName, wanted: Wanted, now: Moment) {
-        self.lives.insert(name, Life::found(wanted, now));
+    /// A daemon's processes come youngest first.
+    pub fn handle_found(&mut self, name: DaemonName, berth: Berth, wanted: Wanted, now: Moment) {
+        let times = self.times();
+        match self.lives.get_mut(&name) {
+            Some(life) => life.found_older(wanted, berth, &times, now),
+            None => drop(self.lives.insert(name, Life::found(wanted, berth, now))),
+        }
+    }
+
+    /// A daemon's process said something of itself.
+    pub fn handle_notice(&mut self, name: &DaemonName, berth: Berth, notice: Notice, now: Moment) {
+        let times = self.times();
+        let Some(life) = self.lives.get_mut(name) else {
+            return;
+        };
+        if let Some(Act::Tell(to, sign)) = life.notice(berth, notice, &times, now) {
+            let release = life.runs().map(|wanted| wanted.release.clone());
+            self.effects.push_back(Effect::Tell(name.clone(), to, sign));
+            if let Some(release) = release.filter(|_| sign == Sign::Relieved) {
+                self.tally.started(name);
+                self.say(Event::TookOver(name.clone(), release));
+                self.contact.news(now);
+            }
+        }
+        self.advance(now);
+    }
+
+    const fn times(&self) -> Times {
+        Times {
+            grace: self.config.grace,
+            ready: self.config.ready,
+            drain: self.config.drain,
+        }
     }
 
     /// A release is on the disk, checked.
@@ -222,19 +268,25 @@ impl Agent {
     }
 
     /// A daemon's process was started.
-    pub fn handle_started(&mut self, name: &DaemonName, now: Moment) {
+    pub fn handle_started(&mut self, name: &DaemonName, berth: Berth, now: Moment) {
         if let Some(life) = self.lives.get_mut(name) {
-            life.started(now);
-            self.tally.started(name);
+            life.started(berth, now);
+            if life.serves(berth) {
+                self.tally.started(name);
+            }
         }
         self.advance(now);
     }
 
     /// A daemon's process ended, or could not be started; `how` in words.
-    pub fn handle_ended(&mut self, name: &DaemonName, how: String, now: Moment) {
-        self.tally.ended(name);
+    pub fn handle_ended(&mut self, name: &DaemonName, berth: Berth, how: String, now: Moment) {
         let by_itself = match self.lives.get_mut(name) {
-            Some(life) => life.ended(now, self.config.crash_window, &mut self.rng),
+            Some(life) => {
+                if life.serves(berth) {
+                    self.tally.ended(name);
+                }
+                life.ended(berth, now, self.config.crash_window, &mut self.rng)
+            }
             None => false,
         };
         if by_itself {
@@ -435,9 +487,10 @@ impl Agent {
     }
 
     fn run_daemons(&mut self, now: Moment) {
+        let times = self.times();
         let Some(intent) = self.standing.in_force() else {
             // Nobody says what is to run, nor what is not: what runs is left alone.
-            self.lives.retain(|_, life| !life.is_gone());
+            self.lives.retain(|_, life| !life.is_over());
             return;
         };
         let wishes = &intent.body.daemons;
@@ -450,23 +503,25 @@ impl Agent {
             let wanted = wishes.get(name);
             // A program that is not on the disk cannot be started, and what runs is left alone.
             let ready = wanted.and_then(|wanted| self.slots.command(wanted));
-            let effect = match life.step(wanted, ready.is_some(), self.config.grace, now) {
-                Some(Act::Start) => wanted.zip(ready).map(|(wanted, arguments)| {
-                    let (name, wanted) = (name.clone(), wanted.clone());
+            let effect = match life.step(wanted, ready.is_some(), &times, now) {
+                Some(Act::Start(berth, predecessor)) => wanted.zip(ready).map(|with| {
+                    let (wanted, arguments) = with;
                     Effect::Start(Box::new(Start {
-                        name,
-                        wanted,
+                        name: name.clone(),
+                        wanted: wanted.clone(),
                         arguments,
+                        berth,
+                        predecessor,
                     }))
                 }),
-                Some(Act::Terminate) => Some(Effect::Terminate(name.clone())),
-                Some(Act::Kill) => Some(Effect::Kill(name.clone())),
+                Some(Act::Tell(berth, sign)) => Some(Effect::Tell(name.clone(), berth, sign)),
+                Some(Act::Release) => Some(Effect::Release(name.clone())),
                 None => None,
             };
             self.effects.extend(effect);
         }
         self.lives
-            .retain(|name, life| wishes.contains_key(name) || !life.is_gone());
+            .retain(|name, life| wishes.contains_key(name) || !life.is_over());
     }
 
     /// Notes since when everything has been as the intent in force says.

@@ -2,6 +2,7 @@
 //! anything, and time that is moved by hand.
 
 mod disk;
+mod places;
 mod world;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use common::clock::WallTime;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::agent::engine::life::Berth;
 use crate::agent::engine::record::{self, DamageReason, RECORD_MAX};
 use crate::agent::engine::standing::Standing;
 use crate::engine::document::words::{DaemonName, Version};
@@ -109,22 +110,35 @@ impl Home {
         self.0.join("log").join(format!("{name}.log"))
     }
 
-    /// The file whose lock a daemon holds, and the one that says which process it is.
+    /// The socket for what daemons say of themselves.
     #[must_use]
-    pub fn run_files(&self, name: &DaemonName) -> (PathBuf, PathBuf) {
-        let file = |extension: &str| self.0.join("run").join(format!("{name}.{extension}"));
+    pub fn notices(&self) -> PathBuf {
+        self.0.join("run").join("notify")
+    }
+
+    /// The file whose lock a daemon's process holds, and the one that says which process it is.
+    #[must_use]
+    pub fn run_files(&self, name: &DaemonName, berth: Berth) -> (PathBuf, PathBuf) {
+        let stem = match berth.number() {
+            0 => name.to_string(),
+            number => format!("{name}.{number}"),
+        };
+        let file = |extension: &str| self.0.join("run").join(format!("{stem}.{extension}"));
         (file("lock"), file("json"))
     }
 
-    /// The names of daemons that ever ran here.
-    pub fn daemons(&self) -> impl Iterator<Item = DaemonName> {
+    /// The names of daemons that ever ran here, and which of their processes did.
+    pub fn daemons(&self) -> impl Iterator<Item = (DaemonName, Berth)> {
         let entries = fs::read_dir(self.0.join("run"))
             .into_iter()
             .flatten()
             .flatten();
         entries.filter_map(|entry| {
             let name = entry.file_name();
-            DaemonName::parse(name.to_str()?.strip_suffix(".json")?).ok()
+            let stem = name.to_str()?.strip_suffix(".json")?;
+            let (name, number) = stem.split_once('.').unwrap_or((stem, "0"));
+            let berth = Berth::new(number.parse().ok()?)?;
+            Some((DaemonName::parse(name).ok()?, berth))
         })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`run()`] is the loop and owns the engine; everything that takes time happens in tasks that send it
 //! what happened. [`home`] is the directory, `slot` brings releases there, `process` starts daemons,
-//! [`look`] reads their pages, [`found`] finds those that outlived an agent, [`call`] calls the controller, [`door`] answers the
+//! `notices` hears what they say, [`look`] reads their pages, [`found`] finds those that outlived an
+//! agent, [`call`] calls the controller, [`door`] answers the
 //! operator.
 //!
 //! The directory: `agent.key` (the node's name), `state.0` and `state.1` (two copies of the standing),
@@ -14,6 +15,7 @@ pub mod door;
 pub mod found;
 pub mod home;
 pub mod look;
+mod notices;
 mod process;
 mod run;
 mod slot;

@@ -10,12 +10,15 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use command_fds::{CommandFdExt as _, FdMapping};
+use common::shell::supervisor::PREDECESSOR;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::process::{Child, Command};
 
 use super::found::{self, Record};
 use super::home::Home;
 use crate::agent::engine::Start;
+use crate::agent::engine::life::Berth;
 use crate::engine::document::words::DaemonName;
 
 /// Bytes of a log from which on it is set aside before a start. One older log is kept.
@@ -24,20 +27,42 @@ const LOG_MAX: u64 = 16 << 20;
 /// Between looks at a process that an earlier agent started.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The number of the first socket that is passed on.
+const LISTEN_FDS_START: i32 = 3;
+
+/// Within which daemons are to give signs of life; silence counts only after some of them.
+const WATCHDOG: Duration = Duration::from_secs(30);
+
 /// A daemon's process.
 #[derive(Debug)]
-pub(super) struct Process(OwnedFd);
+pub(super) struct Process {
+    handle: OwnedFd,
+    /// Its number, which is its own for as long as it lives.
+    pub(super) pid: u32,
+}
+
+/// What a daemon gets from its agent beside its command line.
+#[derive(Debug)]
+pub(super) struct Legacy<'a> {
+    /// Sockets that an earlier process of it opened, with their names.
+    pub(super) sockets: Vec<(&'a str, OwnedFd)>,
+    /// Where to say how it is.
+    pub(super) notices: &'a Path,
+    /// The process whose place it is to take.
+    pub(super) predecessor: Option<u32>,
+}
 
 impl Process {
     fn of(pid: u32) -> io::Result<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
-        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+        let of = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let of = of.ok_or_else(|| io::Error::other("no process id"))?;
+        let handle = pidfd_open(of, PidfdFlags::empty())?;
+        Ok(Self { handle, pid })
     }
 
     /// Sends it a signal; one that has ended gets none.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = pidfd_send_signal(&self.0, signal);
+        let _ = pidfd_send_signal(&self.handle, signal);
     }
 }
 
@@ -46,11 +71,11 @@ pub(super) fn start(
     home: &Home,
     launcher: &Path,
     program: &Path,
-    start: &Start,
+    (start, legacy): (&Start, Legacy<'_>),
     together: bool,
 ) -> io::Result<(Process, Child)> {
     let log = open_log(&home.log(&start.name))?;
-    let (lock, record) = home.run_files(&start.name);
+    let (lock, record) = home.run_files(&start.name, start.berth);
     let mut command = Command::new(launcher);
     command.arg("launch");
     if together {
@@ -61,6 +86,7 @@ pub(super) fn start(
     let note = serde_json::to_string(&start.wanted)?;
     command.args(["--note", &note, "--"]);
     command.arg(program).args(&start.arguments);
+    hand_on(&mut command, legacy)?;
     // The terminal's Ctrl-C is for the agent.
     let child = command
         .stdin(Stdio::null())
@@ -70,6 +96,38 @@ pub(super) fn start(
         .spawn()?;
     let process = Process::of(child.id().unwrap_or_default())?;
     Ok((process, child))
+}
+
+/// Passes on what a daemon gets, as systemd would (`sd_listen_fds(3)`, `sd_notify(3)`).
+fn hand_on(command: &mut Command, legacy: Legacy<'_>) -> io::Result<()> {
+    // What this agent itself was given is not its daemons'.
+    for name in [
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "WATCHDOG_PID",
+        PREDECESSOR,
+    ] {
+        command.env_remove(name);
+    }
+    command.env("NOTIFY_SOCKET", legacy.notices);
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+    if let Some(predecessor) = legacy.predecessor {
+        command.env(PREDECESSOR, predecessor.to_string());
+    }
+    if legacy.sockets.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = legacy.sockets.iter().map(|(name, _)| *name).collect();
+    command.env("LISTEN_FDNAMES", names.join(":"));
+    command.env("LISTEN_FDS", names.len().to_string());
+    let numbered = legacy.sockets.into_iter().zip(LISTEN_FDS_START..);
+    let mapping = |((_, parent_fd), child_fd)| FdMapping {
+        parent_fd,
+        child_fd,
+    };
+    let mapped = command.fd_mappings(numbered.map(mapping).collect());
+    mapped.map(drop).map_err(io::Error::other)
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -88,21 +146,24 @@ pub(super) async fn ended(mut child: Child) -> String {
 }
 
 /// The processes that outlived the agent that started them.
-pub(super) fn survivors(home: &Home) -> Vec<(DaemonName, Record, Process)> {
-    let alive = |name: DaemonName| {
-        let (lock, path) = home.run_files(&name);
+pub(super) fn survivors(home: &Home) -> Vec<(DaemonName, Berth, Record, Process)> {
+    let alive = |(name, berth): (DaemonName, Berth)| {
+        let (lock, path) = home.run_files(&name, berth);
         // Twice: once it is held by its descriptor, its number is looked at again.
         let process = Process::of(found::alive(&lock, &path)?.pid).ok()?;
         let record = found::alive(&lock, &path)?;
-        Some((name, record, process))
+        Some((name, berth, record, process))
     };
-    home.daemons().filter_map(alive).collect()
+    let mut found: Vec<_> = home.daemons().filter_map(alive).collect();
+    // Youngest first.
+    found.sort_by_key(|(_, _, record, _)| std::cmp::Reverse(record.ticks));
+    found
 }
 
 /// Waits for the end of a process that another one started. Only its parent is told of it by the kernel, so
 /// this looks again and again.
-pub(super) async fn survivor_ended(home: Home, name: DaemonName) -> String {
-    let (lock, path) = home.run_files(&name);
+pub(super) async fn survivor_ended(home: Home, name: DaemonName, berth: Berth) -> String {
+    let (lock, path) = home.run_files(&name, berth);
     while found::alive(&lock, &path).is_some() {
         tokio::time::sleep(LOOK).await;
     }

@@ -1,12 +1,14 @@
 //! The loop: what happened goes into the engine, what comes out is carried out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use common::rng::Generator;
 use common::shell::signals::Shutdown;
+use common::shell::supervisor::KEPT_MAX;
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
@@ -14,9 +16,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::call::{Answer, Controller};
 use super::home::Home;
 use super::look::TestPage;
-use super::process::{self, Process};
+use super::notices::{self, Message};
+use super::process::{self, Legacy, Process};
 use super::{door, look, slot};
 use crate::agent::engine::contact::Heard;
+use crate::agent::engine::life::{Berth, Sign};
 use crate::agent::engine::record::DamageReason;
 use crate::agent::engine::report::View;
 use crate::agent::engine::standing::Standing;
@@ -66,7 +70,9 @@ pub(super) enum Happening {
     NoSlot(Version, String),
     /// A daemon's program was checked: where it is.
     Checked(Box<Start>, std::io::Result<PathBuf>),
-    Ended(DaemonName, String),
+    Ended(DaemonName, Berth, String),
+    /// A daemon's process said something.
+    Told(Message),
     Answered(Answer),
     Looked(Vec<(DaemonName, Look)>, Vec<(String, Option<Digest>)>),
     Asked(oneshot::Sender<View>),
@@ -77,7 +83,9 @@ struct Shell {
     agent: Agent,
     clock: SystemClock,
     sequence: u64,
-    processes: BTreeMap<DaemonName, Process>,
+    processes: BTreeMap<(DaemonName, Berth), Process>,
+    /// Sockets of daemons, for their processes to come.
+    sockets: BTreeMap<DaemonName, BTreeMap<String, OwnedFd>>,
     tasks: JoinSet<()>,
     call: Option<AbortHandle>,
     /// When to look at daemons' pages next; nothing while somebody looks.
@@ -96,9 +104,11 @@ pub async fn run(options: Options, mut shutdown: Shutdown) -> Outcome {
         |error: std::io::Error| Failure::failed(format!("cannot run here: {error}"), advice);
     let taken = home.take().map_err(failed)?;
     let socket = door::open(&home.socket()).map_err(failed)?;
+    let notices = notices::open(&home.notices()).map_err(failed)?;
     let (tell, mut heard) = mpsc::channel(QUEUE);
     let mut shell = Shell::new(options, tell.clone())?;
-    shell.tasks.spawn(door::serve(socket, tell));
+    shell.tasks.spawn(door::serve(socket, tell.clone()));
+    shell.tasks.spawn(notices::serve(notices, tell));
     loop {
         shell.carry_out();
         shell.look();
@@ -138,6 +148,7 @@ impl Shell {
             clock,
             sequence,
             processes: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             tasks: JoinSet::new(),
             call: None,
             look_at: Some(clock.moment()),
@@ -151,12 +162,13 @@ impl Shell {
     fn find_what_is_here(&mut self) {
         let now = self.clock.moment();
         let held = self.options.home.held();
-        for (name, record, process) in process::survivors(&self.options.home) {
+        for (name, berth, record, process) in process::survivors(&self.options.home) {
             tracing::info!(daemon = %name, pid = record.pid, "runs already");
-            self.agent.handle_found(name.clone(), record.wanted, now);
-            let end = process::survivor_ended(self.options.home.clone(), name.clone());
-            self.watch(name.clone(), end);
-            self.processes.insert(name, process);
+            self.agent
+                .handle_found(name.clone(), berth, record.wanted, now);
+            let end = process::survivor_ended(self.options.home.clone(), name.clone(), berth);
+            self.watch(name.clone(), berth, end);
+            self.processes.insert((name, berth), process);
         }
         self.agent.handle_hold(held, now);
         for manifest in slot::list(&self.options.home, &self.judge()) {
@@ -180,8 +192,13 @@ impl Shell {
             .spawn(async move { drop(tell.send(work.await).await) })
     }
 
-    fn watch(&mut self, name: DaemonName, end: impl Future<Output = String> + Send + 'static) {
-        self.aside(async move { Happening::Ended(name, end.await) });
+    fn watch(
+        &mut self,
+        name: DaemonName,
+        berth: Berth,
+        end: impl Future<Output = String> + Send + 'static,
+    ) {
+        self.aside(async move { Happening::Ended(name, berth, end.await) });
     }
 
     fn handle(&mut self, happening: Happening) {
@@ -191,10 +208,12 @@ impl Shell {
             Happening::Slot(manifest) => self.agent.handle_slot(*manifest, now),
             Happening::NoSlot(version, why) => self.agent.handle_no_slot(&version, why, now),
             Happening::Checked(start, checked) => self.start(*start, checked),
-            Happening::Ended(name, how) => {
-                self.processes.remove(&name);
-                self.agent.handle_ended(&name, how, now);
+            Happening::Ended(name, berth, how) => {
+                let process = (name, berth);
+                self.processes.remove(&process);
+                self.agent.handle_ended(&process.0, berth, how, now);
             }
+            Happening::Told(message) => self.told(message),
             Happening::Answered(answer) => {
                 let heard = match &answer {
                     Answer::Document(bytes) => Heard::Document(bytes),
@@ -223,8 +242,8 @@ impl Shell {
                 Effect::Fetch(version, digest) => self.fetch(version, digest),
                 Effect::Forget(version) => slot::forget(&self.options.home, &version),
                 Effect::Start(start) => self.check(start),
-                Effect::Terminate(name) => self.signal(&name, Signal::TERM),
-                Effect::Kill(name) => self.signal(&name, Signal::KILL),
+                Effect::Tell(name, berth, sign) => self.tell(name, berth, sign),
+                Effect::Release(name) => drop(self.sockets.remove(&name)),
                 Effect::Call(report) => self.call(*report),
                 Effect::Say(event) => say(&event),
             }
@@ -298,7 +317,8 @@ impl Shell {
             Ok(program) => program,
             Err(error) => {
                 let version = start.wanted.release.clone();
-                self.agent.handle_ended(&start.name, error.to_string(), now);
+                self.agent
+                    .handle_ended(&start.name, start.berth, error.to_string(), now);
                 return self.agent.handle_no_slot(&version, error.to_string(), now);
             }
         };
@@ -308,20 +328,78 @@ impl Shell {
             together,
             ..
         } = &self.options;
-        match process::start(home, launcher, &program, &start, *together) {
+        let notices = home.notices();
+        let legacy = self.legacy(&start, &notices);
+        let started = legacy.and_then(|legacy| {
+            process::start(home, launcher, &program, (&start, legacy), *together)
+        });
+        let Start { name, berth, .. } = start;
+        match started {
             Ok((process, child)) => {
-                self.processes.insert(start.name.clone(), process);
-                self.agent.handle_started(&start.name, now);
-                self.watch(start.name, process::ended(child));
+                self.processes.insert((name.clone(), berth), process);
+                self.agent.handle_started(&name, berth, now);
+                self.watch(name, berth, process::ended(child));
             }
-            Err(error) => self.agent.handle_ended(&start.name, error.to_string(), now),
+            Err(error) => self
+                .agent
+                .handle_ended(&name, berth, error.to_string(), now),
         }
     }
 
-    fn signal(&self, name: &DaemonName, signal: Signal) {
-        if let Some(process) = self.processes.get(name) {
+    /// What a process that is to be started gets from those before it.
+    fn legacy<'a>(&'a self, start: &Start, notices: &'a Path) -> std::io::Result<Legacy<'a>> {
+        let kept = self.sockets.get(&start.name).into_iter().flatten();
+        let sockets = kept.map(|(name, socket)| Ok((name.as_str(), socket.try_clone()?)));
+        let predecessor = start.predecessor.and_then(|berth| {
+            let process = self.processes.get(&(start.name.clone(), berth))?;
+            Some(process.pid)
+        });
+        Ok(Legacy {
+            sockets: sockets.collect::<std::io::Result<_>>()?,
+            notices,
+            predecessor,
+        })
+    }
+
+    /// A daemon's process said something of itself.
+    fn told(&mut self, message: Message) {
+        let whose = self
+            .processes
+            .iter()
+            .find(|(_, process)| process.pid == message.pid);
+        let Some((name, berth)) = whose.map(|((name, berth), _)| (name.clone(), *berth)) else {
+            return;
+        };
+        let kept = self.sockets.entry(name.clone()).or_default();
+        if let Some(forgotten) = message.forget {
+            kept.remove(&forgotten);
+        }
+        if let Some((socket, descriptor)) = message.keep
+            && kept.len() < KEPT_MAX
+        {
+            kept.insert(socket, descriptor);
+        }
+        let now = self.clock.moment();
+        for notice in message.notices {
+            self.agent.handle_notice(&name, berth, notice, now);
+        }
+    }
+
+    fn tell(&self, name: DaemonName, berth: Berth, sign: Sign) {
+        let signal = match sign {
+            Sign::GiveUp => Signal::USR1,
+            Sign::Relieved => Signal::USR2,
+            Sign::Terminate => Signal::TERM,
+            Sign::Kill => Signal::KILL,
+        };
+        if let Some(process) = self.processes.get(&(name, berth)) {
             process.signal(signal);
         }
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let all = self.processes.values();
+        all.for_each(|process| process.signal(signal));
     }
 
     fn call(&mut self, report: Report) {
@@ -340,23 +418,20 @@ impl Shell {
 
     /// Ends all daemons: politely, and after the time of grace at once.
     async fn end_all(&mut self, heard: &mut mpsc::Receiver<Happening>) {
-        let names: Vec<DaemonName> = self.processes.keys().cloned().collect();
-        names
-            .iter()
-            .for_each(|name| self.signal(name, Signal::TERM));
+        self.signal_all(Signal::TERM);
         let ended = async {
             while !self.processes.is_empty() {
                 match heard.recv().await {
-                    Some(Happening::Ended(name, _)) => drop(self.processes.remove(&name)),
+                    Some(Happening::Ended(name, berth, _)) => {
+                        drop(self.processes.remove(&(name, berth)));
+                    }
                     Some(_) => {}
                     None => return,
                 }
             }
         };
         drop(tokio::time::timeout(self.options.config.grace, ended).await);
-        names
-            .iter()
-            .for_each(|name| self.signal(name, Signal::KILL));
+        self.signal_all(Signal::KILL);
     }
 }
 

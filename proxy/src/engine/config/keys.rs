@@ -186,6 +186,12 @@ pub static KEYS: &[KeySpec] = &[
         "duration",
         "How long serving goes on after the first signal to stop, while readiness says no. Behind name servers of the network 10s, so that nobody is sent to a closed door.",
     ),
+    key(
+        "drain.finish",
+        "2m",
+        "duration",
+        "How long answers under way may still take once another process serves in this one's place. Until then both have their memory; the largest download over the slowest line that is to survive an upgrade says how long.",
+    ),
     KeySpec {
         path: "peer.listen",
         default: Some(""),
@@ -213,6 +219,27 @@ pub static KEYS: &[KeySpec] = &[
         example: "/run/atoll/index.sock",
         what: "path",
         why: "Unix socket of the local index daemon; empty for a proxy without cooperation.",
+    },
+    KeySpec {
+        path: "index.old_socket",
+        default: Some(""),
+        example: "/run/atoll/index-old.sock",
+        what: "path",
+        why: "Unix socket of the index of a network that this one takes the place of: what is put goes to both, and this one is asked first. Empty: there is none.",
+    },
+    KeySpec {
+        path: "network.old_secret_file",
+        default: Some(""),
+        example: "/etc/atoll/secret-old",
+        what: "path",
+        why: "The secret of the network of index.old_socket, if it is another one. Peers that know only that network are believed and asked by it.",
+    },
+    KeySpec {
+        path: "network.old_generation",
+        default: Some("0"),
+        example: "1",
+        what: "number",
+        why: "The wire generation of the network of index.old_socket; 0 for this program's own.",
     },
     KeySpec {
         path: "index.advertise",

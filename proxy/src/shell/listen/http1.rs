@@ -10,7 +10,8 @@ use std::task::{self, Poll, ready};
 
 use common::clock::SystemClock;
 use common::shell::signals::Shutdown;
-use http::{Request, Response, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -94,7 +95,7 @@ pub(in crate::shell) fn serve<S: Stream>(
                     break;
                 },
                 () = shutdown.draining(), if !plain.is_draining() => {
-                    plain.drain();
+                    plain.drain(shutdown.is_relieved());
                     continue;
                 }
             }
@@ -271,6 +272,7 @@ async fn careful<S: AsyncRead + AsyncWrite + Unpin + Send>(
     if only.one {
         guarded = guarded.once();
     }
+    let all = !only.one;
     let answered = Arc::clone(&link);
     let answers = Answers {
         ctx: Arc::clone(&ctx),
@@ -280,12 +282,14 @@ async fn careful<S: AsyncRead + AsyncWrite + Unpin + Send>(
         open_ended: Arc::clone(&ends_with_body),
         seen: Mutex::new(only.seen),
         first: Mutex::new(only.first),
+        ends: all.then(|| shutdown.clone()),
     };
     let service = service_fn(move |request: Request<Incoming>| answers.exchange(request));
     // Most fields are as many as hyper takes by itself: to name them costs it two tables a request.
     let mut server = http1::Builder::new()
         .max_buf_size(BUFFER_MAX)
         .serve_connection(TokioIo::new(guarded), service);
+    let relieved = shutdown.clone();
     let (mut draining, mut told) = (pin!(shutdown.draining()), false);
     let ended = poll_fn(|cx| {
         loop {
@@ -298,6 +302,10 @@ async fn careful<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 return Poll::Pending;
             }
             told = true;
+            if all && relieved.is_relieved() {
+                // The next answer says that it is the last one: a request that is on its way is not lost.
+                return Poll::Pending;
+            }
             Pin::new(&mut server).graceful_shutdown();
         }
     });
@@ -330,6 +338,8 @@ struct Answers {
     open_ended: Arc<AtomicBool>,
     seen: Mutex<Seen>,
     first: Mutex<Option<Result<(), Denied>>>,
+    /// What makes an answer the last of many; `None` where there is only one.
+    ends: Option<Shutdown>,
 }
 
 impl Answers {
@@ -348,6 +358,7 @@ impl Answers {
             old: request.version() < Version::HTTP_11,
             open_ended: Arc::clone(&self.open_ended),
             in_flight: is_client.then(|| ctx.metrics.in_flight()),
+            ends: self.ends.clone(),
         };
         let serving = match self.door {
             Door::Client => {
@@ -385,6 +396,7 @@ struct Course {
     old: bool,
     open_ended: Arc<AtomicBool>,
     in_flight: Option<InFlight>,
+    ends: Option<Shutdown>,
 }
 
 /// A request being answered.
@@ -398,11 +410,15 @@ impl Future for Exchange {
     type Output = Result<Response<Metered>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let (response, mut duties) = ready!(Pin::new(&mut self.serving).poll(cx));
+        let (mut response, mut duties) = ready!(Pin::new(&mut self.serving).poll(cx));
         let Some(way) = self.way.take() else {
             return Poll::Pending;
         };
         way.link.answered();
+        if way.ends.is_some_and(|ends| ends.is_relieved()) {
+            let fields = response.headers_mut();
+            fields.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let no_length = response.body().size_hint().exact().is_none();
         way.open_ended
             .store(way.old && no_length, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use common::trace::Context as TraceContext;
-use common::wire::proof::{Bound, Proof};
+use common::wire::proof::Bound;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::{HeaderValue as Value, Method};
 
@@ -118,19 +118,16 @@ fn fields(
         method: Method::GET.as_str(),
         target,
     };
-    let proof = Proof::new(&link.network, bound, ctx.nonce()).to_string();
+    let proofs = link.proofs(bound, || ctx.nonce());
+    let proofs = proofs.into_iter().map(|proof| (PROOF, proof));
     let mut headers = selecting(&asker.headers);
-    let fields = [
-        (HOST, receiver),
-        (PROOF, proof),
-        (PATH, link.peer.to_string()),
-    ];
+    let fields = [(HOST, receiver), (PATH, link.peer.to_string())];
     let slice = match asker.key.as_portion() {
         Some((tag, Portion::Slice(n))) => Some((SLICE, format!("{tag}/{n}"))),
         Some((_, Portion::Extent(_))) | None => None,
     };
-    for (name, text) in fields.into_iter().chain(slice) {
-        headers.insert(
+    for (name, text) in fields.into_iter().chain(slice).chain(proofs) {
+        headers.append(
             name,
             Value::try_from(text).map_err(|_| FailReason::Malformed)?,
         );

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::wire::proof::{Bound, Proof};
+use common::wire::proof::Bound;
 use data_encoding::HEXLOWER;
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -36,12 +36,13 @@ pub(crate) async fn tell(
         method: purge::METHOD.as_str(),
         target: &target,
     };
-    let proof = Proof::new(&link.network, bound, ctx.nonce()).to_string();
+    let proofs = link.proofs(bound, || ctx.nonce());
+    let proofs = proofs.into_iter().map(|proof| (PROOF, proof));
     let mut headers = HeaderMap::new();
-    for (name, text) in [(HOST, receiver), (PROOF, proof)] {
+    for (name, text) in [(HOST, receiver)].into_iter().chain(proofs) {
         let value = HeaderValue::try_from(text);
         let value = value.map_err(|_| Unconfirmed::Failed(FailReason::Malformed))?;
-        headers.insert(name, value);
+        headers.append(name, value);
     }
     let question = Question {
         method: &purge::METHOD,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use common::wire::proof::{Bound, Proof};
+use common::wire::proof::Bound;
 use data_encoding::HEXLOWER;
 use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRAILER};
 use http::{Method, Request, Response, StatusCode};
@@ -146,14 +146,14 @@ pub(super) fn member<'a>(
 ) -> Option<&'a str> {
     let link = ctx.index.as_ref()?;
     let target = uri.path_and_query()?.as_str();
-    let proof: Proof = headers.get(PROOF)?.to_str().ok()?.parse().ok()?;
     let receiver = link.peer.to_string();
     let bound = Bound {
         receiver: &receiver,
         method: method.as_str(),
         target,
     };
-    proof.holds(&link.network, bound).then_some(target)
+    let is_member = link.is_member(headers, &PROOF, bound);
+    is_member.then_some(target)
 }
 
 /// The key of the slice of `key` that is asked for.

@@ -63,6 +63,8 @@ pub(super) enum Job {
     Look,
     /// Write what there is, and end.
     Stop(SyncSender<()>),
+    /// Write what there is, and leave the store to another process for a while.
+    GiveUp(SyncSender<()>),
 }
 
 /// A response to be written.
@@ -247,6 +249,15 @@ impl DiskStore {
         if self.jobs.try_send(Job::Stop(done)).is_ok() {
             // What is not written by then is not kept.
             let _ = over.recv_timeout(patience);
+        }
+    }
+
+    /// Writes what waits, and leaves the store to another process. What is open stays readable. Should
+    /// the other one not keep it, this one takes it back.
+    pub(crate) fn give_up(&self) {
+        let (done, over) = sync_channel(1);
+        if self.jobs.send(Job::GiveUp(done)).is_ok() {
+            let _ = over.recv();
         }
     }
 

@@ -353,7 +353,7 @@ async fn a_request_waits_for_a_slow_disk_for_a_while_and_goes_on() {
         ..Sources::default()
     };
     let config = Config::build(&mut Settings::resolve(KEYS, &sources));
-    let (ctx, ..) = run::context(config).unwrap();
+    let (ctx, ..) = run::context(config, &common::shell::supervisor::Supervisor::none()).unwrap();
     let store = ctx.store.as_ref().unwrap();
     // A read that does not end.
     let (_reading, done) = tokio::sync::watch::channel(None);

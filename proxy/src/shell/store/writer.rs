@@ -143,6 +143,14 @@ impl Writer {
                     let _ = done.send(());
                     return;
                 }
+                Ok(Job::GiveUp(done)) => {
+                    if self.retry.is_none() {
+                        let _ = self.turn(&*shelf, None, inbox);
+                    }
+                    self.give_up(&*shelf);
+                    let _ = done.send(());
+                    continue;
+                }
                 Ok(Job::Look) | Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -212,6 +220,12 @@ impl Writer {
                     self.flush(shelf)?;
                     let _ = done.send(());
                     None
+                }
+                Ok(Job::GiveUp(done)) => {
+                    self.flush(shelf)?;
+                    self.give_up(shelf);
+                    let _ = done.send(());
+                    return Ok(());
                 }
                 Err(_) => None,
             };

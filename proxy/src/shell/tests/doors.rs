@@ -23,6 +23,7 @@ fn bounds(plain: bool) -> Bounds {
         header: DEADLINE,
         idle: DEADLINE,
         terms: Arc::new(Terms::new(DEADLINE)),
+        finish: DEADLINE,
         drain: DEADLINE,
         secure: None,
         http2: None,

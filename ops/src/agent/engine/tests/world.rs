@@ -7,6 +7,7 @@ use common::clock::Moment;
 use common::rng::Generator;
 
 use super::super::contact::{CallReason, Heard};
+use super::super::life::{Berth, Notice, Sign};
 use super::super::record;
 use super::super::standing::Standing;
 use super::super::{Agent, Config, Effect, Event, Start};
@@ -73,6 +74,7 @@ enum Answer {
 struct Process {
     wanted: Wanted,
     ends: Option<Moment>,
+    since: Moment,
 }
 
 /// A node, its disk and its controller.
@@ -82,7 +84,13 @@ pub(super) struct World {
     seed: u64,
     answer: Answer,
     call: Option<Moment>,
-    processes: BTreeMap<DaemonName, Process>,
+    processes: BTreeMap<(DaemonName, Berth), Process>,
+    /// What processes will say of themselves.
+    words: Vec<(Moment, (DaemonName, Berth), Notice)>,
+    /// Whether they say anything.
+    speaking: bool,
+    /// Versions that never are ready.
+    dumb: BTreeSet<String>,
     broken: BTreeSet<String>,
     withheld: BTreeSet<String>,
     deaf: BTreeSet<String>,
@@ -93,6 +101,7 @@ pub(super) struct World {
     events: Vec<Event>,
     pub(super) starts: usize,
     pub(super) kills: usize,
+    pub(super) releases_of_sockets: usize,
     pub(super) calls: usize,
     pub(super) fetches: usize,
     pub(super) keeps: usize,
@@ -107,6 +116,9 @@ impl World {
             answer: Answer::Nothing,
             call: None,
             processes: BTreeMap::new(),
+            words: Vec::new(),
+            speaking: false,
+            dumb: BTreeSet::new(),
             broken: BTreeSet::new(),
             withheld: BTreeSet::new(),
             deaf: BTreeSet::new(),
@@ -117,6 +129,7 @@ impl World {
             events: Vec::new(),
             starts: 0,
             kills: 0,
+            releases_of_sockets: 0,
             calls: 0,
             fetches: 0,
             keeps: 0,
@@ -136,6 +149,8 @@ impl World {
             crashes_max: 3,
             crash_window: Duration::from_secs(30),
             grace: Duration::from_secs(10),
+            ready: Duration::from_secs(20),
+            drain: Duration::from_secs(40),
         };
         self.seed += 1;
         let standing =
@@ -143,8 +158,10 @@ impl World {
         let standing = standing.begin(0);
         let rng = Generator::from_seed(self.seed);
         let mut agent = Agent::new(config, standing, rng, self.now);
-        for (name, process) in &self.processes {
-            agent.handle_found(name.clone(), process.wanted.clone(), self.now);
+        let mut found: Vec<_> = self.processes.iter().collect();
+        found.sort_by_key(|(_, process)| std::cmp::Reverse(process.since));
+        for ((name, berth), process) in found {
+            agent.handle_found(name.clone(), *berth, process.wanted.clone(), self.now);
         }
         agent.handle_hold(self.held.clone(), self.now);
         for version in &self.on_disk {
@@ -233,6 +250,16 @@ impl World {
         self.kept.clear();
     }
 
+    /// Processes from now on have their sockets kept, and can take each other's places.
+    pub(super) fn speaks(&mut self) {
+        self.speaking = true;
+    }
+
+    /// Programs of this version never say a word.
+    pub(super) fn is_dumb(&mut self, version: &str) {
+        self.dumb.insert(version.to_owned());
+    }
+
     /// This daemon does not end when asked to.
     pub(super) fn deafens(&mut self, name: &str) {
         self.deaf.insert(name.to_owned());
@@ -241,14 +268,20 @@ impl World {
     /// This daemon's process ends by itself, if it runs.
     pub(super) fn crash(&mut self, name: &str) {
         let name = DaemonName::parse(name).unwrap();
-        if self.processes.remove(&name).is_some() {
-            self.agent_mut(|agent, now| agent.handle_ended(&name, "signal 11".to_owned(), now));
-        }
+        let whose = |process: &&(DaemonName, Berth)| process.0 == name;
+        let Some((name, berth)) = self.processes.keys().find(whose).cloned() else {
+            return;
+        };
+        self.processes.remove(&(name.clone(), berth));
+        self.agent_mut(|agent, now| {
+            agent.handle_ended(&name, berth, "signal 11".to_owned(), now);
+        });
     }
 
     pub(super) fn runs(&self) -> Vec<String> {
-        let one =
-            |(name, process): (&DaemonName, &Process)| format!("{name} {}", process.wanted.release);
+        let one = |((name, _), process): (&(DaemonName, Berth), &Process)| {
+            format!("{name} {}", process.wanted.release)
+        };
         self.processes.iter().map(one).collect()
     }
 
@@ -266,7 +299,11 @@ impl World {
         let mut at_once = 0;
         loop {
             let ends = self.processes.values().filter_map(|process| process.ends);
-            let next = ends.chain(self.call).fold(self.agent().wake(), Moment::min);
+            let words = self.words.iter().map(|(at, ..)| *at);
+            let next = ends
+                .chain(words)
+                .chain(self.call)
+                .fold(self.agent().wake(), Moment::min);
             if next > end {
                 self.now = end;
                 return;
@@ -281,16 +318,29 @@ impl World {
 
     fn happen(&mut self) {
         let now = self.now;
-        let ended = |(name, process): (&DaemonName, &Process)| {
+        let ended = |(which, process): (&(DaemonName, Berth), &Process)| {
             process
                 .ends
                 .is_some_and(|ends| ends <= now)
-                .then(|| name.clone())
+                .then(|| which.clone())
         };
-        let ended: Vec<DaemonName> = self.processes.iter().filter_map(ended).collect();
-        for name in ended {
-            self.processes.remove(&name);
-            self.agent_mut(|agent, now| agent.handle_ended(&name, "exit 1".to_owned(), now));
+        let ended: Vec<_> = self.processes.iter().filter_map(ended).collect();
+        for (name, berth) in ended {
+            self.processes.remove(&(name.clone(), berth));
+            self.agent_mut(|agent, now| {
+                agent.handle_ended(&name, berth, "exit 1".to_owned(), now);
+            });
+        }
+        let (due, later) = std::mem::take(&mut self.words)
+            .into_iter()
+            .partition(|(at, ..)| *at <= now);
+        self.words = later;
+        let due: Vec<(Moment, (DaemonName, Berth), Notice)> = due;
+        for (_, which, notice) in due {
+            if self.processes.contains_key(&which) {
+                let (name, berth) = which;
+                self.agent_mut(|agent, now| agent.handle_notice(&name, berth, notice, now));
+            }
         }
         if self.call.is_some_and(|at| at <= now) {
             self.call = None;
@@ -313,6 +363,91 @@ impl World {
             assert!(bound < 1_000, "an agent that never rests: {effect:?}");
             self.carry_out(effect);
         }
+    }
+
+    /// A process says that it has its sockets kept and is ready, or what else it waits for.
+    fn speak(&mut self, which: &(DaemonName, Berth), waits: bool) {
+        let soon = self.now + Duration::from_millis(100);
+        let words = if waits {
+            vec![Notice::Prepared]
+        } else {
+            vec![Notice::Ready, Notice::Keeps]
+        };
+        let words = words.into_iter().map(|word| (soon, which.clone(), word));
+        self.words.extend(words);
+    }
+
+    fn tell(&mut self, name: DaemonName, berth: Berth, sign: Sign) -> Option<Answering> {
+        let now = self.now;
+        let process = self.processes.get_mut(&(name.clone(), berth)).unwrap();
+        match sign {
+            Sign::GiveUp => {
+                // Then the other one has all that it needs.
+                let heir = |which: &&(DaemonName, Berth)| which.0 == name && which.1 != berth;
+                let heir = self.processes.keys().filter(heir).max_by_key(|which| {
+                    let process = &self.processes[which];
+                    process.since
+                });
+                let heir = heir.unwrap().clone();
+                self.speak(&heir, false);
+                None
+            }
+            Sign::Terminate if self.deaf.contains(name.as_str()) => None,
+            Sign::Terminate => {
+                // It finishes what was begun.
+                process.ends = Some(now + Duration::from_secs(1));
+                None
+            }
+            Sign::Relieved if self.deaf.contains(name.as_str()) => None,
+            Sign::Relieved => {
+                process.ends = Some(now + Duration::from_secs(15));
+                None
+            }
+            Sign::Kill => {
+                self.kills += 1;
+                self.processes.remove(&(name.clone(), berth));
+                let how = "killed".to_owned();
+                Some(Box::new(move |agent: &mut Agent| {
+                    agent.handle_ended(&name, berth, how, now);
+                }))
+            }
+        }
+    }
+
+    fn start(&mut self, start: Start) -> Answering {
+        let now = self.now;
+        self.starts += 1;
+        let Start {
+            name,
+            wanted,
+            berth,
+            predecessor,
+            ..
+        } = start;
+        assert!(
+            self.on_disk.contains(&wanted.release),
+            "{name} has no program"
+        );
+        let ends = self.broken.contains(&wanted.release.to_string());
+        let ends = ends.then_some(now + CRASH_AFTER);
+        let beside = self.processes.keys().find(|(other, _)| *other == name);
+        assert!(
+            predecessor.is_some() || self.speaking || beside.is_none(),
+            "two processes of {name}"
+        );
+        let dumb = self.dumb.contains(&wanted.release.to_string());
+        let process = Process {
+            wanted,
+            ends,
+            since: now,
+        };
+        let which = (name.clone(), berth);
+        let there = self.processes.insert(which.clone(), process);
+        assert!(there.is_none(), "two processes of {name} in one berth");
+        if self.speaking && !dumb {
+            self.speak(&which, predecessor.is_some());
+        }
+        Box::new(move |agent| agent.handle_started(&name, berth, now))
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -347,33 +482,13 @@ impl World {
                 assert!(!self.processes.values().any(runs), "{version} runs");
                 assert!(self.on_disk.remove(&version));
             }
-            Effect::Start(start) => {
-                self.starts += 1;
-                let Start { name, wanted, .. } = *start;
-                assert!(
-                    self.on_disk.contains(&wanted.release),
-                    "{name} has no program"
-                );
-                let ends = self.broken.contains(&wanted.release.to_string());
-                let ends = ends.then_some(now + CRASH_AFTER);
-                let there = self
-                    .processes
-                    .insert(name.clone(), Process { wanted, ends });
-                assert!(there.is_none(), "two processes of {name}");
-                answers.push(Box::new(move |agent| agent.handle_started(&name, now)));
+            Effect::Start(start) => answers.push(self.start(*start)),
+            Effect::Tell(name, berth, sign) => {
+                if let Some(answer) = self.tell(name, berth, sign) {
+                    answers.push(answer);
+                }
             }
-            Effect::Terminate(name) if self.deaf.contains(name.as_str()) => {}
-            Effect::Terminate(name) => {
-                // It finishes what was begun.
-                let process = self.processes.get_mut(&name).unwrap();
-                process.ends = Some(now + Duration::from_secs(1));
-            }
-            Effect::Kill(name) => {
-                self.kills += 1;
-                self.processes.remove(&name).unwrap();
-                let how = "killed".to_owned();
-                answers.push(Box::new(move |agent| agent.handle_ended(&name, how, now)));
-            }
+            Effect::Release(_) => self.releases_of_sockets += 1,
             Effect::Call(_) => {
                 self.calls += 1;
                 self.call = Some(now + Duration::from_millis(20));

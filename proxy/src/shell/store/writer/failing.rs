@@ -1,6 +1,7 @@
 //! A disk that fails: what it failed with, how it is left alone, and how it comes back.
 
 use std::io;
+use std::time::Duration;
 
 use common::clock::Clock as _;
 use rustix::io::Errno;
@@ -10,6 +11,9 @@ use crate::engine::shelf::NotShelved;
 use crate::engine::shelf::log::Log;
 use crate::shell::store::recover::OpenError;
 use crate::shell::store::{Failing, HasShelf, ask};
+
+/// How long a store that was left to another process is not looked at: more than that one needs.
+const LEFT_TO_ANOTHER: Duration = Duration::from_secs(5);
 
 /// What is written to see whether the disk is back.
 const PROBE: usize = 64 << 10;
@@ -50,6 +54,17 @@ impl Writer {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let word = what.as_str();
         tracing::warn!(what = word, %error, wait_ms, "the disk store failed: memory only for a while");
+    }
+
+    /// Leaves the store to another process. Unless this one ends first, it is looked at again later: the
+    /// other one may not have lived.
+    pub(super) fn give_up(&mut self, shelf: &dyn HasShelf) {
+        self.close();
+        ask(shelf, |shelf| shelf.switch(false));
+        self.retry = Some(self.store.clock.moment() + LEFT_TO_ANOTHER);
+        // The last thing: from here on it is the other one's.
+        self.lock = None;
+        tracing::info!("the disk store was left to another process");
     }
 
     /// Tries whether the disk can be used again.
