@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, sendmsg_addr, socket_with,
@@ -36,6 +37,9 @@ pub const PREPARED: &str = "X_ATOLL_STAGE=prepared";
 
 /// Sockets that are kept elsewhere, at most: one descriptor in each message.
 pub const KEPT_MAX: usize = 128;
+
+/// For the supervisor to take a message.
+const LISTENS: Duration = Duration::from_millis(100);
 
 /// Signs of life, where nobody asks for them at an interval of their own.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -115,14 +119,14 @@ impl Supervisor {
     /// Says that sockets of these names are not wanted any more.
     pub fn forget(&self, names: &[String]) {
         for name in names.iter().filter(|name| !name.is_empty()) {
-            self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None);
+            let _ = self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None);
         }
     }
 
     /// Says that everything is prepared that a predecessor need not give up.
     pub fn prepared(&self) {
         if self.predecessor.is_some() {
-            self.tell(PREPARED, None);
+            let _ = self.tell(PREPARED, None);
         }
     }
 
@@ -142,20 +146,20 @@ impl Supervisor {
     /// Says that this process serves, and hands over what is to be kept.
     pub fn ready(&self) {
         self.is_ready.store(true, Ordering::Relaxed);
-        self.tell("READY=1", None);
+        let _ = self.tell("READY=1", None);
         self.tell_sockets();
     }
 
     /// Says that this process is about to end.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1", None);
+        let _ = self.tell("STOPPING=1", None);
     }
 
     /// Says that settings are being read again; [`ready`](Self::ready) ends that.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec / 1_000);
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), None);
+        let _ = self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), None);
     }
 
     /// Gives signs of life while the process serves, each after `work`, which is to go the way that the
@@ -184,26 +188,31 @@ impl Supervisor {
     /// One sign of life.
     pub fn sign(&self) {
         if self.is_ready.load(Ordering::Relaxed) {
-            self.tell("WATCHDOG=1\nREADY=1", None);
+            let _ = self.tell("WATCHDOG=1\nREADY=1", None);
             self.tell_sockets();
         } else {
-            self.tell("WATCHDOG=1", None);
+            let _ = self.tell("WATCHDOG=1", None);
         }
     }
 
     fn tell_sockets(&self) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, socket) in &*kept {
-            self.tell(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket));
+        let mut all = kept.iter();
+        // One that does not listen is not waited for once for each.
+        let heard =
+            all.all(|(name, socket)| self.tell(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket)));
+        if !heard {
+            tracing::debug!("not all sockets are kept; they are offered again");
         }
     }
 
-    /// A supervisor that does not listen does no harm.
-    fn tell(&self, text: &str, with: Option<&OwnedFd>) {
-        let Some(door) = &self.door else { return };
-        if let Err(error) = door.send(text, with) {
+    /// Whether the supervisor was told. One that does not listen does no harm.
+    fn tell(&self, text: &str, with: Option<&OwnedFd>) -> bool {
+        let sent = self.door.as_ref().map(|door| door.send(text, with));
+        if let Some(Err(error)) = &sent {
             tracing::debug!(%error, "the supervisor was not told");
         }
+        matches!(sent, Some(Ok(())))
     }
 }
 
@@ -224,8 +233,10 @@ impl Door {
             Some(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
             None => SocketAddrUnix::new(Path::new(path))?,
         };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        // Few messages wait in such a socket: sockets to keep may be more.
+        set_socket_timeout(&socket, Timeout::Send, Some(LISTENS))?;
         Ok(Self { socket, to })
     }
 

@@ -282,10 +282,16 @@ impl Agent {
     pub fn handle_ended(&mut self, name: &DaemonName, berth: Berth, how: String, now: Moment) {
         let by_itself = match self.lives.get_mut(name) {
             Some(life) => {
-                if life.serves(berth) {
+                let served = life.serves(berth);
+                let by_itself = life.ended(berth, now, self.config.crash_window, &mut self.rng);
+                if served {
                     self.tally.ended(name);
+                    if !life.is_gone() {
+                        // Its heir serves, and counts anew.
+                        self.tally.started(name);
+                    }
                 }
-                life.ended(berth, now, self.config.crash_window, &mut self.rng)
+                by_itself
             }
             None => false,
         };
