@@ -98,6 +98,8 @@ pub struct Daemon {
     admin: Option<TcpListener>,
     state_dir: Option<PathBuf>,
     retire_beside: Option<PathBuf>,
+    /// Whether local clients wait until others were found.
+    joins: bool,
     shared: Arc<Shared>,
     supervisor: Arc<Supervisor>,
 }
@@ -160,6 +162,8 @@ impl Daemon {
                 .as_ref()
                 .map_or_else(String::new, |local| local.path().display().to_string()),
         };
+        let alone = config.engine.seeds.is_empty() && config.engine.remembered.is_empty();
+        let joins = supervisor.has_predecessor() && !alone;
         let seen = (traces, Captures::new(Arc::clone(&network)));
         let mut node = engine::open(config.engine, network, addr, rng, clock.moment());
         if let Some(dir) = &config.state_dir {
@@ -177,6 +181,7 @@ impl Daemon {
             admin,
             state_dir: config.state_dir,
             retire_beside: config.retire_beside,
+            joins,
             shared,
             supervisor: Arc::new(supervisor),
         })
@@ -220,7 +225,7 @@ impl Daemon {
         }
         // Held even without a local socket: a queue without senders would end the loop's wait.
         let _engine = engine.clone();
-        let joins = self.supervisor.has_predecessor();
+        let joins = self.joins;
         let local = self
             .local
             .map(|local| tokio::spawn(serve(local, engine, shutdown.clone(), joins)));

@@ -41,6 +41,9 @@ const RENEWALS_PER_TICK: usize = 256;
 /// Copies on disk told of after a restart, per wake-up; each is a read.
 const AGAIN_PER_TICK: usize = 64;
 
+/// Before the first try to register anew.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// Between two looks at what is due; a lease is renewed ten seconds before it ends.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -462,6 +465,9 @@ pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut s
                 }
                 ctx.metrics.registered(false);
                 tracing::warn!("the index daemon went away");
+                // Another one may have taken its place.
+                sleep(AGAIN).await;
+                continue;
             }
             Err(error) => tracing::debug!(%error, "not registered at the index"),
         }
