@@ -143,16 +143,16 @@ mod tests {
         deadline: Duration::from_secs(86_400),
     };
 
-    /// Runs for `seconds` with these requests a second; when and why it leaves, in seconds.
-    fn run(seconds: u64, old: impl Fn(u64) -> f64, new: f64) -> Option<(u64, LeaveReason)> {
+    /// Runs for `seconds` with so many tenths of a request a second; when and why it leaves, in seconds.
+    fn run(seconds: u64, old: impl Fn(u64) -> u64, new: u64) -> Option<(u64, LeaveReason)> {
         let mut retirement = Retirement::new(TERMS, Moment::ZERO);
-        let (mut sum_old, mut sum_new) = (0.0, 0.0);
+        let (mut sum_old, mut sum_new) = (0, 0);
         for second in (0..seconds).step_by(5) {
-            sum_old += old(second) * 5.0;
-            sum_new += new * 5.0;
+            sum_old += old(second) * 5;
+            sum_new += new * 5;
             let asked = Asked {
-                old: sum_old as u64,
-                new: Some(sum_new as u64),
+                old: sum_old / 10,
+                new: Some(sum_new / 10),
             };
             let now = Moment::ZERO + Duration::from_secs(second);
             if let Some(reason) = retirement.observe(now, asked) {
@@ -164,33 +164,23 @@ mod tests {
 
     #[test]
     fn it_leaves_when_hardly_anybody_has_asked_for_long_enough() {
-        assert_eq!(run(3_600, |_| 0.3, 10.0), Some((600, LeaveReason::Quiet)));
-        assert_eq!(run(3_600, |_| 0.7, 10.0), None, "somebody still asks");
-        let busy_new = run(3_600, |_| 0.7, 100.0);
-        assert_eq!(
-            busy_new,
-            Some((600, LeaveReason::Quiet)),
-            "under 1 % of the new"
-        );
+        assert_eq!(run(3_600, |_| 3, 100), Some((600, LeaveReason::Quiet)));
+        assert_eq!(run(3_600, |_| 7, 100), None, "somebody still asks");
+        let busy_new = run(3_600, |_| 7, 1_000);
+        assert_eq!(busy_new, Some((600, LeaveReason::Quiet)), "under 1 %");
     }
 
     #[test]
     fn a_busy_minute_begins_the_count_anew() {
-        let old = |second| {
-            if (300..360).contains(&second) {
-                5.0
-            } else {
-                0.1
-            }
-        };
-        let (left, reason) = run(3_600, old, 1.0).unwrap();
+        let old = |second| if (300..360).contains(&second) { 50 } else { 1 };
+        let (left, reason) = run(3_600, old, 10).unwrap();
         assert_eq!(reason, LeaveReason::Quiet);
-        assert!((955..1_030).contains(&left), "{left}");
+        assert!((900..1_100).contains(&left), "{left}");
     }
 
     #[test]
     fn at_the_deadline_it_leaves_whoever_asks() {
-        let left = run(90_000, |_| 50.0, 50.0);
+        let left = run(90_000, |_| 500, 500);
         assert_eq!(left, Some((86_400, LeaveReason::Deadline)));
     }
 
