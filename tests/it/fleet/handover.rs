@@ -30,7 +30,7 @@ const PIECE: u64 = 64 << 10;
 const REST: Duration = Duration::from_millis(160);
 
 /// A download so slow that it begins before the upgrade and ends after it.
-async fn slow(to: std::net::SocketAddr, page: Page) -> Result<u64, String> {
+async fn slow(to: SocketAddr, page: Page) -> Result<u64, String> {
     let mut download = Ask::of(to, &page).try_open().await?;
     while download.received < LARGE - PIECE {
         let next = download.received + PIECE;
