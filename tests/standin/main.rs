@@ -1,16 +1,20 @@
 //! A daemon that stands in for a proxy where a test needs a bad one: it takes a proxy's settings, answers
 //! its pages as a proxy does, and fails as often as it is told to.
 //!
-//! Not a proxy: every page is the same. A thread for each connection, one request each.
+//! Not a proxy: every page is the same. A thread for each connection, one request each. It takes its
+//! predecessor's place as every daemon does: with the sockets that are handed to it, and saying that it serves.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use common::shell::inherited::Inherited;
+use common::shell::supervisor::Supervisor;
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// Longest wait for a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,17 +49,23 @@ fn main() {
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value.to_owned())
     };
+    let (mut inherited, supervisor) = (Inherited::from_env(), Supervisor::from_env());
     let counts = Arc::new(Counts::default());
     if let Some(addr) = setting("admin.listen") {
         let (counts, ready) = (Arc::clone(&counts), !args.never_ready);
-        thread::spawn(move || serve(&addr, move |target| page(target, ready, &counts)));
+        serve(&mut inherited, &addr, move |target| {
+            page(target, ready, &counts)
+        });
     }
     let fail_percent = args.fail_percent;
-    match setting("http.listen") {
-        Some(addr) => serve(&addr, move |_| answer(fail_percent, &args.body, &counts)),
-        None => loop {
-            thread::park();
-        },
+    if let Some(addr) = setting("http.listen") {
+        serve(&mut inherited, &addr, move |_| {
+            answer(fail_percent, &args.body, &counts)
+        });
+    }
+    supervisor.ready();
+    loop {
+        thread::park();
     }
 }
 
@@ -87,12 +97,36 @@ fn page(target: &str, ready: bool, counts: &Counts) -> (u16, String) {
     }
 }
 
-fn serve(addr: &str, answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) {
-    let listener = TcpListener::bind(addr).expect("the address is free");
+/// Serves at `addr`, on every socket that was handed over for it or on one of its own.
+fn serve(
+    inherited: &mut Inherited,
+    addr: &str,
+    answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+) {
+    let addr: SocketAddr = addr.parse().expect("an address and a port");
+    let mut listeners: Vec<_> = std::iter::from_fn(|| inherited.tcp(addr)).collect();
+    if listeners.is_empty() {
+        listeners.push(TcpListener::bind(addr).expect("the address is free"));
+    }
     let answer = Arc::new(answer);
-    for stream in listener.incoming().flatten() {
+    for listener in listeners {
         let answer = Arc::clone(&answer);
-        thread::spawn(move || drop(exchange(stream, &*answer)));
+        thread::spawn(move || accept(&listener, &answer));
+    }
+}
+
+fn accept<A>(listener: &TcpListener, answer: &Arc<A>)
+where
+    A: Fn(&str) -> (u16, String) + Send + Sync + 'static,
+{
+    loop {
+        // The predecessor, which has it too, never waits in it: so it cannot be waited in here either.
+        let mut readable = [PollFd::new(listener, PollFlags::IN)];
+        let _ = poll(&mut readable, None);
+        if let Ok((stream, _)) = listener.accept() {
+            let answer = Arc::clone(answer);
+            thread::spawn(move || drop(exchange(stream, &*answer)));
+        }
     }
 }
 

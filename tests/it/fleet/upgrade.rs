@@ -111,6 +111,7 @@ async fn ten_nodes_get_a_good_release_and_are_spared_a_bad_one() {
     good(&place, &controller, &nodes).await;
     let (asked, failed) = clients.so_far();
     eprintln!("1.0.0 to 1.1.0 under load: {asked} requests, {failed} failed");
+    assert_eq!(failed, 0, "of {asked} requests");
     bad_one(&place, &controller, &nodes).await;
     clients.end().await;
 }
