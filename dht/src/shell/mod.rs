@@ -21,6 +21,7 @@ mod settings;
 mod state;
 mod stream;
 mod traces;
+mod turns;
 mod udp;
 mod values;
 

@@ -395,15 +395,14 @@ async fn levels(engine: &Engine) -> Result<ApiResponse, No> {
 async fn service(engine: &Engine, request: ServiceDoc) -> Result<ApiResponse, No> {
     request.check()?;
     let service: Service = (request.name, request.addr);
-    ask(
-        engine,
-        Wish::Register {
-            service: service.clone(),
-        },
-        AT_ONCE,
-    )
-    .await?;
-    let session = Session::new(engine.clone(), service);
+    // Before it is asked for: if nobody waits for the answer any more, it is ended after it began.
+    let session = Session::new(engine.clone(), service.clone());
+    if let Err(no) = ask(engine, Wish::Register { service }, AT_ONCE).await {
+        if no.0 != Refusal::Deadline {
+            session.refused();
+        }
+        return Err(no);
+    }
     Ok(respond_with(
         StatusCode::OK,
         LINES,

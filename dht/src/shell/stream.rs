@@ -22,6 +22,8 @@ pub(super) struct Session {
     engine: Engine,
     service: Service,
     ticks: Interval,
+    /// It may stand, as far as is known here.
+    stands: bool,
 }
 
 impl Session {
@@ -35,7 +37,13 @@ impl Session {
             engine,
             service,
             ticks,
+            stands: true,
         }
+    }
+
+    /// It was refused: there is nothing to end.
+    pub(super) fn refused(mut self) {
+        self.stands = false;
     }
 }
 
@@ -61,6 +69,9 @@ impl Body for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if !self.stands {
+            return;
+        }
         let wish = Wish::Deregister {
             service: self.service.clone(),
         };
