@@ -6,7 +6,7 @@
 //! 4. take commands, at most so many;
 //! 5. let the engine's timers fire.
 //!
-//! Where its sockets come from is [`run`](super::run)'s.
+//! Where its sockets come from is [`run`](super::run())'s.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -40,7 +40,7 @@ async fn a_client_of_http_1_0_hears_a_break_as_a_reset_and_an_end_as_an_end() {
 async fn a_client_that_reads_a_byte_now_and_then_is_cut() {
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;
-    let proxy = Proxy::alone(&place, &[set("http.send_timeout", "1s")]).await;
+    let proxy = Proxy::alone(&place, &[set("http.send_timeout", "3s")]).await;
     origin.serves("/large", |_| Reply::pattern(40_000_000).fresh_for(60));
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
