@@ -68,7 +68,7 @@ pub(crate) struct Task {
     waited: Timing,
     waiting: (Option<Waited>, Moment),
     /// What it did, for whoever looks at its trace.
-    story: Story,
+    story: Box<Story>,
 }
 
 /// What an act led to.
@@ -88,7 +88,7 @@ impl Task {
     ) -> Self {
         // The answer to a HEAD tells of a copy here without being asked for a comparison.
         let conditional = plan.shared;
-        let story = Story::new(asker.track, ctx.now());
+        let story = Box::new(Story::new(asker.track, ctx.now()));
         Self {
             story,
             ctx,
