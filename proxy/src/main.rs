@@ -6,6 +6,11 @@ use clap::Parser;
 use common::shell::{cli, log};
 use proxy::engine::config::{Config, KEYS};
 
+/// Pages live among much that lives shortly. An allocator that splits what is free at any byte leaves
+/// holes between them that nothing fits in.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Atoll's proxy: serves coralised URLs from its cache, else from a nearby proxy, else from the
 /// origin.
 ///

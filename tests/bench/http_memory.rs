@@ -81,7 +81,8 @@ async fn purges(proxy: &Proxy) {
     let (before, began) = (Cpu::exactly(pid, None), now());
     for n in 0..PURGES {
         let began = now();
-        let ask = Ask::of(proxy.admin, &Page::new("admin", "/purge")).method(Method::POST);
+        let ask = Ask::of(proxy.admin, &Page::new(&proxy.admin.to_string(), "/purge"))
+            .method(Method::POST);
         let order = format!("hard tag * nothing-{n}");
         let answer = ask.header("atoll-purge", &order).fetch().await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -11,6 +11,7 @@ pub mod fields;
 mod ghosts;
 pub mod object;
 pub mod purge;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use super::http::vary::Vary;
 use demand::{DRAWN, Demand};
 use entry::{Entry, Variant};
 use object::{Door, Object};
+use taken::taken;
 
 /// Variants kept of one URL; the one stored longest ago goes first. More mean that Vary names
 /// something that is different for everyone.
@@ -265,7 +267,7 @@ impl<B> Store<B> {
     pub fn insert(&mut self, object: Arc<Object<B>>, weight: Weight) -> Vec<PrimaryKey> {
         let key = object.key.clone();
         let weight = Weight {
-            memory: weight.memory + OVERHEAD + object.head_bytes(),
+            memory: taken(weight.memory) + OVERHEAD + object.head_bytes(),
             ..weight
         };
         if weight.memory > self.budget.memory || weight.disk > self.budget.disk {
