@@ -123,8 +123,9 @@ fn table(args: &HttpArgs, work: &Work, able: &[&Rival], script: Option<&str>) {
             for error in &run.errors {
                 say(&format!("  {}: {error}\n", rival.name));
             }
+            assert!(run.requests > 0, "{} answers nothing", rival.name);
             #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-            let requests = run.requests.max(1) as f64;
+            let requests = run.requests as f64;
             costs[n].push(cpu.total().as_secs_f64() * 1e6 / requests);
             rates[n].push(run.rate);
         }
