@@ -5,6 +5,8 @@
 //! [`ClientError::Unreachable`] at once, and the next call finds it again when it is back. Nothing
 //! is retried beyond one attempt on a fresh connection when a kept one turned out to be closed.
 
+mod answer;
+mod asking;
 mod both;
 mod conn;
 mod session;
@@ -15,27 +17,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::ids::{Key, NodeId};
+use common::ids::Key;
 use common::trace::Context;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::api::{
-    BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc, LevelsResponse,
-    NodesRequest, NodesResponse, PingDoc, PingRequest, PingResponse, PingsRequest, PingsResponse,
-    PutRequest, PutResponse, ServiceDoc, ValueDoc, ValuesDoc, WithdrawRequest, WithdrawResponse,
-    micros, millis,
-};
+use crate::api::{LevelDoc, LevelsResponse, ServiceDoc};
+use answer::read;
 use conn::Pool;
 
+pub use self::answer::{Claim, ClientError, Found, NodeView, Pong};
 pub use crate::api::PINGS_MAX;
 pub use crate::refusal::Refusal;
 pub use crate::value::Value;
 pub use session::ServiceSession;
-
-/// Time beyond the caller's deadline that the daemon has to get its answer across the socket.
-/// The daemon ends the command at the deadline itself; this only covers the way back.
-const TRANSPORT_GRACE: Duration = Duration::from_millis(100);
 
 /// A handle to the index daemon behind a Unix socket. Clones share one connection pool.
 #[derive(Clone)]
@@ -44,66 +37,6 @@ pub struct Client {
     trace: Option<Context>,
     /// The index of the network that this one's takes the place of.
     old: Option<Arc<Self>>,
-}
-
-/// Why a call gave nothing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ClientError {
-    /// No daemon answers at the socket, or it went away during the call.
-    #[error("the index daemon cannot be reached: {0}")]
-    Unreachable(String),
-    /// The deadline passed.
-    #[error("the index gave no answer within the deadline")]
-    Deadline,
-    /// The index said no.
-    #[error("the index refused: {0}")]
-    Refused(Refusal),
-    /// The daemon answered something this client does not understand.
-    #[error("the index answered out of protocol: {0}")]
-    Protocol(String),
-}
-
-/// What a get found. No values is an answer too: nobody reachable has the key.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Found {
-    /// The values, in the order in which the walk met them: those of inner levels first. Each says
-    /// its level. May exceed what was wanted: a node returns all it has room for.
-    pub values: Vec<Value>,
-}
-
-/// What a claim came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Claim {
-    /// The key is the caller's until the TTL ends: fetch, and renew or withdraw.
-    Granted,
-    /// Others have it or are fetching it: their values, never empty.
-    Found(Vec<Value>),
-}
-
-/// A live node of the index.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NodeView {
-    /// Its id.
-    pub id: NodeId,
-    /// Address of its index.
-    pub addr: SocketAddr,
-    /// Smoothed round-trip time; `None` for the asked node itself.
-    pub rtt: Option<Duration>,
-    /// How far the client asked about is from it by the hints: as its publisher measured, or for
-    /// other members of the publisher's cluster half the cluster's width more. `None` where no hint
-    /// leads to it.
-    pub near: Option<Duration>,
-    /// What runs there: kind of service and public address.
-    pub services: Vec<(String, SocketAddr)>,
-}
-
-/// Answer to a first-hand ping.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pong {
-    /// Round-trip time of this ping.
-    pub rtt: Duration,
-    /// What runs there: kind of service and public address.
-    pub services: Vec<(String, SocketAddr)>,
 }
 
 impl Client {
@@ -162,6 +95,18 @@ impl Client {
         (first, Some(second))
     }
 
+    /// Tells both; that one of them heard it is enough.
+    async fn tell<'a, T>(&'a self, tell: impl Fn(&'a Self) -> T) -> Result<u32, ClientError>
+    where
+        T: Future<Output = Result<u32, ClientError>>,
+    {
+        let Some(old) = &self.old else {
+            return tell(self).await;
+        };
+        let (new, old) = tokio::join!(tell(self), tell(old));
+        both::told(new, old)
+    }
+
     /// Values under `key`; ends as soon as `want` are found, and at `deadline` with what there is.
     ///
     /// # Errors
@@ -199,28 +144,6 @@ impl Client {
         }
     }
 
-    async fn get_here(
-        &self,
-        key: Key,
-        want: usize,
-        outermost: u8,
-        deadline: Duration,
-    ) -> Result<Found, ClientError> {
-        let want = u8::try_from(want).unwrap_or(u8::MAX);
-        let deadline_ms = millis(deadline);
-        let request = GetRequest {
-            key: KeyDoc::of(key),
-            want,
-            deadline_ms,
-            outermost,
-            stream: false,
-        };
-        let doc: ValuesDoc = self.post("/v1/get", &request, deadline).await?;
-        Ok(Found {
-            values: values(doc.values)?,
-        })
-    }
-
     /// Puts `value` under `key` for `ttl`, replacing this node's earlier value there. Returns how
     /// many nodes stored it (at least one).
     ///
@@ -233,26 +156,8 @@ impl Client {
         ttl: Duration,
         deadline: Duration,
     ) -> Result<u32, ClientError> {
-        let Some(old) = &self.old else {
-            return self.put_here(key, value, ttl, deadline).await;
-        };
-        let (new, old) = tokio::join!(
-            self.put_here(key, value, ttl, deadline),
-            old.put_here(key, value, ttl, deadline),
-        );
-        both::told(new, old)
-    }
-
-    async fn put_here(
-        &self,
-        key: Key,
-        value: &[u8],
-        ttl: Duration,
-        deadline: Duration,
-    ) -> Result<u32, ClientError> {
-        let request = put_request(key, value, ttl, deadline);
-        let doc: PutResponse = self.post("/v1/put", &request, deadline).await?;
-        Ok(doc.copies)
+        self.tell(|index| index.put_here(key, value, ttl, deadline))
+            .await
     }
 
     /// Returns the values others have under `key` or, if there are none, puts `value` there for
@@ -277,46 +182,12 @@ impl Client {
         }
     }
 
-    async fn claim_here(
-        &self,
-        key: Key,
-        value: &[u8],
-        ttl: Duration,
-        deadline: Duration,
-    ) -> Result<Claim, ClientError> {
-        let request = put_request(key, value, ttl, deadline);
-        let doc: ClaimResponse = self.post("/v1/claim", &request, deadline).await?;
-        match (doc.granted, values(doc.values)?) {
-            (true, _) => Ok(Claim::Granted),
-            (false, found) if !found.is_empty() => Ok(Claim::Found(found)),
-            (false, _) => Err(ClientError::Protocol(
-                "a claim neither granted nor found".into(),
-            )),
-        }
-    }
-
     /// Takes this node's value under `key` back. Returns how many nodes were told.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn withdraw(&self, key: Key, deadline: Duration) -> Result<u32, ClientError> {
-        let Some(old) = &self.old else {
-            return self.withdraw_here(key, deadline).await;
-        };
-        let (new, old) = tokio::join!(
-            self.withdraw_here(key, deadline),
-            old.withdraw_here(key, deadline),
-        );
-        both::told(new, old)
-    }
-
-    async fn withdraw_here(&self, key: Key, deadline: Duration) -> Result<u32, ClientError> {
-        let request = WithdrawRequest {
-            key: KeyDoc::of(key),
-            deadline_ms: millis(deadline),
-        };
-        let doc: WithdrawResponse = self.post("/v1/withdraw", &request, deadline).await?;
-        Ok(doc.copies)
+        self.tell(|index| index.withdraw_here(key, deadline)).await
     }
 
     /// Tells the index that this node measured `rtt` to a client at `client`, for `ttl`: a hint
@@ -331,31 +202,8 @@ impl Client {
         ttl: Duration,
         deadline: Duration,
     ) -> Result<u32, ClientError> {
-        let Some(old) = &self.old else {
-            return self.hint_here(client, rtt, ttl, deadline).await;
-        };
-        let (new, old) = tokio::join!(
-            self.hint_here(client, rtt, ttl, deadline),
-            old.hint_here(client, rtt, ttl, deadline),
-        );
-        both::told(new, old)
-    }
-
-    async fn hint_here(
-        &self,
-        client: IpAddr,
-        rtt: Duration,
-        ttl: Duration,
-        deadline: Duration,
-    ) -> Result<u32, ClientError> {
-        let request = HintRequest {
-            client,
-            rtt_us: micros(rtt),
-            ttl_ms: millis(ttl),
-            deadline_ms: millis(deadline),
-        };
-        let doc: PutResponse = self.post("/v1/hint", &request, deadline).await?;
-        Ok(doc.copies)
+        self.tell(|index| index.hint_here(client, rtt, ttl, deadline))
+            .await
     }
 
     /// The daemon's state page, for people and tools; its fields are no promise.
@@ -394,32 +242,6 @@ impl Client {
         both::nodes(new, old)
     }
 
-    async fn nodes_here(
-        &self,
-        level: u8,
-        count: usize,
-        near: Option<IpAddr>,
-        service: Option<&str>,
-        deadline: Duration,
-    ) -> Result<Vec<NodeView>, ClientError> {
-        let request = NodesRequest {
-            level,
-            count: u16::try_from(count).unwrap_or(u16::MAX),
-            near,
-            service: service.map(str::to_owned),
-            deadline_ms: millis(deadline),
-        };
-        let doc: NodesResponse = self.post("/v1/nodes", &request, deadline).await?;
-        let view = |node: crate::api::NodeDoc| NodeView {
-            id: node.id,
-            addr: node.addr,
-            rtt: node.rtt_us.map(Duration::from_micros),
-            near: node.near_us.map(Duration::from_micros),
-            services: services(node.services),
-        };
-        Ok(doc.nodes.into_iter().map(view).collect())
-    }
-
     /// The levels this node takes part in, level 0 first.
     ///
     /// # Errors
@@ -450,15 +272,6 @@ impl Client {
             (new, None) => new,
             (new, Some(old)) => both::pong(new, old),
         }
-    }
-
-    async fn ping_here(&self, addr: SocketAddr, deadline: Duration) -> Result<Pong, ClientError> {
-        let request = PingRequest {
-            addr,
-            deadline_ms: millis(deadline),
-        };
-        let doc: PingResponse = self.post("/v1/ping", &request, deadline).await?;
-        Ok(pong(doc))
     }
 
     /// As [`ping`](Self::ping) for several indexes, at most [`PINGS_MAX`], in one request: the results
@@ -492,28 +305,6 @@ impl Client {
         }
     }
 
-    async fn pings_here(
-        &self,
-        addrs: Vec<SocketAddr>,
-        deadline: Duration,
-    ) -> Result<Vec<Result<Pong, ClientError>>, ClientError> {
-        let asked = addrs.len();
-        let request = PingsRequest {
-            addrs,
-            deadline_ms: millis(deadline),
-        };
-        let doc: PingsResponse = self.post("/v1/pings", &request, deadline).await?;
-        if doc.pings.len() != asked {
-            let message = format!("{} results of {asked} pings", doc.pings.len());
-            return Err(ClientError::Protocol(message));
-        }
-        let result = |doc| match doc {
-            PingDoc::Pong(doc) => Ok(pong(doc)),
-            PingDoc::Refused { error } => Err(refused(&error, || format!("refused as {error}"))),
-        };
-        Ok(doc.pings.into_iter().map(result).collect())
-    }
-
     /// Registers a service of this machine, such as (`http`, the proxy's public address), for as
     /// long as the session lives. When it is closed, call again.
     ///
@@ -540,20 +331,6 @@ impl Client {
             (Err(error), Err(_)) => Err(error),
         }
     }
-
-    async fn post<Q: Serialize, A: DeserializeOwned>(
-        &self,
-        path: &'static str,
-        request: &Q,
-        deadline: Duration,
-    ) -> Result<A, ClientError> {
-        let body = encode(request)?;
-        let allowed = deadline.saturating_add(TRANSPORT_GRACE);
-        let traced = self.trace.map(|trace| format!("{path}?trace={trace}"));
-        let path = traced.as_deref().unwrap_or(path);
-        let answer = self.pool.exchange("POST", path, body, allowed).await?;
-        read(answer.status, &answer.body)
-    }
 }
 
 impl fmt::Debug for Client {
@@ -561,73 +338,5 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("socket", &self.pool.socket())
             .finish_non_exhaustive()
-    }
-}
-
-fn put_request(key: Key, value: &[u8], ttl: Duration, deadline: Duration) -> PutRequest {
-    PutRequest {
-        key: KeyDoc::of(key),
-        bytes: BytesDoc::of(value),
-        ttl_ms: millis(ttl),
-        deadline_ms: millis(deadline),
-    }
-}
-
-fn values(docs: Vec<ValueDoc>) -> Result<Vec<Value>, ClientError> {
-    let read = docs
-        .into_iter()
-        .map(Value::try_from)
-        .collect::<Result<_, _>>();
-    read.map_err(|error| ClientError::Protocol(error.to_string()))
-}
-
-fn services(docs: Vec<ServiceDoc>) -> Vec<(String, SocketAddr)> {
-    docs.into_iter().map(|doc| (doc.name, doc.addr)).collect()
-}
-
-fn encode<Q: Serialize>(request: &Q) -> Result<Vec<u8>, ClientError> {
-    serde_json::to_vec(request).map_err(|error| ClientError::Protocol(error.to_string()))
-}
-
-/// The document of a good answer, or the error a bad one stands for.
-fn read<A: DeserializeOwned>(status: u16, body: &[u8]) -> Result<A, ClientError> {
-    if status == 200 {
-        return serde_json::from_slice(body).map_err(|e| ClientError::Protocol(e.to_string()));
-    }
-    let doc: ErrorDoc = serde_json::from_slice(body)
-        .map_err(|_| ClientError::Protocol(format!("status {status} without a reason")))?;
-    let unknown = || format!("status {status}: {}", doc.message);
-    Err(refused(&doc.error, unknown))
-}
-
-/// The error that the word of a refusal stands for.
-fn refused(word: &str, unknown: impl FnOnce() -> String) -> ClientError {
-    match word.parse() {
-        Ok(Refusal::Deadline) => ClientError::Deadline,
-        Ok(refusal) => ClientError::Refused(refusal),
-        Err(_) => ClientError::Protocol(unknown()),
-    }
-}
-
-fn pong(doc: PingResponse) -> Pong {
-    Pong {
-        rtt: Duration::from_micros(doc.rtt_us),
-        services: services(doc.services),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_keeps_its_reason_and_a_deadline_is_its_own_error() {
-        let body = |refusal| serde_json::to_vec(&ErrorDoc::of(refusal)).unwrap();
-        let full = read::<PutResponse>(503, &body(Refusal::StoreFull));
-        assert_eq!(full, Err(ClientError::Refused(Refusal::StoreFull)));
-        let late = read::<PutResponse>(504, &body(Refusal::Deadline));
-        assert_eq!(late, Err(ClientError::Deadline));
-        let odd = read::<PutResponse>(500, b"<html>");
-        assert!(matches!(odd, Err(ClientError::Protocol(_))));
     }
 }

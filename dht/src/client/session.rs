@@ -8,8 +8,10 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Duration, timeout};
 
+use super::ClientError;
+use super::answer::read;
+use super::asking::encode;
 use super::conn::{Pool, Sender, request, unreachable};
-use super::{ClientError, encode, read};
 use crate::api::{BODY_MAX, SERVICE_LINE_EVERY, ServiceDoc, ServiceLine};
 
 /// Time allowed for the daemon to accept a registration.
