@@ -3,10 +3,11 @@
 //! A damaged or foreign file is a warning and a start without it: seeds still work.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use common::shell::aside::{self, Outlives};
 use serde::{Deserialize, Serialize};
 
 /// Version of the document.
@@ -68,14 +69,11 @@ pub fn parse(text: &[u8]) -> io::Result<Vec<SocketAddr>> {
 pub(super) fn save(dir: &Path, mut peers: Vec<SocketAddr>) -> io::Result<()> {
     peers.truncate(PEERS_MAX);
     fs::create_dir_all(dir)?;
-    let aside = dir.join(format!("{FILE}.new"));
-    let mut file = fs::File::create(&aside)?;
-    file.write_all(&serde_json::to_vec_pretty(&PeersDoc {
+    let bytes = serde_json::to_vec_pretty(&PeersDoc {
         schema: SCHEMA,
         peers,
-    })?)?;
-    file.sync_all()?;
-    fs::rename(aside, dir.join(FILE))
+    })?;
+    aside::replace(&dir.join(FILE), &bytes, Outlives::Power)
 }
 
 #[cfg(test)]

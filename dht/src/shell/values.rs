@@ -5,11 +5,12 @@
 //! as the protocol provides. A damaged or foreign file is a start without values.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
 use common::limits::VALUE_MAX;
+use common::shell::aside::{self, Outlives};
 use common::shell::boot;
 use common::wire::codec::{DecodeError, Reader, Writer};
 
@@ -34,10 +35,8 @@ pub(super) fn save(dir: &Path, held: &[Held]) -> io::Result<()> {
     let (boot, since) = boot::now().ok_or_else(|| io::Error::other("no boot clock"))?;
     let bytes = encode(held, boot, since)?;
     fs::create_dir_all(dir)?;
-    let aside = dir.join(format!("{FILE}.new"));
-    // Not synced: what the machine loses with its power is of no use after it.
-    fs::File::create(&aside)?.write_all(&bytes)?;
-    fs::rename(aside, dir.join(FILE))
+    // What the machine loses with its power is of no use after it.
+    aside::replace(&dir.join(FILE), &bytes, Outlives::Process)
 }
 
 /// The values that were written down in `dir` in this boot of the machine, less the time that has passed.

@@ -10,12 +10,13 @@
 //! so there is no moment at which it runs and nobody could know.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::shell::aside::{self, Outlives};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -84,9 +85,7 @@ fn take(lock: &Path, record: &Path, note: &str) -> io::Result<()> {
     // Open until the process ends.
     std::mem::forget(file);
     let text = found::record(std::process::id(), note)?;
-    let aside = record.with_extension("aside");
-    fs::write(&aside, text)?;
-    fs::rename(aside, record)
+    aside::replace(record, text.as_bytes(), Outlives::Process)
 }
 
 #[cfg(target_os = "linux")]

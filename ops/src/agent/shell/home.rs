@@ -1,11 +1,12 @@
 //! The agent's directory.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use common::clock::WallTime;
+use common::shell::aside::{self, Outlives};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::agent::engine::life::Berth;
@@ -158,7 +159,7 @@ impl Home {
     /// # Errors
     /// The file cannot be written.
     pub fn hold(&self, why: &str) -> io::Result<()> {
-        put(&self.0.join("hold"), words(why).as_bytes())
+        aside::replace(&self.0.join("hold"), words(why).as_bytes(), Outlives::Power)
     }
 
     /// Lifts the hold: whether there was one.
@@ -223,7 +224,9 @@ impl Home {
     /// It cannot be written, and the next start finds the standing of before.
     pub fn keep(&self, sequence: u64, standing: &Standing) -> io::Result<()> {
         let bytes = record::encode(sequence, standing);
-        let [one, two] = self.copies().map(|path| put(&path, &bytes));
+        let [one, two] = self
+            .copies()
+            .map(|path| aside::replace(&path, &bytes, Outlives::Power));
         let Err(error) = one.and(two) else {
             return Ok(());
         };
@@ -257,18 +260,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     };
     Ok(bytes)
-}
-
-/// Writes a file aside, has it on the disk, and renames it.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".aside");
-    let mut file = File::create(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
