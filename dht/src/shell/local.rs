@@ -18,7 +18,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::routes::{self, Engine};
+use super::orders::Engine;
+use super::routes;
 
 /// Connections at once. A proxy under a crowd has one per command under way.
 const CONNECTIONS_MAX: usize = 2_048;

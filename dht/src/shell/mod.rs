@@ -13,6 +13,7 @@ mod address;
 mod capture;
 mod local;
 mod metrics;
+mod orders;
 mod peers;
 mod retiring;
 mod routes;

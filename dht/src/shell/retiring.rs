@@ -10,7 +10,6 @@ use common::clock::Moment;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::state::Shared;
 use crate::client::Client;
 use crate::engine::retire::{Asked, LeaveReason, Retirement, Terms};
 
@@ -86,8 +85,13 @@ impl Retiring {
     }
 }
 
-/// Asks the index at `beside` what it is asked and whom it knows, for ever.
-pub(super) async fn look(shared: Arc<Shared>, retiring: Arc<Retiring>, beside: PathBuf) {
+/// Asks the index at `beside` what it is asked and whom it knows, for ever. `here` says who is known in this
+/// network with a service.
+pub(super) async fn look(
+    here: impl Fn(&str) -> BTreeSet<SocketAddr>,
+    retiring: Arc<Retiring>,
+    beside: PathBuf,
+) {
     let client = Client::new(beside);
     loop {
         let said = client.state(ANSWER).await;
@@ -97,7 +101,7 @@ pub(super) async fn look(shared: Arc<Shared>, retiring: Arc<Retiring>, beside: P
             let services = nodes.into_iter().flat_map(|node| node.services);
             services.map(|(_, addr)| addr).collect::<BTreeSet<_>>()
         });
-        let here = shared.proxies(SERVICE);
+        let here = here(SERVICE);
         retiring.with(|state| {
             state.new = asked;
             if let Ok(known) = known {

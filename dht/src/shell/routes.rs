@@ -2,13 +2,11 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::netaddr::Prefix;
 use common::shell::admin::Inspect as _;
-use common::shell::signals::Shutdown;
 use common::trace::Context;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -19,8 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::state::Shared;
-use super::stream::{Lines, Session};
+use super::orders::{AT_ONCE, Engine, Order};
+use super::stream::{Lines, Session, line};
 use crate::api::{
     BODY_MAX, BytesDoc, ClaimResponse, ErrorDoc, GetRequest, HintRequest, KeyDoc, LevelDoc,
     LevelsResponse, NodeDoc, NodesRequest, NodesResponse, PINGS_MAX, PingDoc, PingRequest,
@@ -40,32 +38,6 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Time beyond a command's deadline in which the engine itself says that it passed.
 const ENGINE_GRACE: Duration = Duration::from_millis(500);
-
-/// For commands that the engine answers at once.
-pub(super) const AT_ONCE: Duration = Duration::from_secs(2);
-
-/// A command on its way to the engine.
-#[derive(Debug)]
-pub(super) struct Order {
-    /// What is wanted.
-    pub(super) wish: Wish,
-    /// Time allowed from when the engine takes it.
-    pub(super) allowed: Duration,
-    /// The trace it is part of.
-    pub(super) trace: Option<Context>,
-    /// Where answers go; the last one is final.
-    pub(super) answers: mpsc::Sender<Answer>,
-}
-
-/// The way to the engine.
-#[derive(Clone, Debug)]
-pub(super) struct Engine {
-    /// The trace that the request at hand is part of.
-    pub(super) trace: Option<Context>,
-    pub(super) orders: mpsc::Sender<Order>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) shutdown: Shutdown,
-}
 
 pub(super) type ApiResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -412,12 +384,6 @@ async fn service(engine: &Engine, request: ServiceDoc) -> Result<ApiResponse, No
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
-
-pub(super) fn line<D: Serialize>(doc: &D) -> Bytes {
-    let mut bytes = serde_json::to_vec(doc).unwrap_or_default();
-    bytes.push(b'\n');
-    Bytes::from(bytes)
-}
 
 fn json<D: Serialize>(status: StatusCode, doc: &D) -> ApiResponse {
     respond_with(status, JSON, UnsyncBoxBody::new(Full::new(line(doc))))

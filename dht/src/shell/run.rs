@@ -22,8 +22,8 @@ use tokio::sync::mpsc;
 use super::address::advertised;
 use super::capture::Captures;
 use super::local::Local;
+use super::orders::Engine;
 use super::retiring::{self, Retiring};
-use super::routes::Engine;
 use super::settings::DaemonConfig;
 use super::state::{About, Shared};
 use super::traces::Traces;
@@ -220,7 +220,9 @@ impl Daemon {
             self.supervisor,
         );
         if let Some((retiring, beside)) = retiring.zip(self.retire_beside) {
-            tokio::spawn(retiring::look(Arc::clone(&shared), retiring, beside));
+            let known = Arc::clone(&shared);
+            let here = move |service: &str| known.proxies(service);
+            tokio::spawn(retiring::look(here, retiring, beside));
         }
         turns.run(shutdown.clone()).await;
         if shutdown.phase() == Phase::Running {

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::routes::{AT_ONCE, Engine, Order, line};
+use super::orders::{AT_ONCE, Engine, Order};
 use crate::api::{ErrorDoc, SERVICE_LINE_EVERY, ServiceLine, ValueDoc, ValuesDoc};
 use crate::engine::message::Service;
 use crate::engine::{Answer, Wish};
@@ -115,4 +116,11 @@ impl Body for Lines {
             Some(Ok(Frame::data(line)))
         })
     }
+}
+
+/// A document and the end of its line.
+pub(super) fn line<D: Serialize>(doc: &D) -> Bytes {
+    let mut bytes = serde_json::to_vec(doc).unwrap_or_default();
+    bytes.push(b'\n');
+    Bytes::from(bytes)
 }

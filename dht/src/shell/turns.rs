@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
+use super::orders::Order;
 use super::retiring;
-use super::routes::Order;
 use super::state::Shared;
 use super::udp::Udp;
 use super::{peers, values};
