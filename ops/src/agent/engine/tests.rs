@@ -2,6 +2,7 @@
 //! anything, and time that is moved by hand.
 
 mod disk;
+mod documents;
 mod places;
 mod world;
 
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use self::world::{World, intent, signed_by};
+use self::documents::{intent, signed_by};
+use self::world::World;
 use super::contact::CallReason;
 use super::{Event, Heard};
 use crate::engine::document::Body as _;

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::run::Happening;
+use super::happening::Happening;
 use crate::agent::engine::report::View;
 
 /// For an agent on this machine to answer.

@@ -13,6 +13,7 @@
 pub mod call;
 pub mod door;
 pub mod found;
+mod happening;
 pub mod home;
 pub mod look;
 mod notices;

@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 
-use super::run::Happening;
+use super::happening::{Happening, Message};
 use crate::agent::engine::life::Notice;
 
 /// Longest message read, in bytes; daemons say a few words.
@@ -24,19 +24,6 @@ const MESSAGE_MAX: usize = 4 << 10;
 
 /// Descriptors of one message, at most.
 const SOCKETS_MAX: usize = 4;
-
-/// A message of a daemon's process.
-#[derive(Debug)]
-pub(super) struct Message {
-    /// Which process.
-    pub(super) pid: u32,
-    /// What it says of itself.
-    pub(super) notices: Vec<Notice>,
-    /// A socket to keep, with its name.
-    pub(super) keep: Option<(String, OwnedFd)>,
-    /// The name of a socket to keep no longer.
-    pub(super) forget: Option<String>,
-}
 
 /// Opens the socket; one of an agent that is gone is replaced.
 pub(super) fn open(path: &Path) -> io::Result<UnixDatagram> {

@@ -10,25 +10,23 @@ use common::rng::Generator;
 use common::shell::signals::Shutdown;
 use common::shell::supervisor::KEPT_MAX;
 use rustix::process::Signal;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::call::{Answer, Controller};
+use super::happening::{Happening, Message};
 use super::home::Home;
 use super::look::TestPage;
-use super::notices::{self, Message};
+use super::notices;
 use super::process::{self, Legacy, Process};
 use super::{door, look, slot};
 use crate::agent::engine::contact::Heard;
 use crate::agent::engine::life::{Berth, Sign};
 use crate::agent::engine::record::DamageReason;
-use crate::agent::engine::report::View;
 use crate::agent::engine::standing::Standing;
-use crate::agent::engine::tally::Look;
 use crate::agent::engine::{Agent, Config, Effect, Event, Start};
 use crate::engine::document::Signed;
 use crate::engine::document::key::{PublicKey, SigningKey};
-use crate::engine::document::release::Manifest;
 use crate::engine::document::report::Report;
 use crate::engine::document::words::{DaemonName, Digest, Version};
 use crate::outcome::{Exit, Failure, Outcome};
@@ -60,22 +58,6 @@ pub struct Options {
     pub inject: Vec<TestPage>,
     /// How it decides.
     pub config: Config,
-}
-
-/// What happened, as tasks tell the loop.
-#[derive(Debug)]
-pub(super) enum Happening {
-    Kept(bool),
-    Slot(Box<Signed<Manifest>>),
-    NoSlot(Version, String),
-    /// A daemon's program was checked: where it is.
-    Checked(Box<Start>, std::io::Result<PathBuf>),
-    Ended(DaemonName, Berth, String),
-    /// A daemon's process said something.
-    Told(Message),
-    Answered(Answer),
-    Looked(Vec<(DaemonName, Look)>, Vec<(String, Option<Digest>)>),
-    Asked(oneshot::Sender<View>),
 }
 
 struct Shell {

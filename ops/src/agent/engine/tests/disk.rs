@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::record::{DamageReason, choose, decode, encode};
 use super::super::standing::Standing;
-use super::world::{intent, signed_by};
+use super::documents::{intent, signed_by};
 use crate::engine::document::Signed;
 use crate::engine::document::words::DaemonName;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::Event;
-use super::world::{World, intent};
+use super::documents::intent;
+use super::world::World;
 use crate::engine::document::words::{DaemonName, RunState, Version};
 
 const SOON: Duration = Duration::from_secs(2);

@@ -6,6 +6,10 @@
 //! other one is relieved when the heir is ready. An heir that never is ready goes, and nothing
 //! else has changed. Any other daemon ends first and is started then.
 
+mod heir;
+mod process;
+mod seen;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -13,8 +17,9 @@ use common::backoff::Backoff;
 use common::clock::Moment;
 use common::rng::Generator;
 
+use self::heir::{Fate, Heir, Leaving};
+pub use self::process::{Act, Berth, Notice, Sign, Times};
 use crate::engine::document::intent::Wanted;
-use crate::engine::document::report::Doing;
 use crate::engine::document::words::RunState;
 
 /// Rest after the first crash.
@@ -32,75 +37,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Silence counts once it was noticed and went on for so long: this agent may be the one that was late.
 const DOUBT: Duration = Duration::from_secs(10);
 
-/// Which of the processes that one daemon may have at a time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Berth(u8);
-
-impl Berth {
-    /// Processes of one daemon at most: one that serves, its heir, and those that finish what they began.
-    pub const MAX: u8 = 4;
-
-    /// Number `n`, from 0.
-    #[must_use]
-    pub const fn new(n: u8) -> Option<Self> {
-        if n < Self::MAX { Some(Self(n)) } else { None }
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self.0
-    }
-}
-
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// For a process that was asked to end.
-    pub grace: Duration,
-    /// For an heir to be ready.
-    pub ready: Duration,
-    /// For a process that was relieved, to finish what it began.
-    pub drain: Duration,
-}
-
-/// What a process is told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sign {
-    /// Give up what only one process can have, and go on.
-    GiveUp,
-    /// Another one serves: finish what was begun, and end.
-    Relieved,
-    /// End.
-    Terminate,
-    /// End at once.
-    Kill,
-}
-
-/// What to do with a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Act {
-    /// Start it, beside the one that serves if there is one.
-    Start(Berth, Option<Berth>),
-    /// Tell it.
-    Tell(Berth, Sign),
-    /// Nobody is to come after it: its sockets are kept no longer.
-    Release,
-}
-
-/// What a process says of itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// It has all but what only one process can have.
-    Prepared,
-    /// It serves.
-    Ready,
-    /// It lives.
-    Alive,
-    /// It has its sockets kept.
-    Keeps,
-}
-
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
     /// There is no process.
@@ -117,32 +53,6 @@ enum State {
     Killed(Wanted),
     /// The process ended by itself; no other is started before a moment.
     Resting(Moment),
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Heir {
-    wanted: Wanted,
-    berth: Berth,
-    until: Moment,
-    fate: Fate,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
-    /// It may become ready.
-    Coming,
-    /// It was killed because it did not in time.
-    TooLate,
-    /// It was killed because something else is wanted by now.
-    Unwanted,
-}
-
-/// A process that finishes what it began.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Leaving {
-    berth: Berth,
-    /// When it is killed; `None` once it was.
-    until: Option<Moment>,
 }
 
 /// One daemon.
@@ -174,7 +84,7 @@ impl Life {
     pub const fn new(now: Moment) -> Self {
         Self {
             state: State::Down,
-            berth: Berth(0),
+            berth: Berth::FIRST,
             since: now,
             leaving: Vec::new(),
             keeps: false,
@@ -195,24 +105,6 @@ impl Life {
         life.state = State::Up(wanted);
         life.berth = berth;
         life
-    }
-
-    /// Another process of it, older than those found before: whose place the youngest is to take, or one
-    /// that finishes what it began.
-    pub fn found_older(&mut self, wanted: Wanted, berth: Berth, times: &Times, now: Moment) {
-        match &self.state {
-            State::Up(heir) => {
-                let heir = Heir {
-                    wanted: heir.clone(),
-                    berth: self.berth,
-                    until: now + times.ready,
-                    fate: Fate::Coming,
-                };
-                self.berth = berth;
-                self.become_(State::Heir(wanted, heir), now);
-            }
-            _ => self.leave(berth, now + times.drain),
-        }
     }
 
     /// What is to be done so that it becomes as `wanted`; `ready` says whether its program is here.
@@ -293,32 +185,6 @@ impl Life {
         self.since = now;
     }
 
-    /// A berth in which there is no process. When all are taken the first that was to leave is waited for.
-    fn free(&self) -> Option<Berth> {
-        let taken = |berth: &Berth| {
-            self.serves(*berth) || self.leaving.iter().any(|leaving| leaving.berth == *berth)
-        };
-        (0..Berth::MAX).map(Berth).find(|berth| !taken(berth))
-    }
-
-    fn leave(&mut self, berth: Berth, until: Moment) {
-        let until = Some(until);
-        self.leaving.push(Leaving { berth, until });
-    }
-
-    /// Those whose time to finish is over are killed; as is the first of too many.
-    fn see_off(&mut self, now: Moment) -> Option<Act> {
-        let crowded = self.leaving.len() + 2 > usize::from(Berth::MAX);
-        let due = |(at, leaving): (usize, &Leaving)| {
-            let due = leaving.until.is_some_and(|until| until <= now);
-            due || (crowded && at == 0 && leaving.until.is_some())
-        };
-        let at = self.leaving.iter().enumerate().position(due)?;
-        let leaving = self.leaving.get_mut(at)?;
-        leaving.until = None;
-        Some(Act::Tell(leaving.berth, Sign::Kill))
-    }
-
     /// A process that serves and has fallen silent is killed: its end is a crash.
     fn listen(&mut self, now: Moment) -> Option<Act> {
         let silent = matches!(self.state, State::Up(_)) && self.sign? + SILENCE <= now;
@@ -337,85 +203,6 @@ impl Life {
                 Some(Act::Tell(self.berth, Sign::Kill))
             }
         }
-    }
-
-    // Up ⇒ Heir
-    fn call_heir(
-        &mut self,
-        runs: &Wanted,
-        wanted: Wanted,
-        times: &Times,
-        now: Moment,
-    ) -> Option<Act> {
-        let heir = Heir {
-            wanted,
-            berth: self.free()?,
-            until: now + times.ready,
-            fate: Fate::Coming,
-        };
-        let berth = heir.berth;
-        self.state = State::Heir(runs.clone(), heir);
-        Some(Act::Start(berth, Some(self.berth)))
-    }
-
-    fn judge_heir(&mut self, unwanted: bool, now: Moment) -> Option<Act> {
-        let State::Heir(_, heir) = &mut self.state else {
-            return None;
-        };
-        heir.fate = match heir.fate {
-            Fate::Coming if unwanted => Fate::Unwanted,
-            Fate::Coming if heir.until <= now => Fate::TooLate,
-            Fate::Coming | Fate::TooLate | Fate::Unwanted => return None,
-        };
-        Some(Act::Tell(heir.berth, Sign::Kill))
-    }
-
-    /// A process says something of itself.
-    pub fn notice(
-        &mut self,
-        berth: Berth,
-        notice: Notice,
-        times: &Times,
-        now: Moment,
-    ) -> Option<Act> {
-        let serves = self.serves(berth);
-        match notice {
-            Notice::Alive if serves => self.sign = Some(now),
-            Notice::Keeps if serves => self.keeps = true,
-            Notice::Prepared | Notice::Ready => return self.heir_says(berth, notice, times, now),
-            Notice::Alive | Notice::Keeps => {}
-        }
-        None
-    }
-
-    fn heir_says(
-        &mut self,
-        berth: Berth,
-        notice: Notice,
-        times: &Times,
-        now: Moment,
-    ) -> Option<Act> {
-        let State::Heir(_, heir) = &self.state else {
-            return None;
-        };
-        if heir.berth != berth || heir.fate != Fate::Coming {
-            return None;
-        }
-        let before = self.berth;
-        if notice == Notice::Prepared {
-            return Some(Act::Tell(before, Sign::GiveUp));
-        }
-        // Heir ⇒ Up
-        let wanted = heir.wanted.clone();
-        self.leave(before, now + times.drain);
-        self.succeed(wanted, berth, now);
-        Some(Act::Tell(before, Sign::Relieved))
-    }
-
-    fn succeed(&mut self, wanted: Wanted, berth: Berth, now: Moment) {
-        self.berth = berth;
-        (self.sign, self.doubt) = (None, None);
-        self.become_(State::Up(wanted), now);
     }
 
     /// Its process was started. Starting ⇒ Up
@@ -491,86 +278,6 @@ impl Life {
         if let State::Resting(_) = self.state {
             self.state = State::Down;
         }
-    }
-
-    /// Whether it ended by itself `most` times within the last `window`, or was not ready in time to take
-    /// its predecessor's place.
-    #[must_use]
-    pub fn loops(&self, most: usize, now: Moment, window: Duration) -> bool {
-        let recent = self.crashes.iter().filter(|at| now.since(**at) <= window);
-        self.never || recent.count() >= most
-    }
-
-    /// Whether it runs as `wanted`.
-    #[must_use]
-    pub fn is_up(&self, wanted: &Wanted) -> bool {
-        matches!(&self.state, State::Up(runs) if same(runs, wanted))
-    }
-
-    /// Whether no process serves, nor one that is on its way.
-    #[must_use]
-    pub const fn is_gone(&self) -> bool {
-        matches!(self.state, State::Down | State::Resting(_))
-    }
-
-    /// Whether there is nothing left of it.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        self.is_gone() && self.leaving.is_empty() && !self.keeps
-    }
-
-    /// When [`step`](Self::step) may have something to do, if time alone decides.
-    #[must_use]
-    pub fn wake(&self) -> Option<Moment> {
-        let own = match &self.state {
-            State::Resting(at) | State::Ending(_, at) => Some(*at),
-            State::Heir(_, heir) => (heir.fate == Fate::Coming).then_some(heir.until),
-            State::Up(_) => {
-                let silence = self.doubt.or(self.sign.map(|sign| sign + SILENCE));
-                let rests = Some(self.not_before).filter(|at| *at > self.since);
-                silence.into_iter().chain(rests).min()
-            }
-            State::Down | State::Starting(_) | State::Killed(_) => None,
-        };
-        let leaving = self.leaving.iter().filter_map(|leaving| leaving.until);
-        leaving.chain(own).min()
-    }
-
-    /// What it runs as, if there is a process.
-    #[must_use]
-    pub const fn runs(&self) -> Option<&Wanted> {
-        match &self.state {
-            State::Starting(wanted)
-            | State::Up(wanted)
-            | State::Heir(wanted, _)
-            | State::Ending(wanted, _)
-            | State::Killed(wanted) => Some(wanted),
-            State::Down | State::Resting(_) => None,
-        }
-    }
-
-    /// What it does, and since when.
-    #[must_use]
-    pub const fn doing(&self) -> (Doing, Moment) {
-        let doing = match self.state {
-            State::Down | State::Starting(_) => Doing::Down,
-            State::Up(_) | State::Heir(..) => Doing::Up,
-            State::Ending(..) | State::Killed(_) => Doing::Ending,
-            State::Resting(_) => Doing::Resting,
-        };
-        (doing, self.since)
-    }
-
-    /// Whether the process in `berth` is the one that serves, or is to.
-    #[must_use]
-    pub fn serves(&self, berth: Berth) -> bool {
-        !self.is_gone() && self.berth == berth
-    }
-
-    /// How often it ended by itself.
-    #[must_use]
-    pub const fn crashes(&self) -> u64 {
-        self.crashed
     }
 }
 
