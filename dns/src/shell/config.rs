@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::config::{FromSetting as _, Settings, Span};
 use common::shell::log::{Filter, Format};
 
+use super::bounded::{at_least_one, seconds};
 use super::near_config::{self, Near};
 use super::zone_config;
 use crate::engine::config::{
@@ -272,27 +273,6 @@ fn proxies(settings: &mut Settings) -> usize {
         settings.reject("check.proxies_max", message);
     }
     proxies
-}
-
-pub(super) fn at_least_one(settings: &mut Settings, path: &'static str) -> usize {
-    let number: usize = settings.value(path);
-    if number == 0 {
-        settings.reject(path, "at least 1 is needed");
-    }
-    number
-}
-
-/// DNS counts TTLs in whole seconds, up to 68 years (RFC 2181 §8).
-pub(super) fn seconds(settings: &mut Settings, path: &'static str) -> u32 {
-    let span = settings.value::<Span>(path).0;
-    let whole = u32::try_from(span.as_secs()).ok().filter(|s| *s <= 1 << 31);
-    match whole {
-        Some(whole) if span.subsec_nanos() == 0 => whole,
-        _ => {
-            settings.reject(path, "a whole number of seconds is needed");
-            0
-        }
-    }
 }
 
 /// The filter of `level`, with hickory kept to errors: it writes a line for each answer and a

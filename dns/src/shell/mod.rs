@@ -40,6 +40,7 @@
 
 pub mod admin;
 pub mod answering;
+mod bounded;
 pub mod change;
 pub mod check_metrics;
 pub mod config;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::config::{Settings, Span};
 
+use super::bounded::{a_second, at_least_one};
 use super::map_file::MapFile;
 use crate::engine::config::{NearConfig, NearLevels};
 use crate::engine::near::atlas::Map;
@@ -33,10 +34,10 @@ pub(super) fn build(settings: &mut Settings) -> Near {
     }
     let learner = NearConfig {
         inner: levels.inner,
-        networks: super::config::at_least_one(settings, "near.networks"),
+        networks: at_least_one(settings, "near.networks"),
         refresh: a_second(settings, "near.refresh"),
         forget: a_second(settings, "near.forget"),
-        concurrency: super::config::at_least_one(settings, "near.concurrency"),
+        concurrency: at_least_one(settings, "near.concurrency"),
         pace: Duration::from_secs(1)
             .checked_div(per_second)
             .unwrap_or_else(|| {
@@ -65,12 +66,4 @@ fn map(settings: &mut Settings, file: &Path) -> Option<Arc<dyn Map>> {
             None
         }
     }
-}
-
-fn a_second(settings: &mut Settings, path: &'static str) -> Duration {
-    let span = settings.value::<Span>(path).0;
-    if span < Duration::from_secs(1) {
-        settings.reject(path, "at least 1s, or looking up is all that happens");
-    }
-    span
 }

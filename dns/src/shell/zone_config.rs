@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::config::{FromSetting as _, Settings, Span};
 use common::name::Zone;
 
-use super::config::seconds;
+use super::bounded::seconds;
 use super::keyfile;
 use crate::engine::config::{NameServer, ZoneConfig};
 use crate::engine::sign::ring::{ParentSignal, Role, SigningConfig};
