@@ -4,6 +4,7 @@ mod own;
 mod page;
 mod purge;
 mod sliced;
+mod told;
 
 use std::net::IpAddr;
 use std::pin::Pin;

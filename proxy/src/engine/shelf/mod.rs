@@ -13,19 +13,26 @@
 //! | [`log`] | the segment being written |
 //! | [`replay`] | the index after a restart |
 //! | [`elapsed`] | time between processes |
+//! | `offer` | what is written |
+//! | `index` | where the records of a URL are |
 //! | `leaving` | what goes, and what the disk is told of it |
 //! | `room` | segments and files, and the bytes that they take |
+//! | `standing` | how it stands, in figures |
 
 pub mod blocks;
 pub mod elapsed;
 pub mod entry;
+mod index;
 mod leaving;
 pub mod log;
 #[cfg(test)]
 mod model;
+mod offer;
+mod place;
 pub mod record;
 pub mod replay;
 mod room;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +41,12 @@ use std::time::Duration;
 
 use common::clock::Moment;
 
-use self::entry::{Large, Name, Put, Spot, Variant};
-use super::store::VARIANTS_MAX;
-use super::store::admission::{Admission, Candidate, NotAdmitted, SecondAsk};
+use self::entry::{Large, Name, Spot, Variant};
+use self::offer::Pending;
+pub use self::offer::{NotShelved, Ticket};
+pub use self::place::Place;
+use self::place::Places;
+use super::store::admission::{Admission, SecondAsk};
 
 /// Bytes that a file takes beside its content: an inode and its place in a directory, rounded up.
 pub const FILE_COST: u64 = 4_096;
@@ -58,44 +68,6 @@ const ROOM_QUARTERS: u64 = 3;
 /// More, and writing would mostly be copying.
 pub const MOVED_MOST: u64 = 4;
 
-/// One record on disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// Where.
-    pub spot: Spot,
-    /// Its bytes.
-    pub length: u32,
-    /// The second of the process's clock until which it is fresh while its site is quiet.
-    fresh_until: u32,
-    /// Which variant it is.
-    pub variant: Variant,
-    /// Read since it was written here.
-    used: bool,
-}
-
-/// The records of one URL: nearly always one.
-#[derive(Debug)]
-enum Places {
-    One(Place),
-    Several(Box<[Place]>),
-}
-
-impl Places {
-    fn all(&self) -> &[Place] {
-        match self {
-            Self::One(place) => std::slice::from_ref(place),
-            Self::Several(places) => places,
-        }
-    }
-
-    fn all_mut(&mut self) -> &mut [Place] {
-        match self {
-            Self::One(place) => std::slice::from_mut(place),
-            Self::Several(places) => places,
-        }
-    }
-}
-
 /// A segment, as far as room goes.
 #[derive(Clone, Copy, Default, Debug)]
 struct Segment {
@@ -107,59 +79,6 @@ struct Segment {
     removes: bool,
     /// Bytes of large bodies whose records are in it.
     large: u64,
-}
-
-/// Names one write, so that what happened to the URL meanwhile is noticed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket {
-    /// Of what.
-    pub name: Name,
-    /// Which variant.
-    pub variant: Variant,
-    number: u64,
-}
-
-/// A write that nobody has heard of yet.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    number: u64,
-    /// The file of what it replaces: it may be the same body under a newer head, so it stays until then.
-    replaces: Option<Large>,
-}
-
-/// Why a response is not written to disk.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum NotShelved {
-    /// There is no disk store, or it is failing.
-    Off,
-    /// The admission policy said so.
-    Admission(NotAdmitted),
-    /// It would be too much of the whole store.
-    TooLarge,
-    /// Too much is waiting to be written.
-    Behind,
-    /// Its body is not whole any more, or its file cannot be given a name there.
-    NotWhole,
-    /// The disk failed while it was written.
-    Failed,
-    /// It was purged while it was on its way.
-    Purged,
-}
-
-impl NotShelved {
-    /// The word for logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Admission(reason) => reason.as_str(),
-            Self::TooLarge => "too_large",
-            Self::Behind => "behind",
-            Self::NotWhole => "not_whole",
-            Self::Failed => "failed",
-            Self::Purged => "purged",
-        }
-    }
 }
 
 /// What becomes of a record whose segment goes.
@@ -289,250 +208,6 @@ impl Shelf {
         let of = |name: &Name| Some((*name, self.freshest(*name, now)?.1));
         let all = self.names.keys().filter_map(of);
         all.filter(|(_, left)| *left >= least).take(most).collect()
-    }
-
-    // ---- what is written
-
-    /// A response is about to be written. What was on disk of this variant is of no use any more,
-    /// whatever comes of the write.
-    ///
-    /// # Errors
-    /// It is not to be written.
-    pub fn offer(
-        &mut self,
-        (name, variant): (Name, Variant),
-        candidate: &Candidate<'_>,
-    ) -> Result<Ticket, NotShelved> {
-        let judged = self.judge(candidate);
-        if let Err(reason) = judged {
-            self.forget(name, Some(variant));
-            return Err(reason);
-        }
-        let replaces = self.large_of(name, variant);
-        self.hold(replaces);
-        // The new record says in the log that the old one is gone.
-        self.remove_variant(name, variant);
-        self.tickets += 1;
-        let pending = Pending {
-            number: self.tickets,
-            replaces,
-        };
-        if let Some(before) = self.pending.insert((name, variant), pending) {
-            // Nothing was written of it, so what that was to replace is what this does.
-            match replaces {
-                None => self.replaces_too((name, variant), before.replaces),
-                Some(_) => self.let_go(before.replaces),
-            }
-        }
-        Ok(Ticket {
-            name,
-            variant,
-            number: self.tickets,
-        })
-    }
-
-    fn judge(&mut self, candidate: &Candidate<'_>) -> Result<(), NotShelved> {
-        if !self.on {
-            return Err(NotShelved::Off);
-        }
-        // One that took more would leave nothing for others.
-        if candidate.bytes > self.budget / 2 {
-            return Err(NotShelved::TooLarge);
-        }
-        if self.pending.len() >= PENDING_MAX {
-            return Err(NotShelved::Behind);
-        }
-        let admitted = self.admission.to_disk(candidate);
-        admitted.map_err(NotShelved::Admission)
-    }
-
-    /// What was offered is on disk in `segment`. Whether it is in the index: not if something happened
-    /// to the URL meanwhile.
-    pub fn written(&mut self, now: Moment, ticket: Ticket, put: &Put, segment: u32) -> bool {
-        let key = (ticket.name, ticket.variant);
-        if !self.is_pending(ticket) {
-            self.hold(put.large);
-            self.let_go(put.large);
-            self.must_be_told_gone(ticket);
-            return false;
-        }
-        self.insert(put, segment, seconds(now).saturating_add(put.fresh.into()));
-        let before = self.pending.remove(&key);
-        self.let_go(before.and_then(|pending| pending.replaces));
-        true
-    }
-
-    /// What was offered is not on disk, or in part: nobody knows.
-    pub fn not_written(&mut self, ticket: Ticket) {
-        if self.is_pending(ticket) {
-            let before = self.pending.remove(&(ticket.name, ticket.variant));
-            self.let_go(before.and_then(|pending| pending.replaces));
-        }
-        self.must_be_told_gone(ticket);
-    }
-
-    fn is_pending(&self, ticket: Ticket) -> bool {
-        let pending = self.pending.get(&(ticket.name, ticket.variant));
-        pending.is_some_and(|pending| pending.number == ticket.number)
-    }
-
-    fn replaces_too(&mut self, key: (Name, Variant), large: Option<Large>) {
-        if let Some(pending) = self.pending.get_mut(&key) {
-            pending.replaces = large;
-        }
-    }
-
-    fn large_of(&self, name: Name, variant: Variant) -> Option<Large> {
-        let mut places = self.names.get(&name)?.all().iter();
-        let place = places.find(|place| place.variant == variant)?;
-        self.larges.get(&place.spot).map(|(_, large)| *large)
-    }
-
-    /// The record at `from` was written again, in `segment`. Whether it is in the index there.
-    pub fn moved(&mut self, from: Spot, put: &Put, segment: u32) -> bool {
-        let Some(place) = self.at(put.name, from).copied() else {
-            self.hold(put.large);
-            self.let_go(put.large);
-            return false;
-        };
-        self.insert(put, segment, place.fresh_until.into());
-        true
-    }
-
-    fn insert(&mut self, put: &Put, segment: u32, fresh_until: u64) {
-        let place = Place {
-            spot: Spot {
-                segment,
-                offset: put.offset,
-            },
-            length: put.length,
-            fresh_until: u32::try_from(fresh_until).unwrap_or(u32::MAX),
-            variant: put.variant,
-            used: false,
-        };
-        self.hold(put.large);
-        self.remove_variant(put.name, put.variant);
-        self.make_room_for_variant(put.name);
-        if let Some(large) = put.large {
-            self.larges.insert(place.spot, (put.name, large));
-        }
-        let of = self.segments.entry(segment).or_default();
-        of.live += 1;
-        of.large += put.large.map_or(0, |large| large.bytes);
-        self.objects += 1;
-        match self.names.get_mut(&put.name) {
-            None => {
-                self.names.insert(put.name, Places::One(place));
-            }
-            Some(places) => {
-                let all = places.all().iter().copied().chain([place]).collect();
-                *places = Places::Several(all);
-            }
-        }
-    }
-
-    /// One miss reads all that is kept of a URL: of many variants the one written first makes room.
-    fn make_room_for_variant(&mut self, name: Name) {
-        let places = self.names.get(&name).map(Places::all).unwrap_or_default();
-        if places.len() >= VARIANTS_MAX
-            && let Some(oldest) = places.first()
-        {
-            self.forget(name, Some(oldest.variant));
-        }
-    }
-
-    fn at(&self, name: Name, spot: Spot) -> Option<&Place> {
-        let places = self.names.get(&name)?.all();
-        places.iter().find(|place| place.spot == spot)
-    }
-
-    fn remove_variant(&mut self, name: Name, variant: Variant) {
-        let Some(places) = self.names.get_mut(&name) else {
-            return;
-        };
-        let Some(place) = places.all().iter().find(|place| place.variant == variant) else {
-            return;
-        };
-        let place = *place;
-        match places {
-            Places::One(_) => {
-                self.names.remove(&name);
-            }
-            Places::Several(several) => {
-                let others = several.iter().filter(|other| other.variant != variant);
-                let others: Box<[_]> = others.copied().collect();
-                *places = match others[..] {
-                    [last] => Places::One(last),
-                    _ => Places::Several(others),
-                };
-            }
-        }
-        self.objects -= 1;
-        let large = self.larges.remove(&place.spot).map(|(_, large)| large);
-        if let Some(segment) = self.segments.get_mut(&place.spot.segment) {
-            segment.live = segment.live.saturating_sub(1);
-            let bytes = large.map_or(0, |large| large.bytes);
-            segment.large = segment.large.saturating_sub(bytes);
-        }
-        self.let_go(large);
-    }
-
-    // ---- how it stands
-
-    /// Bytes on disk, everything included.
-    #[must_use]
-    pub const fn used(&self) -> u64 {
-        self.used
-    }
-
-    /// Bytes that it may have.
-    #[must_use]
-    pub const fn budget(&self) -> u64 {
-        self.budget
-    }
-
-    /// Records known.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.objects
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.objects == 0
-    }
-
-    /// Segments.
-    #[must_use]
-    pub fn segments(&self) -> usize {
-        self.segments.len()
-    }
-
-    /// Bodies in files of their own.
-    #[must_use]
-    pub fn files(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Whether a record speaks of the file `id`.
-    #[must_use]
-    pub fn has_file(&self, id: u64) -> bool {
-        self.files.contains_key(&id)
-    }
-
-    /// Bytes of memory that the index takes, about: the table at its capacity.
-    #[must_use]
-    pub fn index_bytes(&self) -> u64 {
-        let slot = size_of::<(Name, Places)>() as u64 + 1;
-        // The table is at most seven eighths full.
-        self.names.capacity() as u64 * 8 / 7 * slot
-    }
-
-    /// Responses on their way to disk.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.pending.len()
     }
 }
 

@@ -9,6 +9,8 @@ use super::entry::{Large, Name, Put, Spot, Variant};
 use super::model::{Disk, Step, World, name};
 use super::*;
 use crate::engine::http::key::{PrimaryKey, Scheme};
+use crate::engine::store::VARIANTS_MAX;
+use crate::engine::store::admission::{Candidate, NotAdmitted};
 use crate::engine::store::object::tests::object;
 
 fn at(seconds: u64) -> Moment {

@@ -9,7 +9,7 @@ use http::Response;
 use http::header::HeaderValue;
 
 use super::Client;
-use super::page::Told;
+use super::told::Told;
 use crate::engine::http::cache_status::{ForwardReason, Handling};
 use crate::engine::http::rewrite::Front;
 use crate::engine::reason::FailReason;
