@@ -26,6 +26,7 @@ pub mod release_dir;
 pub mod render;
 pub mod ring;
 pub mod say;
+pub mod svg;
 pub mod top;
 pub mod trace;
 

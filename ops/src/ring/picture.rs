@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use common::ids::Key;
 
 use super::{Contact, Ring, bar_names, turn};
+use crate::svg::escaped;
 
 const CENTRE: (f64, f64) = (370.0, 390.0);
 const RADIUS: f64 = 262.0;
@@ -399,13 +400,6 @@ fn bold(out: &mut String, (x, y): (f64, f64), anchor: &str, size: u8, said: &str
 fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(what);
-}
-
-/// A node's name comes from its operator's settings.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

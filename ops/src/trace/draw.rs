@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Placed;
 use crate::render;
+use crate::svg::escaped;
 
 /// Columns of the bars in text.
 const BARS: i64 = 32;
@@ -130,12 +131,6 @@ pub fn svg(spans: &[Placed], title: &str) -> String {
     }
     out.push_str("</svg>\n");
     out
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
