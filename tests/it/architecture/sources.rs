@@ -3,7 +3,7 @@
 use super::{files, read, shown};
 
 /// Longest source file, in lines. Beyond it a file is two files.
-const LINES_MAX: usize = 800;
+const LINES_MAX: usize = 500;
 
 /// What an engine never names: runtimes, and the doors to the system. Types of addresses are fine.
 const DOORS: [&str; 19] = [

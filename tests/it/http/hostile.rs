@@ -118,14 +118,20 @@ const AMBIGUOUS: &[(&str, &str, &str)] = &[
     ("version", "PRI * HTTP/2.0", "X: y"),
 ];
 
+/// An origin with a page that nobody should get asked for, a proxy before it, and their Host.
+async fn with_a_page_to_smuggle(place: &Place) -> (Origin, Proxy, String) {
+    let origin = Origin::start(place).await;
+    origin.serves("/", |_| Reply::page("front").fresh_for(60));
+    origin.serves("/smuggled", |_| Reply::page("smuggled").fresh_for(60));
+    let proxy = Proxy::alone(place, &[]).await;
+    let host = origin.page("/").host;
+    (origin, proxy, host)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ambiguous_request_is_refused_and_hides_no_other() {
     let place = Place::shared().await;
-    let origin = Origin::start(&place).await;
-    origin.serves("/", |_| Reply::page("front").fresh_for(60));
-    origin.serves("/smuggled", |_| Reply::page("smuggled").fresh_for(60));
-    let proxy = Proxy::alone(&place, &[]).await;
-    let host = origin.page("/").host;
+    let (origin, proxy, host) = with_a_page_to_smuggle(&place).await;
     let hidden = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     for (word, line, fields) in AMBIGUOUS {
         for between in ["0\r\n\r\n", "", "4\r\nbody\r\n0\r\n\r\n"] {
@@ -153,11 +159,7 @@ async fn an_ambiguous_request_is_refused_and_hides_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_dropped_never_forwarded_and_ends_the_connection() {
     let place = Place::shared().await;
-    let origin = Origin::start(&place).await;
-    origin.serves("/", |_| Reply::page("front").fresh_for(60));
-    origin.serves("/smuggled", |_| Reply::page("smuggled").fresh_for(60));
-    let proxy = Proxy::alone(&place, &[]).await;
-    let host = origin.page("/").host;
+    let (origin, proxy, host) = with_a_page_to_smuggle(&place).await;
     let hidden = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n");
     let many = "1;a=b\r\nx\r\n".repeat(3_000);
     for (method, field, body, want) in [
@@ -258,11 +260,7 @@ async fn a_bad_request_among_good_ones_ends_the_line() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_after_the_answer_to_a_request_with_a_body_is_no_request() {
     let place = Place::shared().await;
-    let origin = Origin::start(&place).await;
-    origin.serves("/", |_| Reply::page("front").fresh_for(60));
-    origin.serves("/smuggled", |_| Reply::page("smuggled").fresh_for(60));
-    let proxy = Proxy::alone(&place, &[]).await;
-    let host = origin.page("/").host;
+    let (origin, proxy, host) = with_a_page_to_smuggle(&place).await;
     let hidden = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n");
     for first in [
         format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\n\r\n"),
