@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+use crate::exchange;
 
 /// Largest page read, in bytes. A metrics page of a node is under 100 KiB.
 pub const PAGE_MAX: usize = 16 << 20;
@@ -82,7 +83,7 @@ pub async fn order(
         .header(header::CONNECTION, "close")
         .header(name, words)
         .body(Empty::<Bytes>::new())?;
-    match tokio::time::timeout(ORDER_DEADLINE, exchange(addr, request)).await {
+    match tokio::time::timeout(ORDER_DEADLINE, answer(addr, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(FetchError::Deadline(ORDER_DEADLINE)),
     }
@@ -97,7 +98,7 @@ pub async fn send(
     request: Request<Empty<Bytes>>,
     deadline: Duration,
 ) -> Result<Page, FetchError> {
-    match tokio::time::timeout(deadline, exchange(addr, request)).await {
+    match tokio::time::timeout(deadline, answer(addr, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(FetchError::Deadline(deadline)),
     }
@@ -128,21 +129,17 @@ pub async fn fetch(
         .header(header::HOST, host)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
-    match tokio::time::timeout(deadline, exchange(addr, request)).await {
+    match tokio::time::timeout(deadline, answer(addr, request)).await {
         Ok(answer) => answer,
         Err(_) => Err(FetchError::Deadline(deadline)),
     }
 }
 
-async fn exchange(addr: SocketAddr, request: Request<Empty<Bytes>>) -> Result<Page, FetchError> {
+async fn answer(addr: SocketAddr, request: Request<Empty<Bytes>>) -> Result<Page, FetchError> {
     let stream = TcpStream::connect(addr).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
+    let response = exchange::over(stream, request).await?;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = Limited::new(response.into_body(), PAGE_MAX).collect().await;
-    driver.abort();
     Ok(Page {
         status,
         headers,

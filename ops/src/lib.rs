@@ -20,6 +20,7 @@ pub mod crowd;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
+pub mod exchange;
 pub mod figures;
 pub mod outcome;
 pub mod release_dir;

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use common::shell::private_file::{self, PrivateFileError};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::agent::shell::call::Controller;
+use crate::exchange;
 use crate::outcome::Failure;
 
 /// For an answer; a program may take this long to be sent.
@@ -88,7 +88,7 @@ impl ControllerArgs {
                 "use plain names and versions",
             )
         })?;
-        let answer = tokio::time::timeout(DEADLINE, exchange(authority, request)).await;
+        let answer = tokio::time::timeout(DEADLINE, answer(authority, request)).await;
         let answer = answer.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         let answer = answer.map_err(|error| {
             let what = format!("the controller at {authority} does not answer: {error}");
@@ -108,15 +108,11 @@ impl ControllerArgs {
     }
 }
 
-async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+async fn answer(authority: &str, request: Request<Full<Bytes>>) -> Result<Answer, String> {
     let stream = TcpStream::connect(authority)
         .await
         .map_err(|error| error.to_string())?;
-    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = shaken.map_err(|error| error.to_string())?;
-    tokio::spawn(connection);
-    let response = sender
-        .send_request(request)
+    let response = exchange::over(stream, request)
         .await
         .map_err(|error| error.to_string())?;
     let status = response.status();

@@ -119,7 +119,8 @@ fn row(before: Option<&Sample>, after: &Sample, seconds: f64) -> Row {
     let hits = outcomes.get("hit").copied().unwrap_or(0.0);
     // Checks of name servers and other pages of our own are nobody's requests.
     let others = outcomes.iter().filter(|(outcome, _)| *outcome != "own");
-    let asked: f64 = others.map(|(_, rate)| rate).sum();
+    // The sum of none is -0, and would be shown so.
+    let asked = others.fold(0.0, |all, (_, rate)| all + rate);
     Row {
         node: after.name.clone(),
         here: after.figures.is_some(),
@@ -334,5 +335,6 @@ mod tests {
         let frame = Frame::between(&[], &[gone], Duration::ZERO);
         assert!(!frame.nodes[0].here);
         assert!(text(&frame).contains("gone"));
+        assert!(frame.nodes[0].requests_s.is_sign_positive());
     }
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::agent::engine::contact::CallReason;
 use crate::engine::document::DOCUMENT_MAX;
+use crate::exchange;
 
 /// For a connection, and for the head of an answer that need not wait for news.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -115,13 +115,8 @@ impl Controller {
             .header(header::CONNECTION, "close")
             .body(Full::new(Bytes::from(body)));
         let request = request.map_err(|_| CallReason::Broken)?;
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|_| CallReason::Broken)?;
-        tokio::spawn(connection);
-        sender
-            .send_request(request)
-            .await
-            .map_err(|_| CallReason::Broken)
+        let response = exchange::over(stream, request).await;
+        response.map_err(|_| CallReason::Broken)
     }
 }
 
