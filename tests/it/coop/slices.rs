@@ -2,13 +2,18 @@
 //! give what each has.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use harness::binaries::Program;
 use harness::client::Page;
 use harness::cluster::{Cluster, Proxy};
+use harness::exec::run_ours;
 use harness::origin::{Origin, Reply};
 use harness::pattern;
 use harness::place::Place;
 use harness::wait::{self, EVENTUALLY, SOON};
+use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 48 * MIB + 999;
@@ -156,4 +161,44 @@ async fn what_a_peer_still_has_of_an_old_version_is_not_mixed_with_the_new_one()
         again.body == pattern::whole(17_825_799..17_825_809),
         "the new one here too"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_by_site_takes_slices_out_of_every_node() {
+    let place = Place::shared().await;
+    let origin = Origin::start(&place).await;
+    let cluster = Cluster::of(2).start(&place).await;
+    let version = Arc::new(AtomicUsize::new(1));
+    let now = Arc::clone(&version);
+    origin.serves("/film", move |request| {
+        let tag = format!("\"v{}\"", now.load(Ordering::SeqCst));
+        let reply = Reply::pattern(SIZE).ranged_by(&tag, request);
+        reply.header("accept-ranges", "bytes").fresh_for(600)
+    });
+    let page = origin.page("/film");
+    let part = 4 * MIB..7 * MIB;
+    for proxy in &cluster.proxies {
+        read(proxy, &page, part.clone()).await;
+        let keeps = async || proxy.metric("atoll_proxy_objects").await >= 3;
+        wait::until("the slices are kept", SOON, keeps).await;
+    }
+    version.store(2, Ordering::SeqCst);
+    let (site, admin) = (origin.addr.ip().to_string(), &cluster.proxies[0].admin);
+    let admin = admin.to_string();
+    let args = [
+        "purge", "--json", "--hard", "--admin", &admin, "--site", &site,
+    ];
+    let mut receipt = Value::Null;
+    let everywhere = async || {
+        let ran = run_ours(Program::Atoll, &args).await;
+        receipt = serde_json::from_str(&ran.out).unwrap_or_default();
+        ran.code == Some(0) && receipt["confirmed"].as_array().unwrap().len() == 2
+    };
+    wait::until("both confirm", EVENTUALLY, everywhere).await;
+    for proxy in &cluster.proxies {
+        let range = format!("bytes={}-{}", part.start, part.end - 1);
+        let answer = proxy.ask(&page).header("range", &range).fetch().await;
+        assert_eq!((answer.status, &*answer.field("etag")), (206, "\"v2\""));
+        assert!(answer.body == pattern::whole(part.clone()), "{receipt}");
+    }
 }
