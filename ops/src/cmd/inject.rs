@@ -10,7 +10,7 @@ use http_body_util::Empty;
 use serde_json::Value;
 
 use super::whom::Whom;
-use super::{LOCAL_ZONE, trace, zone};
+use super::{LOCAL_ZONE, form, zone};
 use crate::admin::{self, FetchError};
 use crate::cluster::layout::Kind;
 use crate::outcome::{Exit, Failure, Outcome};
@@ -58,7 +58,7 @@ pub(super) struct Asked {
 impl Asked {
     /// A GET of `page`.
     pub(super) fn of(page: &str, zone: &Zone) -> Result<Self, Failure> {
-        let (host, target) = trace::parts(page, zone)?;
+        let (host, target) = form::parts(page, zone)?;
         Ok(Self {
             method: "GET".to_owned(),
             host,

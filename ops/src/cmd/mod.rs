@@ -9,6 +9,7 @@ pub mod dev;
 pub mod dns;
 pub mod doctor;
 pub mod drain;
+mod form;
 pub mod index;
 pub mod inject;
 pub mod key;

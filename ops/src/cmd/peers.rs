@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::index::Node;
+use super::index::node::Node;
 use super::ring;
 use super::whom::Whom;
 use crate::admin;

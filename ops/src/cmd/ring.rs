@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use common::ids::Key;
 use common::name::Zone;
 
-use super::index::{Node, failure, key};
+use super::index::key;
+use super::index::node::{Node, failure};
 use super::{LOCAL_ZONE, zone};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::ring::{Ring, picture, text};

@@ -4,7 +4,7 @@
 use ::http::StatusCode;
 use common::name::NameError;
 
-use super::head::HeadFault;
+use super::head::fault::HeadFault;
 use super::http::proxy_status::ProxyError;
 use super::lenient::Unclear;
 use super::policy::AddressRefusal;

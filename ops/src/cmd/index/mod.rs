@@ -1,23 +1,22 @@
 //! `atoll dht`: asks an index through its local socket, as the proxy and the name server do.
 
 pub(super) mod key;
+pub(super) mod node;
 mod show;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use common::name::Zone;
-use dht::client::{Client, ClientError};
+use dht::client::ClientError;
 use serde_json::json;
 
 use super::{LOCAL_ZONE, ring, span, zone};
-use crate::cluster::layout::Kind;
-use crate::cluster::ready_file::ReadyFile;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::ring::text;
 use crate::say;
 use key::Named;
+use node::{Node, failure};
 
 const EXAMPLES: &str = "KEY is a URL, hashed as the proxy hashes it, or 40 hexadecimal digits.
 
@@ -43,23 +42,6 @@ pub struct IndexArgs {
     json: bool,
     #[command(subcommand)]
     action: Action,
-}
-
-/// Which index is asked.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Node {
-    /// The index's local socket (its setting local.socket)
-    #[arg(long, global = true, value_name = "PATH", conflicts_with = "node")]
-    socket: Option<PathBuf>,
-    /// A node of a running cluster, by name; without it the first
-    #[arg(long, global = true, value_name = "NAME")]
-    node: Option<String>,
-    /// The cluster; without it the one that this user's `atoll dev` runs
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "socket")]
-    ready_file: Option<PathBuf>,
-    /// How long to wait for an answer
-    #[arg(long, global = true, value_name = "DURATION", default_value = "2s", value_parser = span)]
-    deadline: Duration,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -112,47 +94,6 @@ enum Action {
         /// A URL or 40 hexadecimal digits
         key: String,
     },
-}
-
-impl Node {
-    /// A client of the index meant.
-    pub(super) fn client(&self) -> Result<Client, Failure> {
-        if let Some(socket) = &self.socket {
-            return Ok(Client::new(socket.clone()));
-        }
-        let cluster = ReadyFile::load(self.ready_file.as_deref())?;
-        let named = |name: &String| self.node.as_ref().is_none_or(|wanted| wanted == name);
-        let found = cluster.of_kind(Kind::Dht).find(|entry| named(&entry.name));
-        let socket = found.and_then(|entry| entry.socket.clone());
-        socket.map(Client::new).ok_or_else(|| {
-            let names: Vec<_> = cluster
-                .of_kind(Kind::Dht)
-                .map(|entry| entry.name.clone())
-                .collect();
-            Failure::usage(
-                "the cluster has no such index",
-                format!("name one of {} with --node", names.join(", ")),
-            )
-        })
-    }
-
-    /// How long to wait.
-    pub(super) const fn deadline(&self) -> Duration {
-        self.deadline
-    }
-}
-
-/// A client's error as an operator reads it.
-pub(super) fn failure(error: &ClientError) -> Failure {
-    let what = error.to_string();
-    match error {
-        ClientError::Unreachable(_) => {
-            Failure::unreachable(what, "is the daemon running, and is this its local.socket?")
-        }
-        ClientError::Deadline => Failure::failed(what, "give it longer with --deadline"),
-        ClientError::Refused(refusal) => Failure::failed(what, refusal.explanation()),
-        ClientError::Protocol(_) => Failure::failed(what, "use the `atoll` of its version"),
-    }
 }
 
 impl From<super::url::UrlError> for Failure {

@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::answer::{Answer, At, allow, json, read};
 use super::orders::Office;
 use super::problem::Problem;
 use super::rollouts;
-use super::token::{self, Scope};
+use super::token::Scope;
 use super::views;
 use crate::controller::engine::reason::DeskReason;
 use crate::controller::engine::{Desired, Desk};
@@ -27,9 +28,6 @@ use crate::engine::document::{DOCUMENT_MAX, Signed};
 
 /// Longest time a report waits for news.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-pub(super) type Answer = Result<Response, Problem>;
-pub(super) type At = State<Arc<Office>>;
 
 /// The description of the API.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -88,35 +86,8 @@ async fn nothing() -> Problem {
     )
 }
 
-/// Lets a request through whose token has at least `scope`.
-pub(super) async fn allow(
-    office: &Office,
-    headers: &HeaderMap,
-    scope: Scope,
-) -> Result<(), Problem> {
-    let field = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|field| field.to_str().ok());
-    let token = field.and_then(|field| field.strip_prefix("Bearer "));
-    let token = token.ok_or_else(|| Problem::not_allowed(scope))?;
-    let found = office.store.scope(&token::hash(token)).await?;
-    match found {
-        Some(found) if found >= scope => Ok(()),
-        Some(_) | None => Err(Problem::not_allowed(scope)),
-    }
-}
-
-pub(super) fn json(value: &impl Serialize) -> Response {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
-}
-
 fn document(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
-}
-
-pub(super) fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::malformed(error.to_string()))
 }
 
 async fn healthz(State(office): At) -> Answer {

@@ -4,6 +4,7 @@
 //! `problem` how a "no" looks, `serve` the connections and their bounds. One desk in memory, behind one lock that is never held while anything
 //! is waited for. `openapi.json` describes the routes; a test compares both.
 
+mod answer;
 pub mod api;
 mod blobs;
 mod orders;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use super::api::{Answer, At, allow, json, read};
+use super::answer::{Answer, At, allow, json, read};
 use super::orders::Office;
 use super::problem::Problem;
 use super::token::Scope;

@@ -9,7 +9,7 @@ use memchr::memchr;
 
 use super::HandReason;
 use crate::engine::head::FIELDS_MAX;
-use crate::engine::steps::receive::TARGET_MAX;
+use crate::engine::head::TARGET_MAX;
 
 /// The longest head that is looked at: larger ones are rare, and the careful door has its own bound.
 pub const PLAIN_MAX: usize = 16 << 10;

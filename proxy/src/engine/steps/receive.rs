@@ -8,12 +8,10 @@ use http::header::{HOST, HeaderMap};
 use http::{Method, Uri};
 
 use crate::engine::certificates::Shown;
+use crate::engine::head::TARGET_MAX;
 use crate::engine::http::key::{PrimaryKey, Scheme, is_no_serve};
 use crate::engine::policy::Policy;
 use crate::engine::reason::RefuseReason;
-
-/// Longest target, in bytes.
-pub const TARGET_MAX: usize = 8 * 1_024;
 
 /// Largest header fields of a request, in bytes on the wire. The parser's own bound holds between two
 /// reads only, so that a head of up to twice this size gets past it.

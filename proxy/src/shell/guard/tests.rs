@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::link::{HINTS_MAX, Word};
 use super::*;
-use crate::engine::head::HeadFault;
+use crate::engine::head::fault::HeadFault;
 
 const DEADLINES: Deadlines = Deadlines {
     idle: Duration::from_secs(30),
