@@ -133,9 +133,15 @@ async fn make_token(url: &str, name: &str, scope: Scope, out: &Path) -> Outcome 
     let token = token::generate(&mut rng);
     private_file::create(out, format!("{token}\n").as_bytes())
         .map_err(|error| not_written(out, "a token", &error))?;
-    let store = Store::open(url).await.map_err(|error| no_store(&error))?;
-    let added = store.add_token(&token::hash(&token), name, scope).await;
-    added.map_err(|error| no_store(&error))?;
+    let added = async {
+        let store = Store::open(url).await?;
+        store.add_token(&token::hash(&token), name, scope).await
+    };
+    if let Err(error) = added.await {
+        // It is worth nothing, and would be in the way of the next one.
+        drop(std::fs::remove_file(out));
+        return Err(no_store(&error));
+    }
     say::result(&out.display().to_string());
     Ok(Exit::Ok)
 }

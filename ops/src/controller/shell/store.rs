@@ -5,6 +5,7 @@
 //! signature. Times of day are for people: nothing is decided by them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use common::clock::WallTime;
 use serde::Serialize;
@@ -26,6 +27,12 @@ const CONNECTIONS: u32 = 4;
 
 /// The schema's versions, in order. What was released is never changed, only added to.
 const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("rollouts.sql")];
+
+/// How often the schema is brought up to date anew because another process is about it.
+const MIGRATED_AT_ONCE: u32 = 20;
+
+/// For that process to come to an end with a step of it.
+const MIGRATED_WITHIN: Duration = Duration::from_millis(100);
 
 /// Most events of one answer.
 pub const EVENTS_MAX: i64 = 1_000;
@@ -95,7 +102,19 @@ impl Store {
         Ok(store)
     }
 
+    /// Brings the schema up to date. Who starts a controller and makes its first token does so in two processes
+    /// at once; the one that is second finds the database locked, or a table there.
     async fn migrate(&self) -> Result<(), StoreError> {
+        for _ in 0..MIGRATED_AT_ONCE {
+            match self.migrate_alone().await {
+                Err(StoreError::Database(_)) => tokio::time::sleep(MIGRATED_WITHIN).await,
+                done => return done,
+            }
+        }
+        self.migrate_alone().await
+    }
+
+    async fn migrate_alone(&self) -> Result<(), StoreError> {
         let table = "CREATE TABLE IF NOT EXISTS migrations (version BIGINT PRIMARY KEY)";
         sqlx::query(table).execute(&self.0).await?;
         let known = "SELECT COALESCE(MAX(version), 0) AS version FROM migrations";

@@ -228,3 +228,24 @@ impl Store {
             .unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_open_a_new_database_at_once_may() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let url = Store::url(dir.path());
+        let mut opening = tokio::task::JoinSet::new();
+        for n in 0..4 {
+            let url = url.clone();
+            opening.spawn(async move {
+                let store = Store::open(&url).await?;
+                store
+                    .add_token(&format!("hash {n}"), &format!("name {n}"), Scope::Read)
+                    .await
+            });
+        }
+        while let Some(opened) = opening.join_next().await {
+            opened.unwrap().unwrap();
+        }
+    }
+}
