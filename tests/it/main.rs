@@ -10,6 +10,7 @@ mod coop;
 mod dht;
 mod dns;
 mod fleet;
+mod guides;
 mod http;
 mod http2;
 mod programs;

@@ -37,6 +37,7 @@ pub mod exec;
 pub mod fleet;
 pub mod footprint;
 pub mod fuzz;
+pub mod guide;
 pub mod map;
 pub mod metrics;
 pub mod network;

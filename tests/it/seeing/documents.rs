@@ -10,7 +10,7 @@ async fn every_command_about_seeing_runs_as_it_is_written() {
     let place = Place::shared().await;
     let (_dev, _origin) = network(&place, 5).await;
     let mut commands = 0;
-    for name in ["doctor", "trace"] {
+    for name in ["doctor", "trace", "runbook"] {
         let path = workspace().join(format!("docs/operating/{name}.md"));
         let text = std::fs::read_to_string(path).unwrap();
         let blocks = text.split("```sh\n").skip(1);
