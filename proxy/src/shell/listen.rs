@@ -6,6 +6,7 @@ pub(in crate::shell) mod http1;
 mod http2;
 mod place;
 mod porter;
+pub(in crate::shell) mod spoken;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

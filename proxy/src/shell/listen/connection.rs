@@ -4,27 +4,22 @@
 //! there may be thousands that only wait. So connections in the clear are put together before their
 //! future is made, and what few of them need is boxed.
 
-use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use common::shell::signals::Shutdown;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
 
-use super::http1::{self, Spoken};
+use super::http1;
 use super::place::Place;
+use super::spoken::Spoken;
 use super::{Bounds, Door, http2};
 use crate::engine::http::key::Scheme;
-use crate::engine::http2::purse::PREFACE;
 use crate::shell::context::Context;
 use crate::shell::downstream::Entry;
 use crate::shell::line::{Line, Parting};
 use crate::shell::tls::{Ahead, Secure};
-
-/// Bytes read to see which version is spoken: what most send first fits.
-const FIRST_READ: usize = 2 << 10;
 
 /// A client as it came: its connection, its address, where it came to, and what was read of its request
 /// already.
@@ -139,27 +134,4 @@ async fn shaken(
         door: spoken.door,
     };
     Some((spoken, http2))
-}
-
-/// Whether a client that began with `read` may go on as only HTTP/2 does (RFC 9113 §3.3).
-pub(super) fn may_be_http2(read: &[u8]) -> bool {
-    let known = read.len().min(PREFACE.len());
-    known > 0 && read[..known] == PREFACE[..known]
-}
-
-/// Reads as much as tells whether the client begins as only HTTP/2 does.
-pub(super) async fn begins_http2<S: AsyncRead + Unpin>(spoken: &mut Spoken<S>) -> io::Result<bool> {
-    loop {
-        if !spoken.read.is_empty() && !may_be_http2(&spoken.read) {
-            return Ok(false);
-        }
-        if spoken.read.len() >= PREFACE.len() {
-            return Ok(true);
-        }
-        // Most send a whole request, which is not to be cut.
-        spoken.read.reserve(FIRST_READ);
-        if spoken.stream.read_buf(&mut spoken.read).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
 }

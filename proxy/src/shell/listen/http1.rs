@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::connection::{begins_http2, may_be_http2};
+use super::spoken::{Spoken, begins_http2, may_be_http2};
 use super::{Bounds, Door, http2};
 use crate::engine::head::HEAD_MAX;
 use crate::engine::http2::Limits;
@@ -38,16 +38,6 @@ use crate::shell::plain::PlainDoor;
 /// What hyper reads, or takes of an answer beyond what has gone out, at most: a head that
 /// [`guard`](crate::shell::guard) let through fits, and what a slow reader makes wait is little more.
 const BUFFER_MAX: usize = HEAD_MAX + (8 << 10);
-
-/// A connection on which HTTP/1 is spoken.
-pub(in crate::shell) struct Spoken<S> {
-    pub(in crate::shell) stream: S,
-    /// What was read of it already.
-    pub(in crate::shell) read: Vec<u8>,
-    pub(in crate::shell) parting: Parting,
-    pub(in crate::shell) entry: Arc<Entry>,
-    pub(in crate::shell) door: Door,
-}
 
 /// What HTTP/1 can be spoken over.
 pub(in crate::shell) trait Stream:

@@ -27,7 +27,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use self::counted::{Counted, Gauge};
 use self::stream::{Exchange, StreamEnd};
 use super::Bounds;
-use super::http1::Spoken;
+use super::spoken::Spoken;
 use crate::engine::http2::{Limits, request};
 use crate::engine::steps::receive::{FIELDS_BYTES_MAX, Seen};
 use crate::shell::context::Context;

@@ -8,7 +8,8 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::shell::line::{Parting, Terms};
-use crate::shell::listen::http1::{self, Spoken};
+use crate::shell::listen::http1;
+use crate::shell::listen::spoken::Spoken;
 use crate::shell::listen::{Bounds, Door};
 
 /// What the stream between client and proxy holds: less than the large page, so that it goes out in
