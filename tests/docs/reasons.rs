@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use proxy::engine::head::HeadFault;
+use proxy::engine::head::fault::HeadFault;
 use proxy::engine::lenient::Unclear;
 use proxy::engine::reason::{FailReason, RefuseReason};
 
