@@ -30,6 +30,10 @@ pub const PINGS_MAX: usize = 64;
 /// Longest name of a service, in bytes.
 pub const SERVICE_NAME_MAX: usize = 16;
 
+/// The service by which a proxy says in an old network, at its peer address, that whatever is found of it here is
+/// found in the new network as well. Whoever has a peer's door and does not say so is a straggler.
+pub const IN_BOTH: &str = "in-both";
+
 /// How long a command may take when its caller does not say, in milliseconds: a walk over a
 /// planet-wide network with one dead node in the way.
 const DEADLINE_DEFAULT_MS: u64 = 2_000;

@@ -25,7 +25,7 @@ use answer::read;
 use conn::Pool;
 
 pub use self::answer::{Claim, ClientError, Found, NodeView, Pong};
-pub use crate::api::PINGS_MAX;
+pub use crate::api::{IN_BOTH, PINGS_MAX};
 pub use crate::refusal::Refusal;
 pub use crate::value::Value;
 pub use session::ServiceSession;
@@ -68,6 +68,12 @@ impl Client {
     pub fn beside(mut self, old: PathBuf) -> Self {
         self.old = Some(Arc::new(Self::new(old)));
         self
+    }
+
+    /// The index of the old network alone, if this one is beside one.
+    #[must_use]
+    pub fn old(&self) -> Option<Self> {
+        self.old.as_deref().cloned()
     }
 
     /// Asks both, and gives what both said; the old one need not answer if `enough` says so of the new one's.
@@ -306,7 +312,8 @@ impl Client {
     }
 
     /// Registers a service of this machine, such as (`http`, the proxy's public address), for as
-    /// long as the session lives. When it is closed, call again.
+    /// long as the session lives. When it is closed, call again. This alone goes to one network: whoever is in two
+    /// registers in each, so that one that is away does not end what stands in the other.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -319,17 +326,7 @@ impl Client {
             name: name.to_owned(),
             addr,
         };
-        let session = ServiceSession::open(&self.pool, &doc).await;
-        let Some(old) = &self.old else {
-            return session;
-        };
-        // Whoever looks in the old network only finds it there.
-        let there = ServiceSession::open(&old.pool, &doc).await;
-        match (session, there) {
-            (Ok(session), Ok(there)) => Ok(session.with(there)),
-            (Ok(session), Err(_)) | (Err(_), Ok(session)) => Ok(session),
-            (Err(error), Err(_)) => Err(error),
-        }
+        ServiceSession::open(&self.pool, &doc).await
     }
 }
 

@@ -23,8 +23,6 @@ pub struct ServiceSession {
     lines: Incoming,
     // Held so that the connection stays open.
     _sender: Sender,
-    /// The same registration in another network.
-    there: Option<Box<Self>>,
 }
 
 impl ServiceSession {
@@ -54,7 +52,6 @@ impl ServiceSession {
         let mut session = Self {
             lines: response.into_body(),
             _sender: sender,
-            there: None,
         };
         // The first line says that the registration stands.
         if session.line().await {
@@ -67,35 +64,10 @@ impl ServiceSession {
     /// Returns when the registration has ended: the daemon closed, died, or fell silent for three
     /// lines. Cancel-safe.
     pub async fn closed(&mut self) {
-        let there = self.there.as_deref_mut();
-        let there = async {
-            match there {
-                Some(there) => {
-                    while timeout(SERVICE_LINE_EVERY * 3, there.line()).await == Ok(true) {}
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let lines = &mut self.lines;
-        let here =
-            async { while timeout(SERVICE_LINE_EVERY * 3, line(lines)).await == Ok(true) {} };
-        tokio::select! {
-            () = here => {}
-            () = there => {}
-        }
-    }
-
-    /// The same registration in another network: when either ends, both have to be made again.
-    pub(super) fn with(mut self, there: Self) -> Self {
-        self.there = Some(Box::new(there));
-        self
+        while timeout(SERVICE_LINE_EVERY * 3, self.line()).await == Ok(true) {}
     }
 
     async fn line(&mut self) -> bool {
-        line(&mut self.lines).await
+        matches!(self.lines.frame().await, Some(Ok(_)))
     }
-}
-
-async fn line(lines: &mut Incoming) -> bool {
-    matches!(lines.frame().await, Some(Ok(_)))
 }

@@ -1,7 +1,8 @@
 //! When the index of an old network leaves a node on which that of a new one runs too.
 //!
 //! What counts is what others ask about keys: pings and upkeep go on for as long as anybody is there. It
-//! leaves when hardly anybody has asked for a while, or at a deadline.
+//! leaves when hardly anybody has asked for a while and nobody is known to be in the old network alone, or at a
+//! deadline.
 
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ const QUIET_RATE: f64 = 0.5;
 
 /// The same as a share of what the new one hears.
 const QUIET_SHARE: f64 = 0.01;
+
+/// Requests a second under which an index is quiet while the new one hears so many.
+#[must_use]
+pub fn quiet_under(new_per_s: f64) -> f64 {
+    QUIET_RATE.max(new_per_s * QUIET_SHARE)
+}
 
 /// Over which a rate is measured: so that a burst of one second does not count as traffic of ten minutes.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -52,6 +59,8 @@ pub struct Asked {
     pub old: u64,
     /// That of the new one; `None` if it does not say.
     pub new: Option<u64>,
+    /// Nodes known to be in the old network alone: what they keep is found nowhere else.
+    pub stragglers: usize,
 }
 
 /// An index on its way out.
@@ -102,7 +111,7 @@ impl Retirement {
         let (old, new) = (rate(old), rate(new));
         self.rates = Some((old, new));
         self.window = Some((now, asked));
-        if old < QUIET_RATE.max(new * QUIET_SHARE) {
+        if old < quiet_under(new) && asked.stragglers == 0 {
             self.quiet_since.get_or_insert(at);
         } else {
             self.quiet_since = None;
@@ -113,6 +122,12 @@ impl Retirement {
     fn quiet_for(&self, now: Moment) -> Option<LeaveReason> {
         let since = self.quiet_since?;
         (now.since(since) >= self.terms.quiet).then_some(LeaveReason::Quiet)
+    }
+
+    /// When it is to leave.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// Requests a second that the old and the new one heard of late, once they were measured.
@@ -153,6 +168,7 @@ mod tests {
             let asked = Asked {
                 old: sum_old / 10,
                 new: Some(sum_new / 10),
+                stragglers: 0,
             };
             let now = Moment::ZERO + Duration::from_secs(second);
             if let Some(reason) = retirement.observe(now, asked) {
@@ -189,9 +205,29 @@ mod tests {
         let mut retirement = Retirement::new(TERMS, Moment::ZERO);
         for second in (0..3_600).step_by(5) {
             let now = Moment::ZERO + Duration::from_secs(second);
-            let asked = Asked { old: 0, new: None };
+            let asked = Asked {
+                old: 0,
+                new: None,
+                stragglers: 0,
+            };
             assert_eq!(retirement.observe(now, asked), None);
         }
         assert_eq!(retirement.quiet(Moment::ZERO), None);
+    }
+
+    #[test]
+    fn nobody_leaves_a_straggler_behind_before_the_deadline() {
+        let mut retirement = Retirement::new(TERMS, Moment::ZERO);
+        let mut left = None;
+        for second in (0..90_000).step_by(5) {
+            let asked = Asked {
+                old: 0,
+                new: Some(second),
+                stragglers: usize::from(!(7_200..=7_500).contains(&second)),
+            };
+            let now = Moment::ZERO + Duration::from_secs(second);
+            left = left.or_else(|| Some((second, retirement.observe(now, asked)?)));
+        }
+        assert_eq!(left, Some((86_400, LeaveReason::Deadline)));
     }
 }

@@ -10,8 +10,9 @@ use common::clock::Moment;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::api::IN_BOTH;
 use crate::client::Client;
-use crate::engine::retire::{Asked, LeaveReason, Retirement, Terms};
+use crate::engine::retire::{self, Asked, LeaveReason, Retirement, Terms};
 
 /// Between two looks at what both were asked.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
@@ -19,14 +20,11 @@ pub(super) const LOOK: Duration = Duration::from_secs(5);
 /// For the new index to answer: it is on this machine.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Nodes of the new network that are asked for.
-const NODES: usize = 4_096;
-
 /// Stragglers that are named.
 const NAMED_MAX: usize = 64;
 
 /// The service that every proxy has.
-const SERVICE: &str = "peer";
+const PEER: &str = "peer";
 
 /// An index that is to leave when its network has had its day.
 #[derive(Debug)]
@@ -63,20 +61,32 @@ impl Retiring {
     /// Takes note of what this index was asked. Whether it is time to leave.
     pub(super) fn observe(&self, now: Moment, old: u64) -> Option<LeaveReason> {
         self.with(|state| {
-            let new = state.new;
-            state.left = state.retirement.observe(now, Asked { old, new });
+            let asked = Asked {
+                old,
+                new: state.new,
+                stragglers: state.stragglers.len(),
+            };
+            state.left = state.retirement.observe(now, asked);
             state.left
         })
+    }
+
+    /// Whether it has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.with(|state| state.left.is_some())
     }
 
     /// What operators see.
     pub(super) fn shown(&self, now: Moment) -> Value {
         self.with(|state| {
             let rates = state.retirement.rates();
+            let terms = state.retirement.terms();
             json!({
                 "left": state.left.map(LeaveReason::as_str),
                 "old_asked_per_s": rates.map(|(old, _)| old),
                 "new_asked_per_s": rates.map(|(_, new)| new),
+                "quiet_under_per_s": rates.map(|(_, new)| retire::quiet_under(new)),
+                "quiet_s": terms.quiet.as_secs(),
                 "quiet_for_s": state.retirement.quiet(now).map(|quiet| quiet.as_secs()),
                 "deadline_in_s": state.retirement.left(now).as_secs(),
                 "stragglers": state.stragglers,
@@ -85,7 +95,7 @@ impl Retiring {
     }
 }
 
-/// Asks the index at `beside` what it is asked and whom it knows, for ever. `here` says who is known in this
+/// Asks the index at `beside` what it is asked, and looks who is in this network alone, for ever. `here` says who is known in this
 /// network with a service.
 pub(super) async fn look(
     here: impl Fn(&str) -> BTreeSet<SocketAddr>,
@@ -96,19 +106,14 @@ pub(super) async fn look(
     loop {
         let said = client.state(ANSWER).await;
         let asked = said.ok().and_then(|state| state["asked"].as_u64());
-        let nodes = client.nodes(0, NODES, None, Some(SERVICE), ANSWER).await;
-        let known = nodes.map(|nodes| {
-            let services = nodes.into_iter().flat_map(|node| node.services);
-            services.map(|(_, addr)| addr).collect::<BTreeSet<_>>()
-        });
-        let here = here(SERVICE);
+        // By what each says of itself: nobody knows all of a large network.
+        let stragglers = here(PEER).into_iter();
+        let moved = here(IN_BOTH);
+        let mut stragglers: Vec<_> = stragglers.filter(|addr| !moved.contains(addr)).collect();
+        stragglers.truncate(NAMED_MAX);
         retiring.with(|state| {
             state.new = asked;
-            if let Ok(known) = known {
-                let mut stragglers: Vec<_> = here.difference(&known).copied().collect();
-                stragglers.truncate(NAMED_MAX);
-                state.stragglers = stragglers;
-            }
+            state.stragglers = stragglers;
         });
         sleep(LOOK).await;
     }

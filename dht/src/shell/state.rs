@@ -68,11 +68,13 @@ impl Shared {
         asked(&**self.node())
     }
 
-    /// Where services of this kind are at nodes that live.
+    /// Where services of this kind are, here and at nodes that live.
     pub(super) fn proxies(&self, kind: &str) -> BTreeSet<SocketAddr> {
-        let contacts = self.node().contacts(self.clock.moment());
+        let node = self.node();
+        let contacts = node.contacts(self.clock.moment());
         let live = contacts.into_iter().filter(|contact| !contact.failed);
         let services = live.flat_map(|contact| contact.services);
+        let services = services.chain(node.services().iter().cloned());
         let named = services.filter(|(name, _)| name == kind);
         named.map(|(_, addr)| addr).collect()
     }
@@ -94,7 +96,9 @@ impl Shared {
 impl Inspect for Shared {
     fn readiness(&self) -> Readiness {
         let (node, now) = (self.node(), self.clock.moment());
-        if node.is_ready(now) {
+        let has_left = |retiring: &Arc<Retiring>| retiring.has_left();
+        // Of one that has left nothing more is wanted: it does not speak against its node.
+        if node.is_ready(now) || self.retiring.as_ref().is_some_and(has_left) {
             return Readiness::Ready;
         }
         Readiness::NotReady(match node.health(now) {

@@ -125,11 +125,12 @@ pub struct Index {
     pub old: Option<OldNetwork>,
 }
 
-/// A network that another one takes the place of, as long as both run on this node.
+/// A network that another one takes the place of, as long as anybody may be in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OldNetwork {
-    /// Socket of its index daemon.
-    pub socket: PathBuf,
+    /// Socket of its index daemon; `None` if that is not spoken with any more, though its members are still
+    /// believed.
+    pub socket: Option<PathBuf>,
     /// File of its secret.
     pub secret_file: PathBuf,
     /// Its wire generation; `None` for this program's own.

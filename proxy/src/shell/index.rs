@@ -1,19 +1,19 @@
-//! The local index daemon: claims, pointers, and the registration that name servers see.
+//! The local index daemon: claims and pointers; [`presence`] has the registration that name servers see.
 //!
 //! The index being away or slow never fails a request: a claim that is not answered within the
 //! site's patience is left behind, and everything else happens in the background.
+
+pub(crate) mod presence;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::backoff::Backoff;
 use common::rng::Generator;
-use common::shell::signals::Shutdown;
 use common::trace::Context as TraceContext;
 use common::wire::proof::{Bound, Proof};
 use common::wire::secret::Network;
-use dht::client::{Claim, Client, ClientError, ServiceSession, Value};
+use dht::client::{Claim, Client, ClientError, Value};
 use http::{HeaderMap, HeaderName};
 use tokio::time::{sleep, timeout};
 
@@ -41,8 +41,9 @@ const RENEWALS_PER_TICK: usize = 256;
 /// Copies on disk told of after a restart, per wake-up; each is a read.
 const AGAIN_PER_TICK: usize = 64;
 
-/// Before the first try to register anew.
-const AGAIN: Duration = Duration::from_millis(10);
+/// The time over which they are told of: this much for each, in which a put has long ended, and no less than this.
+const AGAIN_EACH: Duration = Duration::from_millis(50);
+const AGAIN_LEAST: Duration = Duration::from_secs(10);
 
 /// Between two looks at what is due; a lease is renewed ten seconds before it ends.
 const TICK: Duration = Duration::from_millis(500);
@@ -52,9 +53,6 @@ const TAKE_OVER_WANT: usize = 8;
 
 /// Proofs of membership that are looked at: a node is in two networks at most.
 const PROOFS_MAX: usize = 2;
-
-/// The service that name servers look for.
-const SERVICE: &str = "http";
 
 /// The service that proxies find each other by, where no pointer names one.
 pub(crate) const PEER_SERVICE: &str = "peer";
@@ -401,16 +399,19 @@ fn announce_shelved(ctx: &Arc<Context>, name: Name, life: Duration) {
     });
 }
 
-/// Tells the index of what was on disk at the start: each within a quarter of its pointer's life, at a
-/// moment of its own, so that a fleet that restarts at once does not speak at once.
+/// Tells the index of what was on disk at the start: each within a quarter of its pointer's life at most, at a
+/// moment of its own, so that a fleet that restarts at once does not speak at once, and who has much does not speak
+/// faster than who has little.
 pub(crate) async fn tell_again(ctx: Arc<Context>, mut rng: Generator) {
     let found = ctx
         .flow()
         .shelf()
         .fresh(ctx.now(), POINTER_LEAST, POINTERS_MAX);
+    let all = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let within = AGAIN_EACH.saturating_mul(all).max(AGAIN_LEAST);
     let when = |(name, left)| {
         let life = pointer_life(left)?;
-        Some((rng.jitter(life / 4), name))
+        Some((rng.jitter(within.min(life / 4)), name))
     };
     let mut due: Vec<_> = found.into_iter().filter_map(when).collect();
     due.sort_unstable_by_key(|(after, _)| std::cmp::Reverse(*after));
@@ -440,45 +441,4 @@ pub(crate) fn progress_of(body: &super::body::SharedBody) -> Option<Progress> {
             .map(|length| Progress::Complete { length, digest }),
         super::body::End::Broken(_) => None,
     }
-}
-
-/// Keeps this proxy registered at its index daemon, for ever: the registration lives as long as
-/// the connection, so a proxy that dies is gone from it at once.
-#[expect(
-    clippy::cognitive_complexity,
-    reason = "what the log's macros hide counts"
-)]
-pub(crate) async fn keep_registered(ctx: Arc<Context>, mut rng: Generator, mut shutdown: Shutdown) {
-    let Some(link) = &ctx.index else { return };
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-    loop {
-        match register(link).await {
-            Ok((mut session, mut as_peer)) => {
-                tracing::info!(addr = %link.advertise, "registered at the index");
-                backoff.succeed();
-                ctx.metrics.registered(true);
-                tokio::select! {
-                    () = session.closed() => {}
-                    () = as_peer.closed() => {}
-                    // Draining: name servers stop sending clients while the last are served.
-                    () = shutdown.draining() => return ctx.metrics.registered(false),
-                }
-                ctx.metrics.registered(false);
-                tracing::warn!("the index daemon went away");
-                // Another one may have taken its place.
-                sleep(AGAIN).await;
-                continue;
-            }
-            Err(error) => tracing::debug!(%error, "not registered at the index"),
-        }
-        sleep(backoff.fail(&mut rng)).await;
-    }
-}
-
-/// Both of our doors, told to the index: the clients' and the peers'.
-async fn register(link: &IndexLink) -> Result<(ServiceSession, ServiceSession), ClientError> {
-    let client = &link.client;
-    // First the one that nobody is sent to.
-    let as_peer = client.service(PEER_SERVICE, link.peer).await?;
-    Ok((client.service(SERVICE, link.advertise).await?, as_peer))
 }

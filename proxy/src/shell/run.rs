@@ -16,6 +16,7 @@ use common::shell::cli::StartError;
 use common::shell::inherited::Inherited;
 use common::shell::signals::{Phase, Shutdown};
 use common::shell::supervisor::Supervisor;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::doors::{bind, doorways};
@@ -23,7 +24,7 @@ pub(super) use self::parts::context;
 use super::change;
 use super::context::Context;
 use super::hints;
-use super::index;
+use super::index::{self, presence};
 use super::inspect::Window;
 use super::line::Terms;
 use super::listen::{self, Bounds};
@@ -171,7 +172,12 @@ async fn serve(
 fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
     if ctx.index.is_some() {
         let (told, mut relieved) = (Arc::clone(ctx), shutdown.clone());
+        let (done, announced) = watch::channel(false);
         let again = index::tell_again(Arc::clone(ctx), rng.child());
+        let again = async move {
+            again.await;
+            done.send_replace(true);
+        };
         tokio::spawn(async move {
             let telling = async {
                 tokio::join!(
@@ -186,10 +192,7 @@ fn talk_to_index(ctx: &Arc<Context>, mut rng: Generator, shutdown: &Shutdown) {
                 () = relieved.relieved() => {}
             }
         });
-        tokio::spawn(index::keep_registered(
-            Arc::clone(ctx),
-            rng,
-            shutdown.clone(),
-        ));
+        let (ctx, shutdown) = (Arc::clone(ctx), shutdown.clone());
+        tokio::spawn(presence::keep_registered(ctx, rng, shutdown, announced));
     }
 }

@@ -209,10 +209,12 @@ fn index(settings: &mut Settings, listen: &Listen) -> Option<Index> {
             );
         }
     }
-    let old = old_socket.map(|socket| OldNetwork {
-        socket,
+    let generation = Some(old_generation).filter(|generation| *generation != 0);
+    let is_one = old_socket.is_some() || old_secret.is_some() || generation.is_some();
+    let old = is_one.then(|| OldNetwork {
+        socket: old_socket,
         secret_file: old_secret.unwrap_or_else(|| secret_file.clone()),
-        generation: Some(old_generation).filter(|generation| *generation != 0),
+        generation,
     });
     Some(Index {
         old,

@@ -232,14 +232,14 @@ pub static KEYS: &[KeySpec] = &[
         default: Some(""),
         example: "/etc/atoll/secret-old",
         what: "path",
-        why: "The secret of the network of index.old_socket, if it is another one. Peers that know only that network are believed and asked by it.",
+        why: "The secret of the network that this one takes the place of, if it is another one. Peers that know only that network are believed and asked by it, also when index.old_socket is not set any more.",
     },
     KeySpec {
         path: "network.old_generation",
         default: Some("0"),
         example: "1",
         what: "number",
-        why: "The wire generation of the network of index.old_socket; 0 for this program's own.",
+        why: "The wire generation of the network that this one takes the place of; 0 for this program's own.",
     },
     KeySpec {
         path: "index.advertise",

@@ -76,6 +76,26 @@ fn https_needs_certificates() {
 }
 
 #[test]
+fn an_old_network_is_believed_beyond_its_index() {
+    let all = [
+        "zone=nyud.test",
+        "index.socket=/tmp/i",
+        "network.secret_file=/s",
+        "peer.listen=127.0.0.1:1",
+    ];
+    let old = |sets: &[&str]| {
+        let (config, _) = build(&[&all[..], sets].concat()).unwrap();
+        config.index.unwrap().old
+    };
+    assert_eq!(old(&[]), None);
+    let believed = old(&["network.old_secret_file=/o"]).unwrap();
+    assert_eq!((believed.socket, believed.secret_file), (None, "/o".into()));
+    let same = old(&["network.old_generation=1"]).unwrap();
+    assert_eq!((same.secret_file, same.generation), ("/s".into(), Some(1)));
+    assert!(old(&["index.old_socket=/i"]).unwrap().socket.is_some());
+}
+
+#[test]
 fn hints_can_be_slow_or_none() {
     let all = [
         "zone=nyud.test",

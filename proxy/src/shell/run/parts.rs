@@ -184,7 +184,9 @@ fn link(index: &Index) -> Result<IndexLink, StartError> {
     let mut client = dht::client::Client::new(index.socket.clone());
     let mut old_network = None;
     if let Some(old) = &index.old {
-        client = client.beside(old.socket.clone());
+        if let Some(socket) = &old.socket {
+            client = client.beside(socket.clone());
+        }
         let secret = secret::load(&old.secret_file)
             .map_err(|error| StartError::Runtime(error.to_string()))?;
         old_network = Some(secret.network(old.generation.unwrap_or(GENERATION)));
