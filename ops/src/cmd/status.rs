@@ -15,9 +15,11 @@ use crate::outcome::{Exit, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
 
+mod leaving;
 mod node;
 mod seen;
 
+pub use leaving::Leaving;
 pub use seen::{Condition, Seen};
 
 /// Arguments of `atoll status`.
@@ -59,7 +61,7 @@ impl Health {
 }
 
 /// One process as it was found.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Line {
     /// Its kind.
     pub kind: Kind,
@@ -80,6 +82,9 @@ pub struct Line {
     /// How it sees the proxies, if it is a name server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxies: Option<Vec<Seen>>,
+    /// How it goes about leaving, if it is an index of an old network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Leaving>,
 }
 
 /// Shows the cluster.
@@ -88,7 +93,7 @@ pub struct Line {
 /// No cluster is known.
 pub async fn run(args: StatusArgs) -> Outcome {
     if let Some(state) = &args.state {
-        return node::show(state, args.json);
+        return node::show(state, args.json).await;
     }
     let cluster = ReadyFile::load(args.ready_file.as_deref())?;
     let mut probes = JoinSet::new();
@@ -105,9 +110,12 @@ pub async fn run(args: StatusArgs) -> Outcome {
         say::result(&serde_json::to_string_pretty(&lines).unwrap_or_default());
     } else {
         say::result(&table(&lines));
-        let seen = seen_table(&lines);
-        if !seen.is_empty() {
-            say::result(&format!("\n{seen}"));
+        let indexes = lines.iter();
+        let leaving = indexes.filter_map(|line| Some((&*line.name, line.leaving.as_ref()?)));
+        for more in [seen_table(&lines), leaving::table(leaving)] {
+            if !more.is_empty() {
+                say::result(&format!("\n{more}"));
+            }
         }
     }
     Ok(verdict(&lines))
@@ -181,13 +189,18 @@ async fn look(entry: Entry) -> Line {
         Health::Ready | Health::Degraded => admin::page(entry.admin, "/metrics").await.ok(),
     };
     let figures = metrics.map(|page| key_figures(entry.kind, &Figures::parse(&page.text())));
-    let proxies = match (entry.kind, health) {
-        (Kind::Dns, Health::Ready | Health::Degraded) => {
-            let page = admin::page(entry.admin, "/state").await.ok();
-            page.and_then(|page| seen::read(&page.text()))
+    let state = match (entry.kind, health) {
+        (Kind::Dns | Kind::Dht, Health::Ready | Health::Degraded) => {
+            admin::page(entry.admin, "/state").await.ok()
         }
         _ => None,
     };
+    let (mut proxies, mut leaving) = (None, None);
+    match entry.kind {
+        Kind::Dns => proxies = state.and_then(|page| seen::read(&page.text())),
+        Kind::Dht => leaving = state.and_then(|page| Leaving::read(&page.json())),
+        Kind::Proxy | Kind::Origin => {}
+    }
     // The id of a process that is gone may be another's already.
     let rss_bytes = if health == Health::Gone {
         None
@@ -211,6 +224,7 @@ async fn look(entry: Entry) -> Line {
         figures: figures.unwrap_or_default(),
         rss_bytes,
         proxies,
+        leaving,
     }
 }
 
@@ -278,6 +292,7 @@ mod tests {
             figures: "requests 3".to_owned(),
             rss_bytes: if gone { None } else { Some(12_345_678) },
             proxies: None,
+            leaving: None,
         }
     }
 

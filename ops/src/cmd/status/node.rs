@@ -1,12 +1,16 @@
 //! How a node's agent is: what is in force, when the controller last answered, what was refused and why.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::leaving::{self, Leaving};
+use crate::admin;
 use crate::agent::engine::report::View;
 use crate::agent::shell::door;
 use crate::agent::shell::home::Home;
 use crate::engine::document::report::{Doing, Observed};
+use crate::engine::document::words::Program;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
@@ -18,7 +22,7 @@ const SILENT_MS: u64 = 180_000;
 ///
 /// # Errors
 /// It does not run; the failure says what is in force nevertheless.
-pub(super) fn show(state: &Path, json: bool) -> Outcome {
+pub(super) async fn show(state: &Path, json: bool) -> Outcome {
     let home = Home::at(state);
     let view = door::ask(&home.socket()).map_err(|error| {
         let standing = home.load().newest.map(|(_, standing)| standing);
@@ -38,12 +42,42 @@ pub(super) fn show(state: &Path, json: bool) -> Outcome {
         );
         Failure::unreachable(what, "start it with `atoll agent`")
     })?;
+    let leaving = leaving(&home).await;
     if json {
-        say::result(&serde_json::to_string_pretty(&view).unwrap_or_default());
+        let mut all = serde_json::to_value(&view).unwrap_or_default();
+        if !leaving.is_empty() {
+            let each = leaving
+                .iter()
+                .map(|(name, old)| (name.clone(), serde_json::json!(old)));
+            all["leaving"] = each.collect::<serde_json::Map<_, _>>().into();
+        }
+        say::result(&serde_json::to_string_pretty(&all).unwrap_or_default());
     } else {
         say::result(&text(&view));
+        let old = leaving::table(leaving.iter().map(|(name, old)| (&**name, old)));
+        if !old.is_empty() {
+            say::result(&format!("\n{old}"));
+        }
     }
     Ok(verdict(&view))
+}
+
+/// The node's indexes of old networks, as their pages say it.
+async fn leaving(home: &Home) -> Vec<(String, Leaving)> {
+    let standing = home.load().newest.map(|(_, standing)| standing);
+    let intent = standing.as_ref().and_then(|standing| standing.in_force());
+    let mut all = Vec::new();
+    for (name, wanted) in intent.iter().flat_map(|intent| intent.body.running()) {
+        let admin = wanted.settings.get("admin.listen");
+        let admin: Option<SocketAddr> = admin.and_then(|addr| addr.parse().ok());
+        let Some(admin) = admin.filter(|_| wanted.program == Program::Dht) else {
+            continue;
+        };
+        let page = admin::page(admin, "/state").await.ok();
+        let leaving = page.and_then(|page| Leaving::read(&page.json()));
+        all.extend(leaving.map(|leaving| (name.to_string(), leaving)));
+    }
+    all
 }
 
 /// Whether anything is not as it should be.
