@@ -52,7 +52,7 @@ const TABLES: [Table; 35] = [
     ),
     table(
         "HeadFault",
-        "proxy/src/engine/head/mod.rs",
+        "proxy/src/engine/head/fault.rs",
         "Request heads refused",
         REFUSED,
     ),
@@ -204,7 +204,7 @@ const TABLES: [Table; 35] = [
     ),
     table(
         "NotShelved",
-        "proxy/src/engine/shelf/mod.rs",
+        "proxy/src/engine/shelf/offer.rs",
         "Responses not written to disk",
         "`outcome` of the metric `atoll_proxy_disk_writes`, where it is not `written`.",
     ),
