@@ -45,6 +45,10 @@ pub enum Port {
     Web,
     /// A proxy, towards clients over TLS.
     Https,
+    /// The index of a network that takes the place of another, towards others.
+    NextIndex,
+    /// Its admin pages.
+    NextIndexAdmin,
 }
 
 impl Port {
@@ -60,6 +64,8 @@ impl Port {
             Self::Resolver => 7,
             Self::Web => 8,
             Self::Https => 9,
+            Self::NextIndex => 10,
+            Self::NextIndexAdmin => 11,
         }
     }
 }
@@ -200,9 +206,9 @@ impl Drop for Place {
     }
 }
 
-/// The first of ten ports that nothing on the machine holds for every address.
+/// The first of as many ports as there are uses that nothing on the machine holds for every address.
 fn free_ports(ip: Ipv4Addr) -> u16 {
-    const WANTED: u16 = 10;
+    const WANTED: u16 = 12;
     let free = |base: &u16| (0..WANTED).all(|n| TcpListener::bind((ip, base + n)).is_ok());
     let mut bases = (18_000..27_000).step_by(usize::from(WANTED));
     bases.find(free).unwrap()

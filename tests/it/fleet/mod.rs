@@ -2,6 +2,9 @@
 
 mod controllers;
 mod handover;
+mod lasting;
+mod load;
+mod networks;
 mod power;
 mod rollouts;
 mod upgrade;

@@ -1,17 +1,21 @@
 //! An operator upgrades ten nodes with real daemons, and then tries a release that is bad.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::clock::Moment;
+use harness::authority::Authority;
 use harness::binaries::Program;
-use harness::client::{Ask, Page};
+use harness::client::Page;
 use harness::fleet::{Controller, Node, ours};
-use harness::origin::{Origin, Reply};
-use harness::place::Place;
+use harness::origin::{Origin, Reply, ZONE};
+use harness::place::{Place, Port, host};
+use harness::resolver::Hosts;
+use harness::skip;
 use harness::wait;
-use tokio::task::JoinSet;
 
+use super::lasting;
+use super::load::{Clients, PACE, Passing};
 use super::rollouts::stand_in;
 
 const NODES: u8 = 10;
@@ -19,65 +23,166 @@ const NODES: u8 = 10;
 /// For a rollout of ten nodes, one at a time, on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Between two requests to a node.
-const PACE: Duration = Duration::from_millis(15);
+/// Pages that are passed from node to node, and those that are soon stale.
+const PASSED: usize = 8_000;
+const SOON_STALE: usize = 10;
 
-/// Clients of all nodes, and how they fared.
-struct Clients {
-    tasks: JoinSet<()>,
-    over: Arc<AtomicBool>,
-    asked: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
+/// For how long the load is counted without a rollout.
+const CONTROL: Duration = Duration::from_secs(30);
+
+/// A site that is fetched over TLS, and proxied over TLS.
+const SITE: &str = "www.secure-site.com";
+
+/// The nodes whose clients come over TLS, and download in slices.
+const SECURE: u8 = 3;
+const SLICED: u8 = 5;
+
+/// Bytes of what is downloaded in slices.
+const FILM: u64 = (24 << 20) + 12_345;
+
+/// What the nodes serve, and who asks.
+struct Sites {
+    plain: Origin,
+    secure: Origin,
+    authority: Authority,
+    hosts: Hosts,
 }
 
-impl Clients {
-    fn start(place: &Place, nodes: &[Node], page: &Page) -> Self {
-        let mut clients = Self {
-            tasks: JoinSet::new(),
-            over: Arc::default(),
-            asked: Arc::default(),
-            failed: Arc::default(),
-        };
-        for node in nodes {
-            let (addr, page) = (node.http(place), page.clone());
-            let over = Arc::clone(&clients.over);
-            let (asked, failed) = (Arc::clone(&clients.asked), Arc::clone(&clients.failed));
-            clients.tasks.spawn(async move {
-                while !over.load(Ordering::Relaxed) {
-                    let answer = Ask::of(addr, &page).try_fetch().await;
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if !answer.is_ok_and(|answer| answer.status == 200) {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
-                    wait::pause(PACE).await;
-                }
+impl Sites {
+    async fn start(place: &Place) -> Self {
+        let authority = Authority::new();
+        let at = place.at(host::ORIGIN, Port::Web);
+        let secure = Origin::start_at(at, Some(authority.server(SITE))).await;
+        secure.serves("/", |_| Reply::page("secure").fresh_for(3_600));
+        let plain = Origin::start(place).await;
+        for n in 0..SOON_STALE {
+            plain.serves(&format!("/soon/{n}"), |_| Reply::page("hello").fresh_for(3));
+        }
+        for (run, n) in ["control", "through"]
+            .iter()
+            .flat_map(|run| (0..PASSED).map(move |n| (run, n)))
+        {
+            plain.serves(&format!("/{run}/{n}"), |_| {
+                Reply::page("hello").fresh_for(3_600)
             });
         }
+        plain.serves("/film", |request| {
+            let reply = Reply::pattern(FILM).ranged_by("\"v1\"", request);
+            reply.header("accept-ranges", "bytes").fresh_for(3_600)
+        });
+        let certificates = place.file("certificates");
+        std::fs::create_dir(&certificates).unwrap();
+        let names = [format!("*.{ZONE}"), ZONE.to_owned()];
+        let wildcard = authority.certify(&[&names[0], &names[1]]);
+        wildcard.write(&certificates, "zone");
+        std::fs::write(place.file("root.pem"), authority.root()).unwrap();
+        let hosts = Hosts::start(place, &[(SITE, at.ip())]).await;
+        Self {
+            plain,
+            secure,
+            authority,
+            hosts,
+        }
+    }
+
+    /// What a node runs: one of them speaks TLS as well.
+    fn wish(&self, place: &Place, node: &Node, number: u8) -> serde_json::Value {
+        let mut wish = node.wish(place, "1.0.0");
+        if number == SECURE {
+            let settings = &mut wish["daemons"]["proxy"]["settings"];
+            let file = |name: &str| place.file(name).display().to_string().into();
+            settings["https.listen"] = self.https(place).to_string().into();
+            settings["https.certificates"] = file("certificates");
+            settings["origin.ca_file"] = file("root.pem");
+            settings["origin.resolvers"] = self.hosts.addr.to_string().into();
+        }
+        wish
+    }
+
+    fn https(&self, place: &Place) -> std::net::SocketAddr {
+        place.at(host::NODE + SECURE, Port::Https)
+    }
+
+    /// All the clients.
+    fn load(&self, place: &Place, nodes: &[Node], passing: &Arc<Passing>) -> Clients {
+        let soon: Vec<_> = (0..SOON_STALE)
+            .map(|n| self.plain.page(&format!("/soon/{n}")))
+            .collect();
+        let mut clients = Clients::start(place, nodes, (&soon, PACE));
+        let all = nodes.iter().map(|node| node.http(place)).collect();
+        let passing = Arc::clone(passing);
+        clients.also(|count, over| passing.on(all, (count, over)));
+        let label = SITE.replace('-', "--").replace('.', "-");
+        let name = format!("{label}-{}.{ZONE}", self.secure.addr.port());
+        let secure = (Page::new(&name, "/"), "secure".to_owned());
+        let to = (self.https(place), self.authority.client(&["h2"]));
+        clients.also(|count, over| lasting::over_tls(to, secure, (count, over)));
+        let film = (self.plain.page("/film"), FILM);
+        let to = place.at(host::NODE + SLICED, Port::Http);
+        clients.also(|count, over| lasting::in_slices(to, film, (count, over)));
         clients
     }
 
-    /// How many requests there were so far, and how many failed.
-    fn so_far(&self) -> (u64, u64) {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (read(&self.asked), read(&self.failed))
+    fn pages(&self, run: &str) -> Arc<Passing> {
+        let page = |n| self.plain.page(&format!("/{run}/{n}"));
+        Passing::new((0..PASSED).map(page).collect())
+    }
+}
+
+/// A load under way, and the origin's count so far.
+struct Run<'a> {
+    name: &'static str,
+    sites: &'a Sites,
+    passing: Arc<Passing>,
+    clients: Clients,
+    soon: usize,
+    begun: Moment,
+}
+
+/// What the origin saw of it: fetches for each page that is passed on, and fetches a second of pages that
+/// are soon stale.
+struct Fetched {
+    each: f64,
+    soon_per_s: f64,
+}
+
+impl<'a> Run<'a> {
+    fn start(name: &'static str, (place, nodes): (&Place, &[Node]), sites: &'a Sites) -> Self {
+        let passing = sites.pages(name);
+        Self {
+            name,
+            sites,
+            clients: sites.load(place, nodes, &passing),
+            passing,
+            soon: sites.plain.count_under("/soon/"),
+            begun: wait::now(),
+        }
     }
 
-    async fn end(mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        while self.tasks.join_next().await.is_some() {}
+    /// Ends it; nothing failed.
+    async fn end(self) -> Fetched {
+        let seconds = wait::now().since(self.begun).as_secs_f64();
+        let soon = self.sites.plain.count_under("/soon/") - self.soon;
+        let ((asked, failed), words) = (self.clients.so_far(), self.clients.words());
+        self.clients.end().await;
+        let (pages, name) = (self.passing.begun(), self.name);
+        let fetches = self.sites.plain.count_under(&format!("/{name}/"));
+        skip::say(&format!(
+            "{name}: {seconds:.0} s, {asked} requests, {failed} failed; {pages} new pages each asked for at two \
+             nodes, {fetches} fetches at the origin; {soon} of pages that are soon stale\n"
+        ));
+        assert_eq!(failed, 0, "of {asked}: {words:?}");
+        Fetched {
+            each: fetches as f64 / pages as f64,
+            soon_per_s: soon as f64 / seconds,
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(
-    clippy::print_stderr,
-    reason = "what an operator sees, and what it took"
-)]
 async fn ten_nodes_get_a_good_release_and_are_spared_a_bad_one() {
     let place = Place::alone().await;
-    let origin = Origin::start(&place).await;
-    origin.serves("/page", |_| Reply::page("hello").fresh_for(600));
-    let page = origin.page("/page");
+    let sites = Box::pin(Sites::start(&place)).await;
     let controller = Controller::start(&place).await;
     controller.publish(&place, "1.0.0", ours).await;
     controller.publish(&place, "1.1.0", ours).await;
@@ -90,10 +195,9 @@ async fn ten_nodes_get_a_good_release_and_are_spared_a_bad_one() {
     for number in 0..NODES {
         nodes.push(Node::start(&place, &controller, number, &["--together"]).await);
     }
-    for node in &nodes {
-        controller
-            .order(&place, &node.name, &node.wish(&place, "1.0.0"))
-            .await;
+    for (node, number) in nodes.iter().zip(0..) {
+        let wish = sites.wish(&place, node, number);
+        controller.order(&place, &node.name, &wish).await;
     }
     for node in &nodes {
         node.until_runs(1).await;
@@ -107,11 +211,24 @@ async fn ten_nodes_get_a_good_release_and_are_spared_a_bad_one() {
         })
         .await;
     }
-    let clients = Clients::start(&place, &nodes, &page);
+    let run = Run::start("control", (&place, &nodes), &sites);
+    wait::pause(CONTROL).await;
+    let control = run.end().await;
+    let run = Run::start("through", (&place, &nodes), &sites);
     good(&place, &controller, &nodes).await;
-    let (asked, failed) = clients.so_far();
-    eprintln!("1.0.0 to 1.1.0 under load: {asked} requests, {failed} failed");
-    assert_eq!(failed, 0, "of {asked} requests");
+    let through = run.end().await;
+    assert!(
+        through.each <= control.each * 1.1,
+        "of pages that are passed on"
+    );
+    // Of each one more or less falls into the time.
+    let slack = SOON_STALE as f64 / CONTROL.as_secs_f64();
+    assert!(
+        through.soon_per_s <= control.soon_per_s * 1.1 + slack,
+        "of pages that are soon stale"
+    );
+    let soon = [sites.plain.page("/soon/0")];
+    let clients = Clients::start(&place, &nodes, (&soon, PACE));
     bad_one(&place, &controller, &nodes).await;
     clients.end().await;
 }

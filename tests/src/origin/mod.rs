@@ -159,6 +159,14 @@ impl Origin {
         self.seen(target).len()
     }
 
+    /// How often anything whose path begins like this was asked for.
+    #[must_use]
+    pub fn count_under(&self, start: &str) -> usize {
+        let seen = self.script.seen.lock().unwrap();
+        let under = |request: &&Request| request.target.starts_with(start);
+        seen.iter().filter(under).count()
+    }
+
     /// How often anything was asked for.
     #[must_use]
     pub fn count_all(&self) -> usize {
