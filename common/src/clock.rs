@@ -87,11 +87,22 @@ impl fmt::Debug for Moment {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WallTime(i64);
 
+/// Last second of the year 9999, the latest that an HTTP date can say.
+const LATEST_HTTP: u64 = 253_402_300_799;
+
 impl WallTime {
     /// The time `seconds` after the Unix epoch.
     #[must_use]
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds)
+    }
+
+    /// As HTTP writes it (RFC 9110 §5.6.7); times outside 1970 to 9999 are moved to the nearer end.
+    #[must_use]
+    pub fn to_http(self) -> String {
+        let seconds = u64::try_from(self.0).unwrap_or(0).min(LATEST_HTTP);
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+        httpdate::fmt_http_date(time)
     }
 
     /// Seconds after the Unix epoch; negative before it.
@@ -160,6 +171,20 @@ impl SystemClock {
         const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
         let later = Duration::from_nanos(moment.as_nanos()).saturating_sub(self.past);
         self.origin + later.min(CENTURY)
+    }
+}
+
+#[cfg(feature = "shell")]
+impl SystemClock {
+    /// The calendar in nanoseconds since 1970, for others who count so.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one door to the calendar")]
+    pub fn unix_nanos(&self) -> u64 {
+        let now = std::time::SystemTime::now();
+        let since = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

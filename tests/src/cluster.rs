@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::rng::Generator;
 use common::shell::secret;
@@ -13,7 +14,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::binaries::Program;
 use crate::client::{Answer, Ask, Page};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Vars};
 use crate::metrics;
 use crate::origin::ZONE;
 use crate::place::{Place, Port, host};
@@ -72,6 +73,10 @@ impl Proxy {
     }
 
     fn start(place: &Place, host: u8, sets: &[String]) -> Self {
+        Self::start_among(&Vars::new(), place, host, sets)
+    }
+
+    fn start_among(vars: &Vars, place: &Place, host: u8, sets: &[String]) -> Self {
         let http = place.at(host, Port::Http);
         let admin = place.at(host, Port::ProxyAdmin);
         let name = format!("node{host}");
@@ -84,8 +89,9 @@ impl Proxy {
             set("origin.allow_private", true),
         ];
         all.extend_from_slice(sets);
+        let title = format!("proxy-{name}");
         Self {
-            daemon: Daemon::start(&format!("proxy-{name}"), Program::Proxy, &all, place.dir()),
+            daemon: Daemon::start_among(vars, &title, Program::Proxy, &all, place.dir()),
             http,
             peer: place.at(host, Port::Peer),
             admin,
@@ -128,6 +134,16 @@ impl Index {
     /// The index number `n` of a place, from 0, joining through `seeds`. Does not wait.
     #[must_use]
     pub fn start(place: &Place, n: u8, seeds: &[SocketAddr], sets: &[String]) -> Self {
+        Self::start_among(&Vars::new(), place, n, seeds, sets)
+    }
+
+    fn start_among(
+        vars: &Vars,
+        place: &Place,
+        n: u8,
+        seeds: &[SocketAddr],
+        sets: &[String],
+    ) -> Self {
         let host = host::NODE + n;
         let (udp, admin) = (
             place.at(host, Port::Index),
@@ -146,8 +162,9 @@ impl Index {
             set("join.seeds", seeds.join(",")),
         ];
         all.extend_from_slice(sets);
+        let title = format!("dht-{name}");
         Self {
-            daemon: Daemon::start(&format!("dht-{name}"), Program::Dht, &all, place.dir()),
+            daemon: Daemon::start_among(vars, &title, Program::Dht, &all, place.dir()),
             udp,
             admin,
             socket,
@@ -198,6 +215,8 @@ pub struct Wish {
     proxy_sets: Vec<String>,
     index_sets: Vec<String>,
     server_sets: Vec<String>,
+    /// A node whose processes have something in their environment that the others have not.
+    odd: Option<(u8, Vars)>,
 }
 
 /// A whole CDN.
@@ -233,6 +252,18 @@ impl Wish {
         self
     }
 
+    /// The proxy and the index of node `n`, from 0, have these in their environment.
+    #[must_use]
+    pub fn node_among(mut self, n: u8, vars: Vars) -> Self {
+        self.odd = Some((n, vars));
+        self
+    }
+
+    fn vars(&self, n: u8) -> Vars {
+        let own = self.odd.as_ref().filter(|(odd, _)| *odd == n);
+        own.map(|(_, vars)| vars.clone()).unwrap_or_default()
+    }
+
     /// A setting for every index.
     #[must_use]
     pub fn indexes_with(mut self, set: String) -> Self {
@@ -248,7 +279,7 @@ impl Wish {
             others.map(at).collect()
         };
         let indexes: Vec<Index> = (0..self.nodes)
-            .map(|n| Index::start(place, n, &seeds(n), &self.index_sets))
+            .map(|n| Index::start_among(&self.vars(n), place, n, &seeds(n), &self.index_sets))
             .collect();
         let proxies = indexes.iter().zip(0..).map(|(index, n)| {
             let mut sets = vec![
@@ -257,7 +288,7 @@ impl Wish {
                 set("network.secret_file", secret_file(place).display()),
             ];
             sets.extend_from_slice(&self.proxy_sets);
-            Proxy::start(place, host::NODE + n, &sets)
+            Proxy::start_among(&self.vars(n), place, host::NODE + n, &sets)
         });
         let proxies = proxies.collect();
         let servers = (0..self.servers)
@@ -383,12 +414,17 @@ impl NameServer {
 
     /// Waits until it would name each of `proxies`.
     pub async fn until_naming(&self, proxies: &[Proxy]) {
+        self.until_naming_within(proxies, EVENTUALLY).await;
+    }
+
+    /// The same for a server that may have a reason to wait.
+    pub async fn until_naming_within(&self, proxies: &[Proxy], deadline: Duration) {
         let live = async || {
             metrics::is_ready(self.admin).await
                 && metrics::value(self.admin, "atoll_dns_proxies_live").await
                     == proxies.len() as u64
         };
-        wait::until("the name server names all proxies", EVENTUALLY, live).await;
+        wait::until("the name server names all proxies", deadline, live).await;
     }
 
     /// Whether it names `proxy` in any of several answers: an answer has four addresses at most.

@@ -19,11 +19,15 @@ use crate::wait;
 /// Lines of a log that are shown when a test fails.
 const SHOWN: usize = 60;
 
+/// What a process finds in its environment beside what all do.
+pub type Vars = Vec<(OsString, OsString)>;
+
 /// A running process.
 #[derive(Debug)]
 pub struct Daemon {
     title: String,
     command: Vec<OsString>,
+    vars: Vars,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -32,22 +36,44 @@ impl Daemon {
     /// Starts one of our programs with settings. Its log goes to `dir`.
     #[must_use]
     pub fn start(title: &str, program: Program, sets: &[String], dir: &Path) -> Self {
-        let mut args = Vec::new();
-        for set in sets {
-            args.extend(["--set".to_owned(), set.clone()]);
-        }
-        Self::start_with(title, program, &args, dir)
+        Self::start_among(&Vars::new(), title, program, sets, dir)
+    }
+
+    /// Starts one of our programs with settings, and with these in its environment.
+    #[must_use]
+    pub fn start_among(
+        vars: &Vars,
+        title: &str,
+        program: Program,
+        sets: &[String],
+        dir: &Path,
+    ) -> Self {
+        let set = |set: &String| ["--set".to_owned(), set.clone()];
+        let args: Vec<String> = sets.iter().flat_map(set).collect();
+        Self::start_with_among(vars, title, program, &args, dir)
     }
 
     /// Starts one of our programs with arguments.
     #[must_use]
     pub fn start_with(title: &str, program: Program, args: &[String], dir: &Path) -> Self {
+        Self::start_with_among(&Vars::new(), title, program, args, dir)
+    }
+
+    /// Starts one of our programs with arguments, and with these in its environment.
+    #[must_use]
+    pub fn start_with_among(
+        vars: &Vars,
+        title: &str,
+        program: Program,
+        args: &[String],
+        dir: &Path,
+    ) -> Self {
         let parent = std::process::id().to_string();
         let mut command: Vec<OsString> = vec![Program::Atoll.path().into()];
         command.extend(["launch", "--parent", &parent, "--"].map(OsString::from));
         command.push(program.path().into());
         command.extend(args.iter().map(OsString::from));
-        Self::spawn(title, command, dir)
+        Self::spawn(title, command, vars.clone(), dir)
     }
 
     /// Starts any program.
@@ -55,13 +81,14 @@ impl Daemon {
     pub fn start_other(title: &str, program: &Path, args: &[&str], dir: &Path) -> Self {
         let mut command: Vec<OsString> = vec![program.into()];
         command.extend(args.iter().map(OsString::from));
-        Self::spawn(title, command, dir)
+        Self::spawn(title, command, Vars::new(), dir)
     }
 
-    fn spawn(title: &str, command: Vec<OsString>, dir: &Path) -> Self {
+    fn spawn(title: &str, command: Vec<OsString>, vars: Vars, dir: &Path) -> Self {
         let mut daemon = Self {
             title: title.to_owned(),
             command,
+            vars,
             log: dir.join(format!("{title}.log")),
             child: None,
         };
@@ -76,6 +103,7 @@ impl Daemon {
         let mut command: Command = exec::command(program).into_std();
         command
             .args(args)
+            .envs(self.vars.iter().map(|(name, value)| (name, value)))
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         // Ctrl-C at the terminal is for the test, which then ends its children.
@@ -161,7 +189,11 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let pid = self.child.as_ref().map(Child::id);
         self.kill();
+        if let Some(pid) = pid.filter(|_| !self.vars.is_empty()) {
+            crate::calendar::forget(pid);
+        }
         if std::thread::panicking() {
             self.show_log();
             return;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::binaries::Program;
 use crate::client::{Answer, Ask, Page};
 use crate::cluster::secret_file;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Vars};
 use crate::exec::{Ran, run_ours};
 use crate::origin::ZONE;
 use crate::place::{Place, Port, host};
@@ -56,6 +56,11 @@ pub struct Node {
 impl Controller {
     /// Starts a controller, and waits until it answers.
     pub async fn start(place: &Place) -> Self {
+        Self::start_among(&Vars::new(), place).await
+    }
+
+    /// The same with these in its environment.
+    pub async fn start_among(vars: &Vars, place: &Place) -> Self {
         let dir = place.file("controller");
         let addr = place.at(CONTROLLER, Port::Web);
         let args = [
@@ -66,7 +71,8 @@ impl Controller {
             &addr.to_string(),
         ];
         let args = args.map(str::to_owned);
-        let daemon = Daemon::start_with("controller", Program::Atoll, &args, place.dir());
+        let title = "controller";
+        let daemon = Daemon::start_with_among(vars, title, Program::Atoll, &args, place.dir());
         let controller = Self {
             daemon,
             url: format!("http://{addr}"),
@@ -227,6 +233,17 @@ pub fn ours(program: Program) -> String {
 impl Node {
     /// Starts the agent of node number `number`, from 0, and enrols it. `extra` are arguments of its own.
     pub async fn start(place: &Place, controller: &Controller, number: u8, extra: &[&str]) -> Self {
+        Self::start_among(&Vars::new(), place, controller, number, extra).await
+    }
+
+    /// The same with these in the environment of its agent, and so of its daemons.
+    pub async fn start_among(
+        vars: &Vars,
+        place: &Place,
+        controller: &Controller,
+        number: u8,
+        extra: &[&str],
+    ) -> Self {
         let name = format!("reef{number}");
         let dir = place.file(&format!("agent-{name}"));
         let trust = controller.key().await;
@@ -251,7 +268,7 @@ impl Node {
         args.extend_from_slice(extra);
         let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         let title = format!("agent-{name}");
-        let agent = Daemon::start_with(&title, Program::Atoll, &args, place.dir());
+        let agent = Daemon::start_with_among(vars, &title, Program::Atoll, &args, place.dir());
         let node = Self {
             agent,
             dir,
@@ -302,6 +319,18 @@ impl Node {
             status["report"]["in_force"] == serial && all_up && status["proven"] == true
         };
         self.until(&format!("it runs intent {serial}"), runs).await
+    }
+
+    /// Waits until all its daemons are up by this intent, proven or not.
+    pub async fn until_up(&self, serial: u64) -> Value {
+        let ready = |daemon: &Value| daemon["doing"] == "up" && daemon["ready"] != false;
+        let runs = |status: &Value| {
+            let daemons = status["report"]["daemons"].as_object();
+            status["report"]["in_force"] == serial
+                && daemons.is_some_and(|all| all.values().all(ready))
+        };
+        self.until(&format!("all is up by intent {serial}"), runs)
+            .await
     }
 
     /// The process of a daemon that was started last.

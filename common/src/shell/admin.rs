@@ -22,6 +22,8 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::clock::{Clock as _, SystemClock, WallTime};
+
 use super::inherited::Inherited;
 use super::signals::Shutdown;
 use super::supervisor::Supervisor;
@@ -76,6 +78,7 @@ pub async fn serve(
     mut shutdown: Shutdown,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let clock = SystemClock::new();
     let mut relieved = shutdown.clone();
     loop {
         let accepted = tokio::select! {
@@ -98,7 +101,7 @@ pub async fn serve(
                 let ordered = ordered(&request, &*inspect);
                 let (registry, inspect) = (Arc::clone(&registry), Arc::clone(&inspect));
                 async move {
-                    let response = match ordered {
+                    let mut response = match ordered {
                         _ if changes(&request) && !is_named_by_address(&request) => {
                             let text =
                                 "what changes something is asked for by this listener's address\n";
@@ -107,6 +110,7 @@ pub async fn serve(
                         Some(ordered) => json(ordered.await),
                         None => respond(&request, &registry, &*inspect),
                     };
+                    date(response.headers_mut(), clock.wall());
                     Ok::<_, Infallible>(response)
                 }
             });
@@ -185,6 +189,14 @@ fn respond<B>(
             let text = "pages here: /metrics /healthz /readyz /state\n";
             answer(StatusCode::NOT_FOUND, "text/plain", text.into())
         }
+    }
+}
+
+/// Says in an answer what the calendar says here. The HTTP library would say it too, but of a calendar that is set
+/// back it goes on saying the latest date it saw, for as long as that lies ahead.
+pub fn date(headers: &mut HeaderMap, now: WallTime) {
+    if let Ok(value) = header::HeaderValue::try_from(now.to_http()) {
+        headers.insert(header::DATE, value);
     }
 }
 

@@ -21,13 +21,22 @@ pub enum Outlives {
 pub fn replace(path: &Path, bytes: &[u8], outlives: Outlives) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".aside");
-    let mut file = File::create(&aside)?;
+    let put = put(path, Path::new(&aside), bytes, outlives);
+    if put.is_err() {
+        // On a full disk every half takes room.
+        drop(fs::remove_file(&aside));
+    }
+    put
+}
+
+fn put(path: &Path, aside: &Path, bytes: &[u8], outlives: Outlives) -> io::Result<()> {
+    let mut file = File::create(aside)?;
     file.write_all(bytes)?;
     if outlives == Outlives::Process {
-        return fs::rename(&aside, path);
+        return fs::rename(aside, path);
     }
     file.sync_all()?;
-    fs::rename(&aside, path)?;
+    fs::rename(aside, path)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     File::open(dir.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
@@ -51,5 +60,10 @@ mod tests {
         let nowhere = dir.path().join("gone/file");
         assert!(replace(&nowhere, b"then", Outlives::Power).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "then");
+        // What cannot take its place does not stay either.
+        let in_the_way = dir.path().join("dir");
+        fs::create_dir(&in_the_way).unwrap();
+        assert!(replace(&in_the_way, b"then", Outlives::Process).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -2,7 +2,7 @@
 //! [`crate::doctor`]'s.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use dht::client::Client;
@@ -17,7 +17,9 @@ use crate::admin::{self, Page};
 use crate::agent::shell::door;
 use crate::agent::shell::home::Home;
 use crate::cluster::layout::Kind;
-use crate::doctor::{Agent, Answer, Facts, Finding, Room, Severity, checks, judge, judge_agent};
+use crate::doctor::{
+    Agent, Answer, Facts, Finding, Room, Severity, checks, judge, judge_agent, judge_room,
+};
 use crate::figures::Figures;
 use crate::outcome::{Exit, Outcome};
 use crate::say;
@@ -74,6 +76,7 @@ pub async fn run(args: DoctorArgs) -> Outcome {
             Err(error) => Agent::Gone(error.to_string()),
         };
         findings.extend(judge_agent(&agent));
+        findings.extend(judge_room(room(state).as_ref()));
     }
     let made = checks(facts.len(), args.state.is_some());
     if args.json {
@@ -166,7 +169,8 @@ async fn look(daemon: Daemon, other: Option<PathBuf>) -> Facts {
     if let Ok(page) = admin::page(daemon.admin, "/metrics").await {
         facts.figures = Figures::parse(&page.text());
     }
-    facts.room = room(&facts.state);
+    let dir = facts.state["disk"]["dir"].as_str();
+    facts.room = dir.and_then(|dir| room(Path::new(dir)));
     facts.shut = shut(&daemon, other).await;
     facts
 }
@@ -184,13 +188,12 @@ fn skew(page: &Page) -> Option<Duration> {
     Some(apart.unwrap_or_else(|error| error.duration()))
 }
 
-/// What is free where the daemon writes, if that is on this machine.
-fn room(state: &Value) -> Option<Room> {
-    let dir = state["disk"]["dir"].as_str()?;
+/// What is free where a daemon or an agent writes, if that is on this machine.
+fn room(dir: &Path) -> Option<Room> {
     let found = rustix::fs::statvfs(dir).ok()?;
     let free_percent = (found.f_bavail * 100).checked_div(found.f_blocks)?;
     Some(Room {
-        dir: dir.to_owned(),
+        dir: dir.display().to_string(),
         free_percent,
     })
 }

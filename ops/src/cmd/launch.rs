@@ -11,7 +11,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::agent::shell::found;
 use crate::outcome::{Failure, Outcome};
+use crate::say;
 
 /// Arguments of `atoll launch`.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,7 +86,30 @@ fn take(lock: &Path, record: &Path, note: &str) -> io::Result<()> {
     // Open until the process ends.
     std::mem::forget(file);
     let text = found::record(std::process::id(), note)?;
-    aside::replace(record, text.as_bytes(), Outlives::Process)
+    if let Err(error) = write_down(record, &text) {
+        // The next agent does not know of this process, and the lock keeps it from starting a second one. That
+        // is less than a daemon that stays down because a disk is full.
+        let file = record.display();
+        say::note(&format!(
+            "atoll: {file} cannot be written, going on without: {error}"
+        ));
+    }
+    Ok(())
+}
+
+/// Writes aside and renames; where there is no room for that, over what is there: the file of a process before
+/// this one has all the room that it takes.
+fn write_down(record: &Path, text: &str) -> io::Result<()> {
+    if aside::replace(record, text.as_bytes(), Outlives::Process).is_err() {
+        let mut file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(record)?;
+        file.write_all(text.as_bytes())?;
+        return file.set_len(text.len() as u64);
+    }
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
@@ -104,4 +128,28 @@ fn die_with_parent() -> Result<(), Failure> {
 #[expect(clippy::unnecessary_wraps, reason = "fails on Linux")]
 fn die_with_parent() -> Result<(), Failure> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn without_room_aside_the_record_of_before_is_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("proxy.json");
+        write_down(&record, "the first one, somewhat longer").unwrap();
+        // A directory in the way of the file aside, as a full disk would be.
+        fs::create_dir(dir.path().join("proxy.json.aside")).unwrap();
+        write_down(&record, "the second one").unwrap();
+        assert_eq!(fs::read_to_string(&record).unwrap(), "the second one");
+        // No room at all is no reason not to run.
+        fs::remove_file(&record).unwrap();
+        fs::create_dir(&record).unwrap();
+        let note = r#"{"program":"atoll-dht","release":"1.0.0","state":"run"}"#;
+        take(&dir.path().join("lock"), &record, note).unwrap();
+        assert!(take(&dir.path().join("lock"), &record, note).is_err());
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Agent, Answer, Check, FREE_LEAST_PERCENT, Facts, Finding, SKEW_MAX, Severity};
+use super::{
+    Agent, Answer, Check, FREE_LEAST_PERCENT, Facts, Finding, Room, SKEW_MAX, Severity, skewed,
+};
 use crate::cluster::layout::Kind;
 use crate::engine::document::refusal::RefusalReason;
 
@@ -73,19 +75,41 @@ fn disk(facts: &Facts, found: &mut Found) {
             failing["error"].as_str().unwrap_or("no reason given"),
             failing["for_s"]
         );
-        let advice = "make room or mend the disk; until then it serves from memory alone";
+        let advice = match facts.kind {
+            Kind::Dht => {
+                "make room or mend the disk; until then a restart begins with what was written last"
+            }
+            _ => "make room or mend the disk; until then it serves from memory alone",
+        };
         found.wrong(Check::Disk, what, advice);
     }
-    if let Some(room) = &facts.room
-        && room.free_percent < FREE_LEAST_PERCENT
-    {
+    let advice = match facts.kind {
+        Kind::Dht => {
+            "make room: what it remembers for a restart is not written where there is none"
+        }
+        _ => "make room, or give it less with store.disk",
+    };
+    full(facts.room.as_ref(), advice, found);
+}
+
+fn full(room: Option<&Room>, advice: &str, found: &mut Found) {
+    let little = |room: &&Room| room.free_percent < FREE_LEAST_PERCENT;
+    if let Some(room) = room.filter(little) {
         let what = format!("{} has {} % free", room.dir, room.free_percent);
-        found.wrong(
-            Check::Disk,
-            what,
-            "make room, or give it less with store.disk",
-        );
+        found.wrong(Check::Disk, what, advice);
     }
+}
+
+/// What is wrong where an agent writes.
+#[must_use]
+pub fn judge_room(room: Option<&Room>) -> Vec<Finding> {
+    let mut found = Found {
+        whom: "agent".to_owned(),
+        findings: Vec::new(),
+    };
+    let advice = "make room: the node goes on as it is, and follows no order meanwhile";
+    full(room, advice, &mut found);
+    found.findings
 }
 
 fn peers(facts: &Facts, found: &mut Found) {
@@ -210,7 +234,17 @@ pub fn judge_agent(agent: &Agent) -> Vec<Finding> {
             ms / 1_000,
             reason.as_str()
         );
-        found.wrong(Check::Serial, what, refusal_advice(*reason));
+        let check = match reason {
+            RefusalReason::NotKept => Check::Disk,
+            _ => Check::Serial,
+        };
+        found.wrong(check, what, refusal_advice(*reason));
+    }
+    if let Some(seconds) = skewed(view.controller_ahead_s) {
+        let apart = seconds.unsigned_abs();
+        let what = format!("its controller's clock and its own differ by {apart} s");
+        let advice = "see that NTP runs on both; orders are followed all the same";
+        found.warn(Check::Clock, what, advice);
     }
     match (&view.failing, view.answered_ms_ago) {
         (Some((why, ms)), _) if *ms > SILENT_MS => {
@@ -244,6 +278,9 @@ const fn refusal_advice(reason: RefusalReason) -> &'static str {
     match reason {
         RefusalReason::OlderSerial => {
             "the controller forgot what it ordered, or was restored from an old backup: give a new order"
+        }
+        RefusalReason::NotKept => {
+            "make room or mend the disk of its --state directory; it tries again by itself"
         }
         _ => "see docs/operating/agent.md for the word, and `atoll events` at the controller",
     }
@@ -281,7 +318,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::doctor::Room;
     use crate::figures::Figures;
 
     fn index(name: &str, network: &str, contacts: usize, strangers: u32) -> Facts {

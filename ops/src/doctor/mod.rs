@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use judge::{judge, judge_agent};
+pub use judge::{judge, judge_agent, judge_room};
 
 use crate::agent::engine::report::View;
 use crate::cluster::layout::Kind;
@@ -19,6 +19,12 @@ use crate::figures::Figures;
 
 /// Clocks that differ by more than this are wrong: certificates and signed documents are judged by them.
 pub const SKEW_MAX: Duration = Duration::from_secs(30);
+
+/// How far two calendars are apart, in seconds, if that is wrong.
+#[must_use]
+pub fn skewed(ahead_s: Option<i64>) -> Option<i64> {
+    ahead_s.filter(|seconds| seconds.unsigned_abs() > SKEW_MAX.as_secs())
+}
 
 /// A disk with less than this share free, in percent, will be full soon.
 pub const FREE_LEAST_PERCENT: u64 = 5;
@@ -156,6 +162,6 @@ pub enum Agent {
 /// How many checks were made of so many daemons: for the last line.
 #[must_use]
 pub const fn checks(daemons: usize, agent: bool) -> usize {
-    // Daemon, port, clock, secret, disk, peers; and the serial.
-    daemons * 6 + agent as usize
+    // Daemon, port, clock, secret, disk, peers; and of an agent serial, disk and clock.
+    daemons * 6 + 3 * agent as usize
 }

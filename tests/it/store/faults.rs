@@ -2,59 +2,15 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use harness::cluster::{Proxy, set};
 use harness::dev::atoll;
+use harness::disk::Mount;
 use harness::exec;
 use harness::metrics;
 use harness::origin::{Origin, Reply};
 use harness::place::Place;
-use harness::skip;
 use harness::wait::{self, EVENTUALLY, SOON};
-
-/// A mounted file system; gone with this.
-struct Mount(PathBuf);
-
-impl Mount {
-    /// One of 24 MiB, or nothing where that takes privileges we lack.
-    async fn new(place: &Place) -> Option<Self> {
-        if !exec::is_root() {
-            skip::loudly("a file system of its own takes root");
-            return None;
-        }
-        let at = place.file("disk");
-        fs::create_dir(&at).unwrap();
-        let mount = exec::find("mount").unwrap();
-        let mut command = exec::command(mount);
-        command
-            .args(["-t", "tmpfs", "-o", "size=24m", "none"])
-            .arg(&at);
-        let ran = exec::run(&mut command).await;
-        if ran.code != Some(0) {
-            skip::loudly(&format!("no file system of its own: {}", ran.err.trim()));
-            return None;
-        }
-        Some(Self(at))
-    }
-
-    async fn remount(&self, how: &str) {
-        let mut command = exec::command(exec::find("mount").unwrap());
-        command.args(["-o", &format!("remount,{how}")]).arg(&self.0);
-        let _ = exec::run(&mut command).await.ok();
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let mut command = std::process::Command::new("umount");
-        let _ = command.arg("-l").arg(&self.0).status();
-    }
-}
 
 const WRITING: &str = "atoll_proxy_disk_writing";
 
@@ -79,7 +35,7 @@ async fn until_writing(proxy: &Proxy, origin: &Origin, next: &Cell<usize>, want:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fails_costs_nobody_anything_and_is_used_again() {
     let place = Place::shared().await;
-    let Some(mount) = Mount::new(&place).await else {
+    let Some(mount) = Mount::new(&place, "disk", 24).await else {
         return;
     };
     let origin = Origin::start(&place).await;

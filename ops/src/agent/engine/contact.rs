@@ -74,6 +74,7 @@ pub struct Contact {
     answered: Option<Moment>,
     failing: Option<(CallReason, Moment)>,
     refused: Option<(RefusalReason, Moment)>,
+    ahead_s: Option<i64>,
 }
 
 impl Contact {
@@ -87,6 +88,7 @@ impl Contact {
             answered: None,
             failing: None,
             refused: None,
+            ahead_s: None,
         }
     }
 
@@ -135,6 +137,24 @@ impl Contact {
         // It is offered again at once, and refused again.
         self.due = Some(now + RETRY_MAX / 4);
         other
+    }
+
+    /// What followed from a document is on the disk; that it was not is over.
+    pub fn kept(&mut self) {
+        self.refused = self
+            .refused
+            .filter(|(reason, _)| *reason != RefusalReason::NotKept);
+    }
+
+    /// The controller's calendar was so many seconds ahead of this node's; behind, if negative.
+    pub const fn dated(&mut self, ahead_s: i64) {
+        self.ahead_s = Some(ahead_s);
+    }
+
+    /// See [`dated`](Self::dated); nothing if the controller never said.
+    #[must_use]
+    pub const fn ahead_s(&self) -> Option<i64> {
+        self.ahead_s
     }
 
     /// A document was accepted, or known.

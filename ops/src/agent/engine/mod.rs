@@ -200,6 +200,7 @@ impl Agent {
         };
         if kept {
             self.keep_again = None;
+            self.contact.kept();
             self.follow(next, now);
         } else {
             self.keep_again = Some(now + KEEP_AGAIN);
@@ -207,6 +208,12 @@ impl Agent {
             self.say(Event::NotKept);
         }
         self.advance(now);
+    }
+
+    /// The controller's calendar was so many seconds ahead of this node's when it answered. For people alone: nothing
+    /// here depends on any calendar.
+    pub const fn handle_date(&mut self, ahead_s: i64) {
+        self.contact.dated(ahead_s);
     }
 
     /// A call home came to this.

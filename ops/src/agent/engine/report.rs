@@ -35,6 +35,9 @@ pub struct View {
     pub failing: Option<(String, u64)>,
     /// Why the last document was refused, and how many milliseconds ago.
     pub refused: Option<(RefusalReason, u64)>,
+    /// By how many seconds the controller's calendar was ahead of this node's when it last answered.
+    #[serde(default)]
+    pub controller_ahead_s: Option<i64>,
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -132,6 +135,7 @@ impl Agent {
             answered_ms_ago: self.contact.answered().map(ago),
             failing: failing.map(|(reason, since)| (reason.as_str().to_owned(), ago(since))),
             refused: refused.map(|(reason, at)| (reason, ago(at))),
+            controller_ahead_s: self.contact.ahead_s(),
         }
     }
 }

@@ -225,6 +225,24 @@ fn a_full_disk_means_going_on_as_before_without_a_frenzy() {
 }
 
 #[test]
+fn a_disk_that_has_room_again_is_no_trouble_any_more() {
+    let mut world = settled();
+    world.offers(intent(2, "1.1.0"));
+    world.pass(Duration::from_secs(20));
+    assert_eq!(world.runs(), ["proxy 1.1.0"]);
+    // Nothing new comes while it is full: what is not kept is that the order was proven.
+    world.is_quiet();
+    world.disk_full(true);
+    world.pass(LONG);
+    let refusal = |world: &World| world.agent().contact().refusal().map(|(reason, _)| reason);
+    assert_eq!(refusal(&world), Some(RefusalReason::NotKept));
+    world.disk_full(false);
+    world.pass(LONG);
+    assert!(world.agent().standing().proven);
+    assert_eq!(refusal(&world), None);
+}
+
+#[test]
 fn daemons_outlive_their_agent_and_are_found_again() {
     let mut world = settled();
     let starts = world.starts;

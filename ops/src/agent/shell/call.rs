@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::clock::{Clock as _, SystemClock, WallTime};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -50,18 +51,25 @@ impl Controller {
         &self.0
     }
 
-    /// Sends a report, and waits for news as long as it says.
-    pub(super) async fn report(&self, report: String, wait: Duration) -> Answer {
+    /// Sends a report, and waits for news as long as it says. With the answer comes by how many seconds the
+    /// controller's calendar is ahead of ours, if it says.
+    pub(super) async fn report(&self, report: String, wait: Duration) -> (Answer, Option<i64>) {
         let called = self.post("/v1/checkin", report);
         let answered = tokio::time::timeout(PATIENCE + wait, called).await;
-        answered.unwrap_or(Answer::Failure(CallReason::Late))
+        answered.unwrap_or((Answer::Failure(CallReason::Late), None))
     }
 
-    async fn post(&self, path: &str, body: String) -> Answer {
-        let response = match self.send(Method::POST, path, body).await {
-            Ok(response) => response,
-            Err(reason) => return Answer::Failure(reason),
-        };
+    async fn post(&self, path: &str, body: String) -> (Answer, Option<i64>) {
+        match self.send(Method::POST, path, body).await {
+            Ok(response) => {
+                let ahead_s = ahead_s(&response, SystemClock::new().wall());
+                (Self::read(response).await, ahead_s)
+            }
+            Err(reason) => (Answer::Failure(reason), None),
+        }
+    }
+
+    async fn read(response: http::Response<Incoming>) -> Answer {
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NO_CONTENT => return Answer::Nothing,
@@ -120,9 +128,41 @@ impl Controller {
     }
 }
 
+/// By how many seconds the calendar that an answer was dated by is ahead of `ours`.
+fn ahead_s<B>(response: &http::Response<B>, ours: WallTime) -> Option<i64> {
+    let date = response.headers().get(header::DATE)?.to_str().ok()?;
+    let theirs = httpdate::parse_http_date(date).ok()?;
+    let theirs = theirs.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(
+        i64::try_from(theirs.as_secs())
+            .ok()?
+            .saturating_sub(ours.unix()),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calendars_are_compared_by_the_date_of_the_answer() {
+        let ours = WallTime::from_unix(1_800_000_000);
+        let dated = |date: &str| {
+            http::Response::builder()
+                .header("date", date)
+                .body(())
+                .unwrap()
+        };
+        let ahead = |date: &str| ahead_s(&dated(date), ours);
+        let three_days = WallTime::from_unix(1_800_000_000 + 3 * 86_400);
+        assert_eq!(ahead(&three_days.to_http()), Some(3 * 86_400));
+        assert_eq!(
+            ahead(&WallTime::from_unix(1_799_999_990).to_http()),
+            Some(-10)
+        );
+        assert_eq!(ahead("yesterday"), None);
+        assert_eq!(ahead_s(&http::Response::new(()), ours), None);
+    }
 
     #[test]
     fn a_controller_is_a_host_and_a_port() {

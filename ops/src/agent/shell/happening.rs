@@ -25,7 +25,7 @@ pub(super) enum Happening {
     Ended(DaemonName, Berth, String),
     /// A daemon's process said something.
     Told(Message),
-    Answered(Answer),
+    Answered(Answer, Option<i64>),
     Looked(Vec<(DaemonName, Look)>, Vec<(String, Option<Digest>)>),
     Asked(oneshot::Sender<View>),
 }

@@ -196,7 +196,10 @@ impl Shell {
                 self.agent.handle_ended(&process.0, berth, how, now);
             }
             Happening::Told(message) => self.told(message),
-            Happening::Answered(answer) => {
+            Happening::Answered(answer, ahead_s) => {
+                if let Some(ahead_s) = ahead_s {
+                    self.agent.handle_date(ahead_s);
+                }
                 let heard = match &answer {
                     Answer::Document(bytes) => Heard::Document(bytes),
                     Answer::Nothing => Heard::Nothing,
@@ -393,8 +396,10 @@ impl Shell {
         };
         let wait = Duration::from_millis(report.wait_ms);
         let text = Signed::seal(report, &self.options.key).text().to_owned();
-        let call =
-            self.aside(async move { Happening::Answered(controller.report(text, wait).await) });
+        let call = self.aside(async move {
+            let (answer, ahead_s) = controller.report(text, wait).await;
+            Happening::Answered(answer, ahead_s)
+        });
         self.call = Some(call);
     }
 

@@ -9,6 +9,7 @@ use crate::admin;
 use crate::agent::engine::report::View;
 use crate::agent::shell::door;
 use crate::agent::shell::home::Home;
+use crate::doctor::skewed;
 use crate::engine::document::report::{Doing, Observed};
 use crate::engine::document::words::Program;
 use crate::outcome::{Exit, Failure, Outcome};
@@ -17,6 +18,8 @@ use crate::say;
 
 /// Without an answer for longer than this, the controller counts as silent: several calls were due.
 const SILENT_MS: u64 = 180_000;
+
+const DAY_S: u64 = 86_400;
 
 /// Shows the agent whose directory is `state`.
 ///
@@ -134,6 +137,9 @@ fn text(view: &View) -> String {
             }
         },
     );
+    if let Some(apart) = calendar(view) {
+        fact("calendar", apart);
+    }
     if let Some((reason, since)) = view.refused {
         let (word, advice) = (reason.as_str(), reason.advice());
         fact("refused", format!("{word}, {} ago: {advice}", ago(since)));
@@ -159,6 +165,20 @@ fn text(view: &View) -> String {
         ]);
     }
     format!("{}\n\n{}", facts.to_text(), daemons.to_text())
+}
+
+/// How the controller's calendar differs from this node's, if it does.
+fn calendar(view: &View) -> Option<String> {
+    let seconds = skewed(view.controller_ahead_s)?;
+    let apart = seconds.unsigned_abs();
+    let apart = match (apart + DAY_S / 2) / DAY_S {
+        0 | 1 => render::duration(Duration::from_secs(apart)),
+        days => format!("about {days} days"),
+    };
+    let way = if seconds > 0 { "ahead of" } else { "behind" };
+    Some(format!(
+        "the controller's is {apart} {way} this node's: see that NTP runs on both; nothing waits for it"
+    ))
 }
 
 /// What a daemon does, and whether it says so itself.
@@ -224,6 +244,7 @@ mod tests {
             answered_ms_ago: Some(1_500),
             failing: None,
             refused: None,
+            controller_ahead_s: Some(-3),
         }
     }
 
@@ -238,6 +259,23 @@ mod tests {
             "proxy   atoll-proxy  1.2.3    up",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_controller_of_another_day_is_told_and_degrades_nothing() {
+        let on = |ahead_s| View {
+            controller_ahead_s: Some(ahead_s),
+            ..view()
+        };
+        assert!(!text(&view()).contains("calendar"));
+        assert_eq!(verdict(&on(3 * 86_400)), Exit::Ok);
+        for (ahead_s, words) in [
+            (3 * 86_400, "about 3 days ahead of"),
+            (-45, "45.0 s behind"),
+        ] {
+            let told = text(&on(ahead_s));
+            assert!(told.contains(words), "{told}");
         }
     }
 

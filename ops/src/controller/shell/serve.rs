@@ -11,6 +11,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use common::clock::{Clock as _, SystemClock};
+use common::shell::admin;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -46,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, limits: Limits)
     let permits = Arc::new(Semaphore::new(limits.connections));
     let silence = limits.silence;
     let timely = from_fn(move |request: Request, next: Next| timely(request, next, silence));
-    let routes = routes.layer(timely);
+    let routes = routes.layer(timely).layer(from_fn(dated));
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(BREATH).await;
@@ -68,6 +70,13 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, limits: Limits)
 async fn timely(request: Request, next: Next, silence: Duration) -> Response {
     let bound = |body: Body| TimelyBody::of(body, silence);
     next.run(request.map(bound)).await.map(bound)
+}
+
+/// The calendar here, for agents to compare with theirs.
+async fn dated(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    admin::date(response.headers_mut(), SystemClock::new().wall());
+    response
 }
 
 async fn connection(stream: TcpStream, routes: Router, limits: Limits) {

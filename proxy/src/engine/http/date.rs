@@ -4,13 +4,10 @@
 //! because the rest of the date says which day is meant. Anything else that is off makes the date
 //! unreadable, and a field that carries it counts as invalid. No clock is read here.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::clock::WallTime;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-
-/// Last second of the year 9999, the latest an HTTP date can say.
-const LATEST: u64 = 253_402_300_799;
 
 /// Longest date of any form, in bytes: `Wednesday, 06-Nov-94 08:49:37 GMT` has 33.
 const LENGTH_MAX: usize = 40;
@@ -76,10 +73,7 @@ pub fn field(headers: &HeaderMap, name: &HeaderName) -> Option<WallTime> {
 /// Writes a date in the preferred form. Times outside 1970 to 9999 are moved to the nearer end.
 #[must_use]
 pub fn format(time: WallTime) -> HeaderValue {
-    let seconds = u64::try_from(time.unix()).unwrap_or(0).min(LATEST);
-    ascii(httpdate::fmt_http_date(
-        UNIX_EPOCH + Duration::from_secs(seconds),
-    ))
+    ascii(time.to_http())
 }
 
 fn ascii(date: String) -> HeaderValue {

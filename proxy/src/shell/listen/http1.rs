@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, ready};
 
-use common::clock::SystemClock;
+use common::clock::{Clock as _, SystemClock};
 use common::shell::signals::Shutdown;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, DATE};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::spoken::{Spoken, begins_http2, may_be_http2};
 use super::{Bounds, Door, http2};
 use crate::engine::head::HEAD_MAX;
+use crate::engine::http::date;
 use crate::engine::http2::Limits;
 use crate::engine::share::Denied;
 use crate::engine::steps::receive::Seen;
@@ -408,6 +409,11 @@ impl Future for Exchange {
         if way.ends.is_some_and(|ends| ends.is_relieved()) {
             let fields = response.headers_mut();
             fields.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if !response.headers().contains_key(DATE) {
+            // The HTTP library's own date stands still where the calendar is set back.
+            let today = date::format(way.clock.wall());
+            response.headers_mut().insert(DATE, today);
         }
         let no_length = response.body().size_hint().exact().is_none();
         way.open_ended
