@@ -8,6 +8,7 @@ pub mod aside;
 pub mod boot;
 pub mod cli;
 pub mod datagrams;
+pub mod export;
 pub mod inherited;
 pub mod log;
 pub mod private_file;

@@ -4,6 +4,7 @@
 //! Every span is timed by its own node's monotonic clock alone. Nothing here compares the clocks of two
 //! nodes; who draws a trace places a node's spans inside the span that caused them.
 
+pub mod otlp;
 pub mod ring;
 
 use std::fmt;

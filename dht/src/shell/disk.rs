@@ -142,7 +142,7 @@ mod tests {
         disk.remember(vec![peer], at(0));
         assert_eq!(disk.shown(at(0))["failing"], Value::Null);
         // In the way of what is written aside.
-        fs::create_dir(state.join("peers.json.new")).unwrap();
+        fs::create_dir(state.join("peers.json.aside")).unwrap();
         disk.remember(Vec::new(), at(1_000));
         disk.remember(Vec::new(), at(31_000));
         let shown = disk.shown(at(32_000));
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(shown["failing"]["for_s"], 31);
         assert_eq!(disk.failures()[2], (DiskReason::Other, 2));
         assert_eq!(peers::load(&state), [peer], "what was written stays");
-        fs::remove_dir(state.join("peers.json.new")).unwrap();
+        fs::remove_dir(state.join("peers.json.aside")).unwrap();
         disk.remember(Vec::new(), at(61_000));
         assert_eq!(disk.shown(at(61_000))["failing"], Value::Null);
         assert_eq!(Disk::at(None).shown(at(0)), Value::Null);

@@ -23,7 +23,19 @@ pub(super) fn table(shared: &Shared) -> Vec<Metric> {
     metrics.extend(plain_counters(&stats, &sizes));
     metrics.extend(level_counters(&stats));
     metrics.extend(gauges(&sizes, health));
+    metrics.push(disk(shared));
+    metrics.extend(shared.traces.metrics());
     metrics
+}
+
+fn disk(shared: &Shared) -> Metric {
+    let failures = shared.disk.failures().into_iter();
+    Metric::counters(
+        "atoll_dht_disk_failures",
+        "Writings of peers or values to state.dir that failed; the index goes on, a restart knows less",
+        "what",
+        failures.map(|(reason, count)| (reason.as_str(), count)),
+    )
 }
 
 fn counters(stats: &Stats) -> Vec<Metric> {

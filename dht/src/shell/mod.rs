@@ -7,10 +7,11 @@
 //!   command and its answers into a response, `stream` into one that lasts;
 //! - the admin listener of `common`, shown by `state` and `metrics`;
 //! - `retiring`, where the index of a new network runs beside this one: looks at that one;
-//! - a writer of `peers` every half minute and at the end, and of `values` at the end.
+//! - a writer of `peers` every half minute and at the end, and of `values` at the end; `disk` says how that goes.
 
 mod address;
 mod capture;
+mod disk;
 mod local;
 mod metrics;
 mod orders;

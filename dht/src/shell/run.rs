@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::address::advertised;
 use super::capture::Captures;
+use super::disk::Disk;
 use super::local::Local;
 use super::orders::Engine;
 use super::retiring::{self, Retiring};
@@ -78,7 +79,6 @@ pub struct Daemon {
     udp: Udp,
     local: Option<Local>,
     admin: Option<TcpListener>,
-    state_dir: Option<PathBuf>,
     retire_beside: Option<PathBuf>,
     /// Whether local clients wait until others were found.
     joins: bool,
@@ -135,8 +135,8 @@ impl Daemon {
             config.engine.remembered = peers::load(dir);
         }
         let mut rng = Generator::from_system().map_err(|error| runtime(&error))?;
-        let traces = Traces::new(&mut rng);
         let clock = SystemClock::new();
+        let traces = Traces::new(&mut rng, (config.export, &config.node_name), clock);
         let about = About {
             name: config.node_name,
             network: network.id().to_string(),
@@ -156,12 +156,12 @@ impl Daemon {
             let retiring = Retiring::new(config.retire, clock.moment());
             Arc::new(retiring)
         });
-        let shared = Arc::new(Shared::new(node, clock, (about, retiring), seen));
+        let disk = Disk::at(config.state_dir);
+        let shared = Arc::new(Shared::new((node, disk), clock, (about, retiring), seen));
         Ok(Self {
             udp,
             local,
             admin,
-            state_dir: config.state_dir,
             retire_beside: config.retire_beside,
             joins,
             shared,
@@ -213,12 +213,7 @@ impl Daemon {
             .map(|local| tokio::spawn(serve(local, engine, shutdown.clone(), joins)));
         let (shared, supervisor) = (Arc::clone(&self.shared), Arc::clone(&self.supervisor));
         let retiring = shared.retiring().cloned();
-        let turns = Turns::new(
-            (self.udp, taken),
-            self.shared,
-            self.state_dir,
-            self.supervisor,
-        );
+        let turns = Turns::new((self.udp, taken), self.shared, self.supervisor);
         if let Some((retiring, beside)) = retiring.zip(self.retire_beside) {
             let known = Arc::clone(&shared);
             let here = move |service: &str| known.proxies(service);

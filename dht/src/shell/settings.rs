@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use common::config::{ByteSize, FromSetting, Settings, Span};
 use common::limits::LEVELS_MAX;
 use common::shell::log::{Filter, Format};
+use common::trace::otlp::Collector;
 
 pub use self::keys::KEYS;
 use crate::engine::config::{
@@ -41,6 +42,8 @@ pub struct DaemonConfig {
     pub log_format: Format,
     /// Which log lines are written.
     pub log_level: Filter,
+    /// Where kept spans go, if anywhere.
+    pub export: Option<Collector>,
     /// How the engine behaves.
     pub engine: Config,
 }
@@ -64,6 +67,7 @@ impl DaemonConfig {
             node_name: settings.optional("node.name").unwrap_or_default(),
             log_format: settings.value("log.format"),
             log_level: settings.value("log.level"),
+            export: settings.optional("trace.export"),
             engine: engine(settings),
         };
         config.check(settings);

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::capture::Captures;
+use super::disk::Disk;
 use super::retiring::Retiring;
 use super::traces::Traces;
 use crate::api::{micros, millis};
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     about: About,
     pub(super) traces: Traces,
     pub(super) captures: Captures,
+    pub(super) disk: Disk,
     retiring: Option<Arc<Retiring>>,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct About {
 
 impl Shared {
     pub(super) fn new(
-        node: Box<dyn Index>,
+        (node, disk): (Box<dyn Index>, Disk),
         clock: SystemClock,
         (about, retiring): (About, Option<Arc<Retiring>>),
         (traces, captures): (Traces, Captures),
@@ -54,6 +56,7 @@ impl Shared {
             about,
             traces,
             captures,
+            disk,
             retiring,
         }
     }
@@ -128,6 +131,7 @@ impl Inspect for Shared {
         json!({
             "asked": asked(&**node),
             "retire": retiring,
+            "disk": self.disk.shown(now),
             "schema": 1,
             "name": self.about.name,
             "network": self.about.network,

@@ -1,9 +1,12 @@
 //! The ring of spans: what the engine tells of traced commands, kept for whoever asks.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::clock::{Clock as _, Moment, SystemClock};
 use common::rng::Generator;
+use common::shell::export::{Exporter, Names};
+use common::telemetry::Metric;
+use common::trace::otlp::{Collector, Origin};
 use common::trace::ring::Ring;
 use common::trace::{Ids, Keep, Span, What};
 use serde_json::Value;
@@ -14,12 +17,53 @@ use crate::engine::traced::{Answered, Hop};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Traces(Mutex<(Ring, Ids)>);
+pub(super) struct Traces {
+    held: Mutex<(Ring, Ids)>,
+    /// `None` if spans go nowhere.
+    exporter: Option<Arc<Exporter>>,
+}
 
 impl Traces {
-    /// No traces yet.
-    pub(super) fn new(rng: &mut Generator) -> Self {
-        Self(Mutex::new((Ring::default(), Ids::new(rng.bytes()))))
+    /// No traces yet. Where there is a collector, a task sends it what is kept.
+    pub(super) fn new(
+        rng: &mut Generator,
+        (collector, node): (Option<Collector>, &str),
+        clock: SystemClock,
+    ) -> Self {
+        let exporter = collector.map(|collector| {
+            let of = Origin {
+                service: "atoll-dht",
+                node: node.to_owned(),
+            };
+            let exporter = Exporter::new(collector, of);
+            tokio::spawn(Arc::clone(&exporter).run(clock, rng.child()));
+            exporter
+        });
+        Self {
+            held: Mutex::new((Ring::default(), Ids::new(rng.bytes()))),
+            exporter,
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, (Ring, Ids)> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offer(&self, span: &Span) {
+        if let Some(exporter) = &self.exporter {
+            exporter.offer(std::slice::from_ref(span));
+        }
+    }
+
+    /// What is counted; nothing if spans go nowhere.
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let names = Names {
+            exported: "atoll_dht_trace_exported",
+            lost: "atoll_dht_trace_export_lost",
+            failures: "atoll_dht_trace_export_failures",
+        };
+        let metrics = self.exporter.as_ref().map(|one| one.metrics(names));
+        metrics.unwrap_or_default()
     }
 
     /// Keeps what `event` tells of a trace; whether it was such an event.
@@ -33,7 +77,7 @@ impl Traces {
     }
 
     fn hopped(&self, hop: &Hop, now: Moment) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
         let (ring, ids) = &mut *held;
         let span = Span {
             trace: hop.context.trace,
@@ -46,11 +90,12 @@ impl Traces {
             outcome: hop.reply.map_or("silence", Kind::as_str),
             failed: hop.reply.is_none(),
         };
+        self.offer(&span);
         ring.add(hop.context.keep.unwrap_or(Keep::Sampled), [span]);
     }
 
     fn answered(&self, answered: &Answered, now: Moment) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
         let (ring, ids) = &mut *held;
         let span = Span {
             trace: answered.context.trace,
@@ -63,12 +108,12 @@ impl Traces {
             outcome: answered.reply.as_str(),
             failed: answered.reply == Kind::Refused,
         };
+        self.offer(&span);
         ring.add(answered.context.keep.unwrap_or(Keep::Sampled), [span]);
     }
 
     /// The admin page.
     pub(super) fn page(&self, node: &str, query: &str, now: Moment) -> Value {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.0.page(node, query, now)
+        self.held().0.page(node, query, now)
     }
 }

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ use super::orders::Order;
 use super::retiring;
 use super::state::Shared;
 use super::udp::Udp;
-use super::{peers, values};
 use crate::engine::capture::Way;
 use crate::engine::{Answer, Command, Event, Output, Ticket};
 use crate::refusal::Refusal;
@@ -45,7 +43,6 @@ pub(super) struct Turns {
     udp: Udp,
     orders: mpsc::Receiver<Order>,
     shared: Arc<Shared>,
-    state_dir: Option<PathBuf>,
     supervisor: Arc<Supervisor>,
     waiting: BTreeMap<Ticket, mpsc::Sender<Answer>>,
     next_ticket: u64,
@@ -58,14 +55,12 @@ impl Turns {
     pub(super) fn new(
         (udp, orders): (Udp, mpsc::Receiver<Order>),
         shared: Arc<Shared>,
-        state_dir: Option<PathBuf>,
         supervisor: Arc<Supervisor>,
     ) -> Self {
         Self {
             udp,
             orders,
             shared,
-            state_dir,
             supervisor,
             waiting: BTreeMap::new(),
             next_ticket: 0,
@@ -155,10 +150,9 @@ impl Turns {
 
     /// Writes down what others stored here, for the process that comes next.
     fn keep_values(&self, now: Moment) {
-        let Some(dir) = &self.state_dir else { return };
-        let held = self.shared.node().held(now);
-        if let Err(error) = values::save(dir, &held) {
-            tracing::warn!(dir = %dir.display(), %error, "values not kept");
+        if self.shared.disk.is_there() {
+            let held = self.shared.node().held(now);
+            self.shared.disk.keep(&held, now);
         }
     }
 
@@ -230,11 +224,13 @@ impl Turns {
         self.udp.flush();
     }
 
-    /// Peers to remember, and where. A node alone keeps what it remembers: the others may come back.
-    fn to_remember(&self) -> Option<(PathBuf, Vec<SocketAddr>)> {
-        let dir = self.state_dir.clone()?;
+    /// Peers to remember. A node alone keeps what it remembers: the others may come back.
+    fn to_remember(&self) -> Option<Vec<SocketAddr>> {
+        if !self.shared.disk.is_there() {
+            return None;
+        }
         let known = self.shared.node().known_peers();
-        (!known.is_empty()).then_some((dir, known))
+        (!known.is_empty()).then_some(known)
     }
 
     /// At the end. What is still being written is as good.
@@ -242,8 +238,9 @@ impl Turns {
         if self.is_remembering() {
             return;
         }
-        if let Some((dir, known)) = self.to_remember() {
-            save(&dir, known);
+        if let Some(known) = self.to_remember() {
+            let now = self.shared.clock().moment();
+            self.shared.disk.remember(known, now);
         }
     }
 
@@ -259,13 +256,10 @@ impl Turns {
             return;
         }
         let known = self.to_remember();
-        self.remembering = known.map(|(dir, known)| spawn_blocking(move || save(&dir, known)));
-    }
-}
-
-fn save(dir: &Path, known: Vec<SocketAddr>) {
-    if let Err(error) = peers::save(dir, known) {
-        tracing::warn!(dir = %dir.display(), %error, "peers not remembered");
+        self.remembering = known.map(|known| {
+            let shared = Arc::clone(&self.shared);
+            spawn_blocking(move || shared.disk.remember(known, shared.clock().moment()))
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::name::Zone;
+use common::trace::otlp::Collector;
 
 pub use self::keys::KEYS;
 use super::access::Form;
@@ -47,6 +48,8 @@ pub struct Config {
     pub share: ShareConfig,
     /// The access log; `None` for none.
     pub access: Option<Access>,
+    /// Where kept spans go; `None` for nowhere.
+    pub export: Option<Collector>,
 }
 
 /// The access log.

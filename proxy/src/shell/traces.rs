@@ -9,12 +9,14 @@ mod fill;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::clock::Moment;
+use common::clock::{Moment, SystemClock};
 use common::rng::Generator;
+use common::shell::export::{Exporter, Names};
 use common::telemetry::{Kind, Metric};
+use common::trace::otlp::{Collector, Origin};
 use common::trace::ring::{Ring, is_sampled, judge};
 use common::trace::{Context as TraceContext, Ids, Keep, Span, SpanId, TraceId, What, clip};
 use http::header::{HeaderMap, HeaderName};
@@ -79,11 +81,28 @@ pub(crate) struct Traces {
     seal: Seal,
     accepted: AtomicU64,
     refused: [AtomicU64; WarrantRefusal::ALL.len()],
+    /// `None` if spans go nowhere.
+    exporter: Option<Arc<Exporter>>,
 }
 
 impl Traces {
-    pub(crate) fn new(rng: &mut Generator) -> Self {
+    /// No traces yet. Where there is a collector, a task sends it what is kept.
+    pub(crate) fn new(
+        rng: &mut Generator,
+        (collector, node): (Option<Collector>, &str),
+        clock: SystemClock,
+    ) -> Self {
+        let exporter = collector.map(|collector| {
+            let of = Origin {
+                service: "atoll-proxy",
+                node: node.to_owned(),
+            };
+            let exporter = Exporter::new(collector, of);
+            tokio::spawn(Arc::clone(&exporter).run(clock, rng.child()));
+            exporter
+        });
         Self {
+            exporter,
             ring: Mutex::default(),
             start: rng.bytes(),
             // The first of all is no more usual than the others.
@@ -139,7 +158,15 @@ impl Traces {
             outcome: told.outcome,
             failed: told.failed,
         };
-        self.ring().add(keep, [span]);
+        self.keep(keep, vec![span]);
+    }
+
+    /// Keeps spans of one trace.
+    fn keep(&self, keep: Keep, spans: Vec<Span>) {
+        if let Some(exporter) = &self.exporter {
+            exporter.offer(&spans);
+        }
+        self.ring().add(keep, spans);
     }
 
     /// Another proxy's request is answered.
@@ -170,7 +197,7 @@ impl Traces {
             outcome,
             failed: false,
         };
-        self.ring().add(keep, [span]);
+        self.keep(keep, vec![span]);
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -206,7 +233,14 @@ impl Traces {
             .into_iter()
             .chain(refused);
         let (pushed_out, _) = self.ring().lost();
-        vec![
+        let exported = self.exporter.as_ref().map(|exporter| {
+            exporter.metrics(Names {
+                exported: "atoll_proxy_trace_exported",
+                lost: "atoll_proxy_trace_export_lost",
+                failures: "atoll_proxy_trace_export_failures",
+            })
+        });
+        let mut metrics = vec![
             Metric::counters(
                 "atoll_proxy_trace_warrants",
                 "Requests that bore a warrant for a trace",
@@ -225,7 +259,9 @@ impl Traces {
                 Kind::Counter,
                 pushed_out,
             ),
-        ]
+        ];
+        metrics.extend(exported.into_iter().flatten());
+        metrics
     }
 }
 

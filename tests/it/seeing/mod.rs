@@ -2,6 +2,7 @@
 
 mod doctor;
 mod documents;
+mod export;
 mod looks;
 mod traces;
 

@@ -265,4 +265,11 @@ pub static KEYS: &[KeySpec] = &[
         what: "error, warn, info, debug or trace, also by module: info,dht=debug",
         why: "Which log lines are written. trace writes one per datagram.",
     },
+    KeySpec {
+        path: "trace.export",
+        default: Some(""),
+        example: "http://127.0.0.1:4318",
+        what: "http://HOST:PORT; empty: nowhere",
+        why: "A collector of OTLP over HTTP that kept spans are sent to, in JSON: of an OpenTelemetry collector, its port 4318. One that is down costs nothing but a metric.",
+    },
 ];

@@ -84,6 +84,7 @@ impl Config {
             },
             share: share(settings, exempt),
             access: access(settings),
+            export: settings.optional("trace.export"),
         }
     }
 }

@@ -409,4 +409,11 @@ pub static KEYS: &[KeySpec] = &[
         what: "path",
         why: "Where the access log goes; empty for standard output. To rotate it rename it and send SIGHUP. Lines that the disk does not take in time are dropped beyond 4 MiB, and counted.",
     },
+    KeySpec {
+        path: "trace.export",
+        default: Some(""),
+        example: "http://127.0.0.1:4318",
+        what: "http://HOST:PORT",
+        why: "A collector of OTLP over HTTP that kept spans are sent to, in JSON: of an OpenTelemetry collector, its port 4318. It sees the URLs of what is traced. One that is down costs nothing but a metric. Empty for nowhere.",
+    },
 ];

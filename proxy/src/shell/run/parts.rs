@@ -93,7 +93,11 @@ pub(in crate::shell) fn context(
         purge: desk(&config)?,
         access,
         shares: Shares::new(config.share.clone()),
-        traces: Traces::new(&mut rng.child()),
+        traces: Traces::new(
+            &mut rng.child(),
+            (config.export, config.identity.name()),
+            clock,
+        ),
         flow: Flow::new(config.store.budget, config.fresh, rng.child()),
         zone: config.zone,
         identity: config.identity,

@@ -133,7 +133,7 @@ impl Story {
         let failed = self.gave_up.is_some();
         if let Some(keep) = judge(track.asked, failed, took, track.number) {
             let sketch = std::mem::take(&mut self.sketch);
-            traces.ring().add(keep, sketch.into_spans());
+            traces.keep(keep, sketch.into_spans());
         }
     }
 }
