@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::process::Command;
@@ -47,8 +48,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// Runs `command` to its end.
 pub async fn run(command: &mut Command) -> Ran {
+    run_within(command, wait::EVENTUALLY).await
+}
+
+/// Runs `command` to its end, which comes within `deadline`.
+pub async fn run_within(command: &mut Command, deadline: Duration) -> Ran {
     let what = format!("{:?} ends", command.as_std());
-    let output = wait::within(&what, wait::EVENTUALLY, command.output()).await;
+    let output = wait::within(&what, deadline, command.output()).await;
     let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
     Ran {
         code: output.status.code(),

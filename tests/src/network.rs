@@ -6,11 +6,15 @@
 //! where that says so.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::{exec, skip};
 
 /// Set in the inner run; its value is the test's name.
 const INSIDE: &str = "IT_INSIDE";
+
+/// For a test in a network of its own; its waits have deadlines of their own.
+const INSIDE_MOST: Duration = Duration::from_secs(420);
 
 /// Whether the calling test, whose full name is `test`, runs where nothing but loopback exists.
 /// If not, it is run there as a process of its own, and has passed when this returns; or it cannot
@@ -46,7 +50,7 @@ pub async fn in_a_network_of_its_own(test: &str) -> bool {
     ];
     let mut command = inside(&args);
     command.env(INSIDE, test).env("ATOLL_BIN_DIR", programs);
-    let ran = exec::run(&mut command).await;
+    let ran = exec::run_within(&mut command, INSIDE_MOST).await;
     let passed = ran.code == Some(0) && ran.out.contains("1 passed");
     assert!(passed, "{}\n{}", ran.out, ran.err);
     // What was skipped there, above all.

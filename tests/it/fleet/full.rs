@@ -76,22 +76,7 @@ async fn a_node_whose_disk_is_full_goes_on_as_it_is_and_says_so() {
     let told = node.told(&[]).await;
     assert_eq!(told.code, Some(3));
     assert!(told.out.contains("intent 1"), "{}", told.out);
-    wait::until("the doctor names all of it", EVENTUALLY, async || {
-        // What a daemon frees when it starts is taken by whoever fills the disk.
-        mount.fill();
-        let ran = doctor(&place, &node).await;
-        let wrong = |whom: &str| ran.out.contains(&format!("WRONG   disk    {whom}"));
-        let all = wrong("agent") && wrong("proxy reef0") && wrong("dht reef0");
-        if all
-            && ran.out.contains("refused the last order")
-            && ran.out.contains("cannot use its disk")
-        {
-            skip::say(&ran.out);
-            return ran.code == Some(3);
-        }
-        false
-    })
-    .await;
+    is_named(&place, &node, &mount).await;
     let index = place.at(host::NODE, Port::IndexAdmin);
     let failed = "atoll_dht_disk_failures_total{what=\"full\"}";
     assert!(metrics::value(index, failed).await >= 1);
@@ -113,4 +98,24 @@ async fn a_node_whose_disk_is_full_goes_on_as_it_is_and_says_so() {
     })
     .await;
     assert_eq!(node.told(&[]).await.code, Some(0));
+}
+
+/// The doctor names all that is full.
+async fn is_named(place: &Place, node: &Node, mount: &Mount) {
+    wait::until("the doctor names all of it", EVENTUALLY, async || {
+        // What a daemon frees when it starts is taken by whoever fills the disk.
+        mount.fill();
+        let ran = doctor(place, node).await;
+        let wrong = |whom: &str| ran.out.contains(&format!("WRONG   disk    {whom}"));
+        let all = wrong("agent") && wrong("proxy reef0") && wrong("dht reef0");
+        if all
+            && ran.out.contains("refused the last order")
+            && ran.out.contains("cannot use its disk")
+        {
+            skip::say(&ran.out);
+            return ran.code == Some(3);
+        }
+        false
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use harness::cluster::{Cluster, set};
+use harness::cluster::{Cluster, Proxy, set};
 use harness::dev::atoll;
 use harness::exec;
 use harness::origin::{Origin, Reply};
@@ -206,6 +206,10 @@ impl Collector {
     }
 }
 
+async fn count(proxy: &Proxy, series: &str) -> u64 {
+    proxy.metric(&format!("atoll_proxy_trace_{series}")).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_comes_to_the_collector_and_one_that_is_down_costs_a_metric() {
     let place = Place::shared().await;
@@ -219,12 +223,11 @@ async fn what_is_kept_comes_to_the_collector_and_one_that_is_down_costs_a_metric
     origin.serves("/broken", |_| Reply::status(500, "no"));
     origin.serves("/page", |_| Reply::page("page").fresh_for(600));
     let proxy = &cluster.proxies[0];
-    let count = async |series: &str| proxy.metric(&format!("atoll_proxy_trace_{series}")).await;
 
     // Nobody is there yet. Requests do not notice, and nothing is lost.
     assert_eq!(proxy.get(&origin.page("/broken")).await.status, 500);
     wait::until("the collector is missed", EVENTUALLY, async || {
-        count("export_failures_total{reason=\"connect\"}").await >= 1
+        count(proxy, "export_failures_total{reason=\"connect\"}").await >= 1
     })
     .await;
     assert_eq!(proxy.get(&origin.page("/page")).await.text(), "page");
@@ -238,12 +241,28 @@ async fn what_is_kept_comes_to_the_collector_and_one_that_is_down_costs_a_metric
     })
     .await;
 
-    // An operator's trace comes from proxy and index, with its causes.
+    of_an_operator(&place, proxy, &origin, &collector).await;
+    is_busy_and_refuses(proxy, &origin, &collector).await;
+    let exported = count(proxy, "exported_total").await;
+    skip::say(&format!(
+        "{exported} spans of one proxy taken, {} of all in {} batches\n",
+        collector.taken().len(),
+        collector.bodies.lock().unwrap().len()
+    ));
+    // For other readers, one request a line.
+    if let Some(file) = std::env::var_os("IT_OTLP_TO") {
+        let bodies = collector.bodies.lock().unwrap();
+        std::fs::write(file, bodies.join(&b"\n"[..])).unwrap();
+    }
+}
+
+/// An operator's trace comes from proxy and index, with its causes.
+async fn of_an_operator(place: &Place, proxy: &Proxy, origin: &Origin, collector: &Collector) {
     let admin = proxy.admin.to_string();
     origin.serves("/new", |_| Reply::page("new").fresh_for(600));
     let url = format!("http://{}/new", origin.addr);
     let args = ["trace", &url, "--admin", &admin, "--json"];
-    let ran = exec::run(&mut atoll(&place, &args)).await;
+    let ran = exec::run(&mut atoll(place, &args)).await;
     let shown: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let trace = shown["trace"].as_str().unwrap().to_owned();
     let of = |service: &str, name: &str| {
@@ -266,23 +285,25 @@ async fn what_is_kept_comes_to_the_collector_and_one_that_is_down_costs_a_metric
     assert_eq!((request.parent, index.parent), (None, Some(request.id)));
     assert_eq!(hop.parent, Some(index.id));
     assert!(!request.failed && !request.outcome.is_empty());
+}
 
-    // Busy is tried again, refused is not.
+/// Busy is tried again, refused is not.
+async fn is_busy_and_refuses(proxy: &Proxy, origin: &Origin, collector: &Collector) {
     for (status, reason, lost) in [(503, "busy", 0), (400, "refused", 1)] {
         collector.status.store(status, Ordering::SeqCst);
         let (failed, before) = (
             format!("export_failures_total{{reason=\"{reason}\"}}"),
-            count("export_lost_total{reason=\"refused\"}").await,
+            count(proxy, "export_lost_total{reason=\"refused\"}").await,
         );
         let broken = format!("/broken/{status}");
         origin.serves(&broken, |_| Reply::status(500, "no"));
         assert_eq!(proxy.get(&origin.page(&broken)).await.status, 500);
         wait::until(&format!("it is {reason}"), EVENTUALLY, async || {
-            count(&failed).await >= 1
+            count(proxy, &failed).await >= 1
         })
         .await;
-        let refused = count("export_lost_total{reason=\"refused\"}").await;
-        assert_eq!((refused > before) as u64, lost, "{reason}");
+        let refused = count(proxy, "export_lost_total{reason=\"refused\"}").await;
+        assert_eq!(u64::from(refused > before), lost, "{reason}");
         if lost == 0 {
             let taken = collector.taken().len();
             collector.status.store(200, Ordering::SeqCst);
@@ -291,16 +312,5 @@ async fn what_is_kept_comes_to_the_collector_and_one_that_is_down_costs_a_metric
             })
             .await;
         }
-    }
-    let exported = count("exported_total").await;
-    skip::say(&format!(
-        "{exported} spans of one proxy taken, {} of all in {} batches\n",
-        collector.taken().len(),
-        collector.bodies.lock().unwrap().len()
-    ));
-    // For other readers, one request a line.
-    if let Some(file) = std::env::var_os("IT_OTLP_TO") {
-        let bodies = collector.bodies.lock().unwrap();
-        std::fs::write(file, bodies.join(&b"\n"[..])).unwrap();
     }
 }
