@@ -40,7 +40,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 /// Largest answer read, in bytes; what it says beyond that is not listened to.
 const ANSWER_MAX: usize = 64 << 10;
 
-/// Why a batch did not get there. It is tried again, but for what is [final](Self::is_final).
+/// Why a batch did not get there. It is tried again, unless the collector said that it never will take it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportReason {
     /// Nobody accepts connections there, or its name is not known.
