@@ -128,9 +128,20 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// One that sends nothing before it [runs](Self::run).
+    /// One whose task sends what it is offered to `collector`, for as long as the runtime lives.
     #[must_use]
-    pub fn new(collector: Collector, of: Origin) -> Arc<Self> {
+    pub fn start(
+        collector: Collector,
+        of: Origin,
+        (clock, rng): (SystemClock, Generator),
+    ) -> Arc<Self> {
+        let exporter = Self::new(collector, of);
+        tokio::spawn(Arc::clone(&exporter).run(clock, rng));
+        exporter
+    }
+
+    /// One that sends nothing before it [runs](Self::run).
+    fn new(collector: Collector, of: Origin) -> Arc<Self> {
         Arc::new(Self {
             collector,
             of,
@@ -151,7 +162,7 @@ impl Exporter {
     }
 
     /// Sends what is offered, for as long as it is polled.
-    pub async fn run(self: Arc<Self>, clock: SystemClock, mut rng: Generator) {
+    async fn run(self: Arc<Self>, clock: SystemClock, mut rng: Generator) {
         let mut backoff = Backoff::new(AGAIN.0, AGAIN.1);
         loop {
             let batch = self.batch();
@@ -309,11 +320,7 @@ mod tests {
             authority: authority.to_owned(),
             path: "/v1/traces".to_owned(),
         };
-        let of = Origin {
-            service: "atoll-test",
-            node: "n".to_owned(),
-        };
-        Exporter::new(collector, of)
+        Exporter::new(collector, Origin::new("atoll-test", "n"))
     }
 
     const NAMES: Names = Names {

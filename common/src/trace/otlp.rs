@@ -50,6 +50,17 @@ pub struct Origin {
     pub node: String,
 }
 
+impl Origin {
+    /// A program of a node.
+    #[must_use]
+    pub fn new(service: &'static str, node: &str) -> Self {
+        Self {
+            service,
+            node: node.to_owned(),
+        }
+    }
+}
+
 /// What the calendar and the clock say in one moment, so that moments become dates: spans are timed by the clock
 /// alone, and dated by the calendar as it is when they leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,10 +177,7 @@ mod tests {
             outcome: "silence",
             failed: true,
         };
-        let of = Origin {
-            service: "atoll-dht",
-            node: "reef1".to_owned(),
-        };
+        let of = Origin::new("atoll-dht", "reef1");
         let now = Now {
             moment: Moment::from_millis(3_000),
             unix_nanos: 1_800_000_000_000_000_000,

@@ -30,15 +30,9 @@ impl Traces {
         (collector, node): (Option<Collector>, &str),
         clock: SystemClock,
     ) -> Self {
-        let exporter = collector.map(|collector| {
-            let of = Origin {
-                service: "atoll-dht",
-                node: node.to_owned(),
-            };
-            let exporter = Exporter::new(collector, of);
-            tokio::spawn(Arc::clone(&exporter).run(clock, rng.child()));
-            exporter
-        });
+        let of = Origin::new("atoll-dht", node);
+        let exporter =
+            collector.map(|collector| Exporter::start(collector, of, (clock, rng.child())));
         Self {
             held: Mutex::new((Ring::default(), Ids::new(rng.bytes()))),
             exporter,

@@ -92,15 +92,9 @@ impl Traces {
         (collector, node): (Option<Collector>, &str),
         clock: SystemClock,
     ) -> Self {
-        let exporter = collector.map(|collector| {
-            let of = Origin {
-                service: "atoll-proxy",
-                node: node.to_owned(),
-            };
-            let exporter = Exporter::new(collector, of);
-            tokio::spawn(Arc::clone(&exporter).run(clock, rng.child()));
-            exporter
-        });
+        let of = Origin::new("atoll-proxy", node);
+        let exporter =
+            collector.map(|collector| Exporter::start(collector, of, (clock, rng.child())));
         Self {
             exporter,
             ring: Mutex::default(),
