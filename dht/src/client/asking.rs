@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::{pong, read, refused, services, values};
-use super::{Claim, Client, ClientError, Found, NodeView, Pong};
+use super::{Claim, Client, ClientError, Found, NodeView, Pong, Search};
 use crate::api::{
     BytesDoc, ClaimResponse, GetRequest, HintRequest, KeyDoc, NodesRequest, NodesResponse, PingDoc,
     PingRequest, PingResponse, PingsRequest, PingsResponse, PutRequest, PutResponse, ValuesDoc,
@@ -105,17 +105,14 @@ impl Client {
 
     pub(super) async fn nodes_here(
         &self,
-        level: u8,
-        count: usize,
-        near: Option<IpAddr>,
-        service: Option<&str>,
+        search: Search<'_>,
         deadline: Duration,
     ) -> Result<Vec<NodeView>, ClientError> {
         let request = NodesRequest {
-            level,
-            count: u16::try_from(count).unwrap_or(u16::MAX),
-            near,
-            service: service.map(str::to_owned),
+            level: search.level,
+            count: u16::try_from(search.count).unwrap_or(u16::MAX),
+            near: search.near,
+            service: search.service.map(str::to_owned),
             deadline_ms: millis(deadline),
         };
         let doc: NodesResponse = self.post("/v1/nodes", &request, deadline).await?;

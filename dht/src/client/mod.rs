@@ -30,6 +30,41 @@ pub use crate::refusal::Refusal;
 pub use crate::value::Value;
 pub use session::ServiceSession;
 
+/// Which nodes are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Search<'a> {
+    /// In clusters of this level; 0 is the world.
+    pub level: u8,
+    /// So many at most.
+    pub count: usize,
+    /// Those that hints place near this client come first.
+    pub near: Option<IpAddr>,
+    /// Only nodes that run this service.
+    pub service: Option<&'a str>,
+}
+
+impl<'a> Search<'a> {
+    /// Anybody in the world.
+    #[must_use]
+    pub const fn all(count: usize) -> Self {
+        Self {
+            level: 0,
+            count,
+            near: None,
+            service: None,
+        }
+    }
+
+    /// Whoever in the world runs this service.
+    #[must_use]
+    pub const fn of(service: &'a str, count: usize) -> Self {
+        Self {
+            service: Some(service),
+            ..Self::all(count)
+        }
+    }
+}
+
 /// A handle to the index daemon behind a Unix socket. Clones share one connection pool.
 #[derive(Clone)]
 pub struct Client {
@@ -224,26 +259,22 @@ impl Client {
         read(answer.status, &answer.body)
     }
 
-    /// Up to `count` live nodes of `level` in random order, filled up from the levels around it,
-    /// nearest first, where the cluster has fewer; only those that run `service` if one is named.
-    /// With `near`, those that hints place near that client come first.
+    /// Live nodes in random order, filled up from the levels around, nearest first, where the cluster of
+    /// that level has fewer.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn nodes(
         &self,
-        level: u8,
-        count: usize,
-        near: Option<IpAddr>,
-        service: Option<&str>,
+        search: Search<'_>,
         deadline: Duration,
     ) -> Result<Vec<NodeView>, ClientError> {
         let Some(old) = &self.old else {
-            return self.nodes_here(level, count, near, service, deadline).await;
+            return self.nodes_here(search, deadline).await;
         };
         let (new, old) = tokio::join!(
-            self.nodes_here(level, count, near, service, deadline),
-            old.nodes_here(level, count, near, service, deadline),
+            self.nodes_here(search, deadline),
+            old.nodes_here(search, deadline),
         );
         both::nodes(new, old)
     }

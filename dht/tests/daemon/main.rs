@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use dht::client::{Claim, ClientError, Refusal};
+use dht::client::{Claim, ClientError, Refusal, Search};
 use dht::shell::Daemon;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -60,7 +60,7 @@ async fn three_daemons_are_one_index() {
 
     let levels = all[0].client.levels(SOON).await.unwrap();
     assert_eq!((levels.len(), levels[0].level, levels[0].size), (3, 0, 3));
-    let nodes = all[0].client.nodes(0, 10, None, None, SOON).await.unwrap();
+    let nodes = all[0].client.nodes(Search::all(10), SOON).await.unwrap();
     assert_eq!(nodes.len(), 3);
     let pong = all[0].client.ping(all[1].addr, SOON).await.unwrap();
     assert!(pong.rtt > Duration::ZERO && pong.services.is_empty());
@@ -82,7 +82,11 @@ async fn neighbours_share_every_level_within_seconds() {
         seen.len() == 3 && seen.iter().all(|(.., size)| *size == 4)
     };
     until("one cluster at each level", together).await;
-    let found = all[0].client.nodes(2, 9, None, None, SOON).await.unwrap();
+    let inner = Search {
+        level: 2,
+        ..Search::all(9)
+    };
+    let found = all[0].client.nodes(inner, SOON).await.unwrap();
     assert_eq!(found.len(), 4);
 }
 
@@ -120,7 +124,7 @@ async fn a_service_lasts_exactly_as_long_as_its_session() {
     let seen = async |expected: usize| {
         let nodes = all[0]
             .client
-            .nodes(0, 10, None, Some("http"), SOON)
+            .nodes(Search::of("http", 10), SOON)
             .await
             .unwrap();
         nodes.len() == expected
@@ -128,7 +132,7 @@ async fn a_service_lasts_exactly_as_long_as_its_session() {
     until("service seen", async || seen(1).await).await;
     let nodes = all[0]
         .client
-        .nodes(0, 10, None, Some("http"), SOON)
+        .nodes(Search::of("http", 10), SOON)
         .await
         .unwrap();
     assert_eq!((nodes[0].addr, nodes[0].services[0].1), (all[1].addr, http));
@@ -193,7 +197,7 @@ async fn remembers_peers_across_a_restart() {
     first.stop().await;
     let back = site.start("n2", &[format!("join.seeds={seed}")]).await;
     until("back", async || {
-        let nodes = back.client.nodes(0, 9, None, None, SOON).await.unwrap();
+        let nodes = back.client.nodes(Search::all(9), SOON).await.unwrap();
         nodes.iter().any(|node| node.addr == all[0].addr)
     })
     .await;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use dht::client::{ClientError, Refusal};
+use dht::client::{ClientError, Refusal, Search};
 use dht::shell::Daemon;
 
 use crate::site::{Running, SOON, Site, key, page, until};
@@ -39,7 +39,7 @@ async fn are_one_index(all: &[Running]) {
     let seen = async || {
         let mut complete = true;
         for running in all {
-            let nodes = running.client.nodes(0, 9, None, None, SOON).await.unwrap();
+            let nodes = running.client.nodes(Search::all(9), SOON).await.unwrap();
             complete &= nodes.len() == all.len();
         }
         complete
@@ -94,11 +94,12 @@ async fn a_hint_brings_the_hinted_nodes_cluster_first() {
     assert!(stored >= 2);
     let neighbour: Option<IpAddr> = Some("198.51.100.99".parse().unwrap());
     let found = async |count: usize, service: Option<&str>| {
-        all[0]
-            .client
-            .nodes(0, count, neighbour, service, SOON)
-            .await
-            .unwrap()
+        let search = Search {
+            near: neighbour,
+            service,
+            ..Search::all(count)
+        };
+        all[0].client.nodes(search, SOON).await.unwrap()
     };
     until("the service is found near the client", async || {
         let nodes = found(9, Some("http")).await;

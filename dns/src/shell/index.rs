@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use dht::client::{Client, ClientError, NodeView, PINGS_MAX, Pong, Refusal};
+use dht::client::{Client, ClientError, NodeView, PINGS_MAX, Pong, Refusal, Search};
 
 use crate::engine::near::learner::Found;
 use crate::engine::output::{Candidate, PingOutcome, Target};
@@ -21,7 +21,7 @@ const NODES_DEADLINE: Duration = Duration::from_millis(800);
 /// Up to `count` proxies that the index knows of, at random; `None` if it does not answer.
 pub async fn candidates(client: &Client, count: usize) -> Option<Vec<Candidate>> {
     let nodes = client
-        .nodes(WORLD, count, None, Some(SERVICE), NODES_DEADLINE)
+        .nodes(Search::of(SERVICE, count), NODES_DEADLINE)
         .await
         .inspect_err(|error| tracing::debug!(%error, "no candidates from the index"))
         .ok()?;
@@ -51,7 +51,14 @@ pub async fn near(
     wide: bool,
     deadline: Duration,
 ) -> (Found, Vec<Candidate>) {
-    let ask = |level| index.nodes(level, NEAR_COUNT, Some(client), Some(SERVICE), deadline);
+    let ask = |level| {
+        let search = Search {
+            level,
+            near: Some(client),
+            ..Search::of(SERVICE, NEAR_COUNT)
+        };
+        index.nodes(search, deadline)
+    };
     let mut answer = ask(if wide { OUTER } else { WORLD }).await;
     if matches!(answer, Err(ClientError::Refused(Refusal::Level))) {
         answer = ask(WORLD).await;

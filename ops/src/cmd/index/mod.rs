@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::name::Zone;
-use dht::client::ClientError;
+use dht::client::{ClientError, Search};
 use serde_json::json;
 
 use super::{LOCAL_ZONE, ring, span, zone};
@@ -163,7 +163,13 @@ async fn on_nodes(args: &IndexArgs) -> Outcome {
         service,
     } = &args.action
     {
-        let nodes = client.nodes(*level, *count, *near, service.as_deref(), deadline);
+        let search = Search {
+            level: *level,
+            count: *count,
+            near: *near,
+            service: service.as_deref(),
+        };
+        let nodes = client.nodes(search, deadline);
         say::result(&show::nodes(&nodes.await.map_err(said)?, args.json));
     } else {
         let levels = client.levels(deadline).await.map_err(said)?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dht::client::Search;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -24,9 +25,6 @@ const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Pointers asked for: more than a key's place in the index holds.
 const HOLDERS_WANT: usize = 64;
-
-/// The level of the index with everybody in it.
-const WORLD: u8 = 0;
 
 /// What came of telling others.
 #[derive(Debug)]
@@ -84,9 +82,8 @@ pub(super) async fn spread(ctx: &Arc<Context>, order: &Order) -> Spread {
 /// Who is to be told: the holders of a URL, whom the index names by their pointers, and every proxy it
 /// knows, since a pointer may have been lost and a stale copy has none.
 async fn whom(link: &IndexLink, order: &Order) -> (Reach, Vec<SocketAddr>) {
-    let nodes = link
-        .client
-        .nodes(WORLD, NODES_MAX, None, Some(PEER_SERVICE), WHO_WITHIN);
+    let search = Search::of(PEER_SERVICE, NODES_MAX);
+    let nodes = link.client.nodes(search, WHO_WITHIN);
     let (nodes, holders) = tokio::join!(nodes, holders(link, order));
     let (mut seen, mut peers) = (HashSet::from([link.peer]), Vec::new());
     let mut add = |addr: SocketAddr| {
