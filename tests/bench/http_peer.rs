@@ -3,12 +3,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use common::clock::{Clock as _, SystemClock};
 use harness::cluster::{Cluster, set};
 use harness::origin::coralised;
 use harness::place::Place;
+use harness::wait::{self, EVENTUALLY};
 
 use super::cpu::{Cpu, pin};
 use super::http::median;
@@ -17,9 +17,6 @@ use super::say;
 
 /// Pages that are asked for.
 const PAGES: usize = 2_000;
-
-/// For the pointers to be where they are looked for.
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// What a pass over all pages cost: CPU of each daemon, and the middle of the times that it took to
 /// answer, in microseconds each.
@@ -45,7 +42,10 @@ pub(crate) async fn measure(place: &Place, origin: SocketAddr, (server, load): (
     .map(harness::daemon::Daemon::pid)
     .into();
     let miss = pass(cluster.proxies[0].http, &host, &pids);
-    tokio::time::sleep(SETTLED).await;
+    wait::until("the index was told of all pages", EVENTUALLY, async || {
+        cluster.proxies[0].metric(TOLD).await >= PAGES as u64
+    })
+    .await;
     let before = cluster.proxies[1].metric(PEER).await;
     let peer = pass(cluster.proxies[1].http, &host, &pids);
     let found = cluster.proxies[1].metric(PEER).await - before;
@@ -75,7 +75,8 @@ pub(crate) async fn measure(place: &Place, origin: SocketAddr, (server, load): (
     ));
 }
 
-/// Answers from a peer.
+/// Pointers that the index was told, and answers from a peer.
+const TOLD: &str = "atoll_proxy_index_total{outcome=\"told\"}";
 const PEER: &str = "atoll_proxy_requests_total{outcome=\"peer\"}";
 
 /// Asks `addr` for each page once, over one connection.
