@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::outcome::Failure;
 use crate::say;
 
-/// Packages and programs of the daemons.
+/// The daemons.
 const DAEMONS: [&str; 3] = ["atoll-proxy", "atoll-dht", "atoll-dns"];
 
 /// The programs of a cluster.
@@ -151,8 +151,9 @@ fn build_arguments(profile_dir: &Path) -> Vec<String> {
         Some("release") => arguments.push("--release".to_owned()),
         Some(profile) => arguments.extend(["--profile".to_owned(), profile.to_owned()]),
     }
-    for package in DAEMONS {
-        arguments.extend(["-p".to_owned(), package.to_owned()]);
+    for program in DAEMONS {
+        // By name, of the whole workspace: with the features that the tests are built with.
+        arguments.extend(["--bin".to_owned(), program.to_owned()]);
     }
     if let Some(target) = profile_dir.parent() {
         arguments.extend(["--target-dir".to_owned(), target.display().to_string()]);
@@ -169,7 +170,7 @@ mod tests {
         let line = |dir: &str| build_arguments(Path::new(dir)).join(" ");
         assert_eq!(
             line("/w/target/release"),
-            "build --release -p atoll-proxy -p atoll-dht -p atoll-dns --target-dir /w/target"
+            "build --release --bin atoll-proxy --bin atoll-dht --bin atoll-dns --target-dir /w/target"
         );
         assert!(!line("/w/target/debug").contains("--release"));
         assert!(line("/w/target/lto").contains("--profile lto"));

@@ -1,6 +1,6 @@
 //! Who may use whom, and that the engines need nobody's runtime.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::binaries::cargo;
 use serde_json::Value;
@@ -60,6 +60,34 @@ fn target() -> (String, String) {
             name
         },
     )
+}
+
+/// The packages of a build, each with its features; ours are left out.
+fn features(selection: &[&str]) -> BTreeSet<String> {
+    let format = ["--prefix", "none", "-f", "{p}|{f}"];
+    let tree = run(&[&["tree"], selection, &format].concat());
+    let theirs = tree.lines().filter(|line| !line.contains('/'));
+    theirs
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
+}
+
+/// A package with other features is compiled once more, with all that depends on it: minutes.
+#[test]
+fn what_two_builds_share_is_built_once() {
+    let tests = features(&["--workspace", "-e", "normal,dev"]);
+    for (whose, selection) in [
+        ("cargo run -p atoll", &["-p", "atoll", "-e", "normal"][..]),
+        ("the daemons", &["--workspace", "-e", "normal"]),
+    ] {
+        let build = features(selection);
+        assert!(build.len() > 100, "{whose}: {build:?}");
+        let others: Vec<_> = build.difference(&tests).collect();
+        assert!(
+            others.is_empty(),
+            "{whose}: other features than in the tests: {others:?}; make them alike in ops/Cargo.toml"
+        );
+    }
 }
 
 #[test]

@@ -25,8 +25,20 @@ use crate::engine::document::words::{Digest, Program, Version};
 use crate::engine::document::{DOCUMENT_MAX, Signed};
 use crate::release_dir::{MANIFEST, NoManifest, measure, open_manifest, read_manifest};
 
-/// Longest silence in the middle of a body.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How slowly a body may come.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Longest silence in the middle of it.
+    silence: Duration,
+    /// Least rate of the whole, not counting one such silence.
+    bytes_per_second: u64,
+}
+
+/// How slowly programs may come.
+const PACE: Pace = Pace {
+    silence: Duration::from_secs(30),
+    bytes_per_second: RATE_MIN,
+};
 
 /// Why a slot is not used.
 #[derive(Debug, thiserror::Error)]
@@ -230,19 +242,20 @@ async fn write(
     (most, to): (u64, PathBuf),
 ) -> io::Result<Binary> {
     let body = controller.get(path).await?;
-    receive(body, most, File::create(to)?).await
+    receive((body, most), File::create(to)?, PACE).await
 }
 
 /// Writes a body of at most so many bytes to a file, within the time that they need at the least rate.
-async fn receive<B>(mut body: B, most: u64, mut file: File) -> io::Result<Binary>
+async fn receive<B>((mut body, most): (B, u64), mut file: File, pace: Pace) -> io::Result<Binary>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
-    let end = Instant::now() + SILENCE + Duration::from_secs(most / RATE_MIN);
+    let whole = Duration::from_secs(most / pace.bytes_per_second);
+    let end = Instant::now() + pace.silence + whole;
     let mut hasher = blake3::Hasher::new();
     let mut length = 0;
     loop {
-        let late = end.min(Instant::now() + SILENCE);
+        let late = end.min(Instant::now() + pace.silence);
         let frame = tokio::time::timeout_at(late, body.frame()).await;
         let Some(frame) = frame.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? else {
             break;

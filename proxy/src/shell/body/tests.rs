@@ -116,9 +116,10 @@ async fn without_disk_the_writer_waits_for_its_reader() {
     assert!(!body.is_joinable());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_reader_that_does_not_read_is_cut_and_delays_others_a_bounded_time() {
     let (body, mut writer) = SharedBody::new(None, None, &room());
+    writer.stall = Duration::from_millis(200);
     let stuck = body.reader(0, None, ());
     let good = tokio::spawn(all(body.reader(0, None, ())));
     for _ in 0..20 {

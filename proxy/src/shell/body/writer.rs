@@ -32,6 +32,8 @@ pub(crate) struct SpillRule {
 pub(crate) struct Writer {
     body: Arc<SharedBody>,
     spill: Option<SpillRule>,
+    /// How long it waits for a reader that does not read.
+    pub(super) stall: Duration,
     ended: bool,
 }
 
@@ -40,6 +42,7 @@ impl Writer {
         Self {
             body,
             spill,
+            stall: READER_STALL,
             ended: false,
         }
     }
@@ -137,7 +140,7 @@ impl Writer {
                 moved.await;
             }
         };
-        if timeout(READER_STALL, wait).await.is_err() {
+        if timeout(self.stall, wait).await.is_err() {
             let mut inner = self.body.lock();
             let keep = inner.most_held() / 2;
             inner.trim(keep, u64::MAX);

@@ -8,12 +8,23 @@ use super::link::{HINTS_MAX, Word};
 use super::*;
 use crate::engine::head::fault::HeadFault;
 
+/// Longer than any test.
 const DEADLINES: Deadlines = Deadlines {
-    idle: Duration::from_secs(30),
-    head: Duration::from_secs(10),
+    idle: Duration::from_secs(60),
+    head: Duration::from_secs(60),
+};
+
+/// Those that a test waits for.
+const SHORT: Deadlines = Deadlines {
+    idle: Duration::from_millis(300),
+    head: Duration::from_millis(100),
 };
 
 fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Link>) {
+    guarded_within(DEADLINES)
+}
+
+fn guarded_within(deadlines: Deadlines) -> (DuplexStream, Guard<DuplexStream>, Arc<Link>) {
     let (client, server) = duplex(1 << 20);
     let link = Arc::new(Link::default());
     let guard = Guard::new(
@@ -21,7 +32,7 @@ fn guarded() -> (DuplexStream, Guard<DuplexStream>, Arc<Link>) {
         Vec::new(),
         Arc::clone(&link),
         SystemClock::new(),
-        DEADLINES,
+        deadlines,
     );
     (client, guard, link)
 }
@@ -105,24 +116,24 @@ async fn a_refused_head_never_reaches_the_parser() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_head_that_does_not_end_is_refused_and_an_idle_connection_ends() {
-    let (mut client, mut guard, link) = guarded();
+    let (mut client, mut guard, link) = guarded_within(SHORT);
     client.write_all(&PLAIN[..20]).await.unwrap();
     assert_eq!(read(&mut guard).await, HARMLESS);
     assert_eq!(link.next().refused, Some(RefuseReason::HeadTimeout));
-    let (_client, mut guard, link) = guarded();
+    let (_client, mut guard, link) = guarded_within(SHORT);
     assert!(read(&mut guard).await.is_empty());
     assert!(!link.is_over());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_connection_that_is_being_answered_is_not_idle() {
-    let (mut client, mut guard, link) = guarded();
+    let (mut client, mut guard, link) = guarded_within(SHORT);
     client.write_all(PLAIN).await.unwrap();
     assert_eq!(read(&mut guard).await, PLAIN);
     let _ = link.next();
-    let waited = tokio::time::timeout(DEADLINES.idle * 100, read(&mut guard)).await;
+    let waited = tokio::time::timeout(SHORT.idle * 3, read(&mut guard)).await;
     assert!(waited.is_err());
     link.served();
     assert!(read(&mut guard).await.is_empty());
