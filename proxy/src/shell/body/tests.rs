@@ -1,5 +1,7 @@
 //! One writer and its readers: in step, behind, late, cut off.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt as _;
 
 use super::reader::FIRST_READ;
