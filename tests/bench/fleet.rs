@@ -112,6 +112,7 @@ impl Agent {
                 for_ms: 1_000,
                 crashes: 0,
                 ready: Some(self.in_force),
+                leaving: None,
             };
             (Clone::clone(name), observed)
         };

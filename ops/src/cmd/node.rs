@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::controller::client::ControllerArgs;
 use crate::engine::document::key::PublicKey;
+use crate::engine::document::report::Leaving;
 use crate::engine::document::words::{Version, is_node_name};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::render::{self, Align, Table};
@@ -252,7 +253,33 @@ fn notes(observed: &Value) -> String {
     if let Some(reason) = observed["refused"].as_str() {
         notes.push(format!("refused: {reason}"));
     }
+    for (name, daemon) in observed["daemons"].as_object().into_iter().flatten() {
+        let leaving = serde_json::from_value::<Leaving>(daemon["leaving"].clone());
+        notes.extend(leaving.ok().map(|leaving| leaves(name, &leaving)));
+    }
     notes.join("; ")
+}
+
+/// How the index `name` of an old network leaves.
+fn leaves(name: &str, leaving: &Leaving) -> String {
+    let seconds = |s| render::duration(Duration::from_secs(s));
+    let (count, at_most) = (leaving.straggler_count, seconds(leaving.deadline_in_s));
+    let how = match (&leaving.left, leaving.quiet_for_s) {
+        (Some(why), _) => format!("old index has left ({why})"),
+        (None, _) if count > 0 => {
+            let mut named: Vec<_> = leaving.stragglers.iter().map(ToString::to_string).collect();
+            let more = count.saturating_sub(named.len() as u64);
+            named.extend((more > 0).then(|| format!("{more} more")));
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} straggler{plural}: {}", named.join(", "))
+        }
+        (None, Some(quiet)) => {
+            let of = seconds(leaving.quiet_s);
+            format!("old index quiet for {} of {of}", seconds(quiet))
+        }
+        (None, None) => format!("old index stays, {at_most} at most"),
+    };
+    format!("{name}: {how}")
 }
 
 /// Shows what happened.
@@ -283,4 +310,48 @@ pub async fn events(args: EventsArgs) -> Outcome {
     }
     say::result(&table.to_text());
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(leaving: &Value) -> String {
+        let index = json!({ "leaving": leaving });
+        notes(&json!({ "daemons": { "index": index, "proxy": { "ready": true } } }))
+    }
+
+    #[test]
+    fn a_note_says_who_holds_an_old_index_and_that_it_has_left() {
+        let base = json!({ "quiet_s": 600, "deadline_in_s": 7_200, "straggler_count": 0, "stragglers": [] });
+        let with = |more: &Value| {
+            let mut leaving = base.clone();
+            let more = more.as_object().unwrap().clone();
+            leaving.as_object_mut().unwrap().extend(more);
+            noted(&leaving)
+        };
+        let rows = [
+            (
+                json!({ "straggler_count": 1, "stragglers": ["192.0.2.1:81"] }),
+                "index: 1 straggler: 192.0.2.1:81",
+            ),
+            (
+                json!({ "straggler_count": 4, "stragglers": ["192.0.2.1:81", "192.0.2.2:81"] }),
+                "index: 4 stragglers: 192.0.2.1:81, 192.0.2.2:81, 2 more",
+            ),
+            (
+                json!({ "quiet_for_s": 60 }),
+                "index: old index quiet for 60.0 s of 600 s",
+            ),
+            (json!({}), "index: old index stays, 7200 s at most"),
+            (
+                json!({ "left": "quiet", "quiet_for_s": 600 }),
+                "index: old index has left (quiet)",
+            ),
+        ];
+        for (more, expected) in rows {
+            assert_eq!(with(&more), expected);
+        }
+        assert_eq!(noted(&Value::Null), "");
+    }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::cluster::layout::Kind;
 use crate::cluster::ready_file::{Entry, ReadyFile};
+use crate::engine::retiring::Retiring;
 use crate::figures::Figures;
 use crate::outcome::{Exit, Outcome};
 use crate::render::{self, Align, Table};
@@ -19,7 +20,6 @@ mod leaving;
 mod node;
 mod seen;
 
-pub use leaving::Leaving;
 pub use seen::{Condition, Seen};
 
 /// Arguments of `atoll status`.
@@ -84,7 +84,7 @@ pub struct Line {
     pub proxies: Option<Vec<Seen>>,
     /// How it goes about leaving, if it is an index of an old network.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub leaving: Option<Leaving>,
+    pub leaving: Option<Retiring>,
 }
 
 /// Shows the cluster.
@@ -198,7 +198,7 @@ async fn look(entry: Entry) -> Line {
     let (mut proxies, mut leaving) = (None, None);
     match entry.kind {
         Kind::Dns => proxies = state.and_then(|page| seen::read(&page.text())),
-        Kind::Dht => leaving = state.and_then(|page| Leaving::read(&page.json())),
+        Kind::Dht => leaving = state.and_then(|page| Retiring::read(&page.json())),
         Kind::Proxy | Kind::Origin => {}
     }
     // The id of a process that is gone may be another's already.

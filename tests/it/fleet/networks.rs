@@ -214,6 +214,16 @@ impl Fleet {
         assert!(missed.len() * 4 <= asked, "{line}");
     }
 
+    /// Waits until `atoll node list` has this.
+    async fn until_listed(&self, words: &str) {
+        let what = format!("the controller lists {words}");
+        wait::until(&what, EVENTUALLY, async || {
+            let listed = self.controller.ask(&["node", "list"]).await.ok();
+            listed.contains(words)
+        })
+        .await;
+    }
+
     /// Tells whoever runs the test how it goes.
     fn say(&self, text: &str) {
         let since = wait::now().since(self.begun).as_secs();
@@ -327,6 +337,9 @@ async fn into_both(fleet: &mut Fleet) {
     let status = fleet.nodes[0].told(&[]).await.out;
     assert!(status.contains("stays for 1 straggler"), "{status}");
     fleet.say(&format!("as reef0 sees it:\n{status}"));
+    fleet
+        .until_listed(&format!("index: 1 straggler: {left}"))
+        .await;
     fleet.meet("one is left behind", &[(5, 2), (5, 4)]).await;
     fleet.go(5..NODES, Step::Dual).await;
     none_is_left_behind(fleet).await;
@@ -368,6 +381,9 @@ async fn out_of_the_old(fleet: &mut Fleet) {
         })
         .await;
     }
+    fleet
+        .until_listed("index: old index has left (quiet)")
+        .await;
     for node in 0..NODES {
         let ready = fleet.nodes[node].until("its daemons are ready", all_ready);
         drop(ready.await);

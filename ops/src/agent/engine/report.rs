@@ -20,6 +20,22 @@ const ADMIN: &str = "admin.listen";
 /// The setting that says where a proxy serves.
 const HTTP: &str = "http.listen";
 
+/// The setting that makes an index one that is to leave.
+const RETIRE: &str = "retire.beside";
+
+/// A daemon whose pages can be looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pages {
+    /// The daemon.
+    pub name: DaemonName,
+    /// Its program.
+    pub program: Program,
+    /// Where its pages are.
+    pub addr: SocketAddr,
+    /// Whether it is an index that is to leave: then its state is worth a look.
+    pub leaves: bool,
+}
+
 /// What an agent tells its operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct View {
@@ -74,12 +90,18 @@ impl Agent {
         (addr.port() != 0).then_some(addr)
     }
 
-    /// The daemons whose pages can be looked at, with their programs and where.
+    /// The daemons whose pages can be looked at.
     #[must_use]
-    pub fn pages(&self) -> Vec<(DaemonName, Program, SocketAddr)> {
+    pub fn pages(&self) -> Vec<Pages> {
         let one = |(name, life): (&DaemonName, &Life)| {
             let wanted = life.runs()?;
-            Some((name.clone(), wanted.program, self.pages_of(wanted)?))
+            let retires = self.slots.setting(wanted, RETIRE);
+            Some(Pages {
+                name: name.clone(),
+                program: wanted.program,
+                addr: self.pages_of(wanted)?,
+                leaves: wanted.program == Program::Dht && retires.is_some_and(|at| !at.is_empty()),
+            })
         };
         self.lives.iter().filter_map(one).collect()
     }
@@ -112,6 +134,7 @@ impl Agent {
                 for_ms: millis(now.since(since)),
                 crashes: life.crashes(),
                 ready: self.pages_of(wanted).map(|_| self.tally.is_ready(name)),
+                leaving: self.tally.leaving(name).cloned(),
             };
             Some((name.clone(), observed))
         };

@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::document::report::{Counted, Injected};
+use crate::engine::document::report::{Counted, Injected, Leaving};
 use crate::engine::document::words::{DaemonName, Digest, Program};
 use crate::figures::Figures;
 
 /// What a daemon's pages said at one look.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Look {
     /// Whether it does its work.
     pub ready: bool,
     /// What its process counted; nothing if it did not answer.
     pub counted: Option<Counted>,
+    /// How it leaves, if it is an index that is to.
+    pub leaving: Option<Leaving>,
 }
 
 /// What was counted since the agent started, and who is ready.
@@ -24,6 +26,7 @@ pub struct Tally {
     total: Counted,
     last: BTreeMap<DaemonName, Counted>,
     ready: BTreeMap<DaemonName, bool>,
+    leaving: BTreeMap<DaemonName, Leaving>,
     injected: BTreeMap<String, Injected>,
 }
 
@@ -32,15 +35,18 @@ impl Tally {
     pub fn started(&mut self, name: &DaemonName) {
         self.last.insert(name.clone(), Counted::default());
         self.ready.remove(name);
+        self.leaving.remove(name);
     }
 
     /// A daemon's process ended.
     pub fn ended(&mut self, name: &DaemonName) {
         self.last.remove(name);
         self.ready.remove(name);
+        self.leaving.remove(name);
     }
 
-    /// Takes a look in: whether the daemon's readiness is another one than before.
+    /// Takes a look in: whether there is news in it, which is another readiness than before, or another word on
+    /// its leaving.
     pub fn looked(&mut self, name: &DaemonName, look: Look) -> bool {
         if let Some(counted) = look.counted {
             if let Some(last) = self.last.get(name) {
@@ -51,7 +57,23 @@ impl Tally {
             }
             self.last.insert(name.clone(), counted);
         }
-        self.ready.insert(name.clone(), look.ready) != Some(look.ready)
+        let leaves = self.leaves(name, look.leaving);
+        self.ready.insert(name.clone(), look.ready) != Some(look.ready) || leaves
+    }
+
+    /// Whether a daemon says other than before of its leaving.
+    fn leaves(&mut self, name: &DaemonName, leaving: Option<Leaving>) -> bool {
+        let Some(leaving) = leaving else {
+            return self.leaving.remove(name).is_some();
+        };
+        let before = self.leaving.insert(name.clone(), leaving.clone());
+        before.is_none_or(|before| leaving.is_news(&before))
+    }
+
+    /// What a daemon said last of its leaving.
+    #[must_use]
+    pub fn leaving(&self, name: &DaemonName) -> Option<&Leaving> {
+        self.leaving.get(name)
     }
 
     /// The own proxy was asked for a page: the body's digest, or nothing if it did not come.
@@ -135,6 +157,7 @@ mod tests {
         Look {
             ready: true,
             counted: Some(counted),
+            leaving: None,
         }
     }
 
@@ -161,6 +184,33 @@ mod tests {
         tally.looked(&name, look(1_000_000));
         tally.looked(&name, look(1_000_003));
         assert_eq!(tally.total().requests, 3);
+    }
+
+    #[test]
+    fn who_holds_an_old_index_is_news_and_how_much_it_is_asked_is_not() {
+        let name = DaemonName::parse("index").unwrap();
+        let says = |asked, stragglers: &[&str], left: Option<&str>| Look {
+            ready: true,
+            counted: None,
+            leaving: Some(Leaving {
+                asked_per_ks: Some(asked),
+                straggler_count: stragglers.len() as u64,
+                stragglers: stragglers.iter().map(|at| at.parse().unwrap()).collect(),
+                left: left.map(str::to_owned),
+                ..Leaving::default()
+            }),
+        };
+        let mut tally = Tally::default();
+        tally.started(&name);
+        let (one, two) = ("192.0.2.1:81", "192.0.2.2:81");
+        assert!(tally.looked(&name, says(900, &[one, two], None)));
+        assert!(!tally.looked(&name, says(800, &[one, two], None)));
+        assert_eq!(tally.leaving(&name).unwrap().asked_per_ks, Some(800));
+        assert!(tally.looked(&name, says(800, &[two], None)));
+        assert!(tally.looked(&name, says(1, &[], None)));
+        assert!(tally.looked(&name, says(0, &[], Some("quiet"))));
+        tally.ended(&name);
+        assert_eq!(tally.leaving(&name), None);
     }
 
     #[test]

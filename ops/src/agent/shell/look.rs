@@ -7,8 +7,10 @@ use http::uri::Scheme;
 use http::{Method, StatusCode};
 
 use crate::admin;
+use crate::agent::engine::report::Pages;
 use crate::agent::engine::tally::{self, Look};
-use crate::engine::document::words::{DaemonName, Digest, Program};
+use crate::engine::document::words::{DaemonName, Digest};
+use crate::engine::retiring::Retiring;
 use crate::figures::Figures;
 
 /// Longest URL of a test page, in bytes, as reports take them.
@@ -45,14 +47,11 @@ impl TestPage {
     }
 }
 
-/// A daemon, its program, and where its pages are.
-pub(super) type Pages = (DaemonName, Program, SocketAddr);
-
 /// Looks at all of them at once; who does not answer is not ready.
 pub(super) async fn look(all: Vec<Pages>) -> Vec<(DaemonName, Look)> {
     let mut looks = tokio::task::JoinSet::new();
-    for (name, program, addr) in all {
-        looks.spawn(async move { (name, one(program, addr).await) });
+    for pages in all {
+        looks.spawn(async move { (pages.name.clone(), one(&pages).await) });
     }
     looks.join_all().await
 }
@@ -74,13 +73,23 @@ pub(super) async fn inject(addr: SocketAddr, pages: &[TestPage]) -> Vec<(String,
     came
 }
 
-async fn one(program: Program, addr: SocketAddr) -> Look {
+async fn one(pages: &Pages) -> Look {
+    let addr = pages.addr;
     let ready = admin::page(addr, "/readyz").await;
     let ready = ready.is_ok_and(|page| page.status.is_success());
     let counts = admin::page(addr, "/metrics").await.ok();
     let counts = counts.filter(|page| page.status.is_success());
-    let counted = counts.map(|page| tally::read(program, &Figures::parse(&page.text())));
-    Look { ready, counted }
+    let counted = counts.map(|page| tally::read(pages.program, &Figures::parse(&page.text())));
+    let state = match pages.leaves {
+        true => admin::page(addr, "/state").await.ok(),
+        false => None,
+    };
+    let retiring = state.and_then(|page| Retiring::read(&page.json()));
+    Look {
+        ready,
+        counted,
+        leaving: retiring.map(|retiring| retiring.reported()),
+    }
 }
 
 #[cfg(test)]

@@ -1,78 +1,44 @@
 //! How indexes of an old network stand beside those of a new one: whether each leaves, and who holds it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
+use crate::engine::retiring::Retiring;
 use crate::render::{self, Align, Table};
 
 /// Stragglers that the table names; all are in the JSON.
 const NAMED_MAX: usize = 4;
 
-/// An index that is to leave, as its state page says it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Leaving {
-    /// Why it has left, once it has.
-    pub left: Option<String>,
-    /// Requests about keys a second that others send it, once a minute was measured.
-    pub old_asked_per_s: Option<f64>,
-    /// The same of the index of the new network.
-    pub new_asked_per_s: Option<f64>,
-    /// The rate under which it is quiet.
-    pub quiet_under_per_s: Option<f64>,
-    /// For how long it has been quiet, in seconds.
-    pub quiet_for_s: Option<u64>,
-    /// How long it has to be, in seconds.
-    pub quiet_s: u64,
-    /// When it leaves at the latest, in seconds from now.
-    pub deadline_in_s: u64,
-    /// Where the proxies are, as their peers know them, that are in the old network alone.
-    pub stragglers: Vec<SocketAddr>,
+/// How it stands, in words.
+fn stands(leaving: &Retiring) -> String {
+    let seconds = |s| render::duration(Duration::from_secs(s));
+    let waits = leaving.stragglers.len();
+    match (&leaving.left, leaving.quiet_for_s) {
+        (Some(why), _) => format!("has left ({why})"),
+        (None, _) if waits > 0 => {
+            let plural = if waits == 1 { "" } else { "s" };
+            let deadline = seconds(leaving.deadline_in_s);
+            format!("stays for {waits} straggler{plural}, {deadline} at most")
+        }
+        (None, Some(quiet)) => {
+            let (quiet, of) = (seconds(quiet), seconds(leaving.quiet_s));
+            format!("leaves: quiet for {quiet} of {of}")
+        }
+        (None, None) if leaving.old_asked_per_s.is_none() => "measuring".to_owned(),
+        (None, None) => format!("stays, {} at most", seconds(leaving.deadline_in_s)),
+    }
 }
 
-impl Leaving {
-    /// Reads it from the state page of an index; `None` if that is not to leave.
-    pub(super) fn read(state: &Value) -> Option<Self> {
-        serde_json::from_value(state["retire"].clone()).ok()
+fn named(leaving: &Retiring) -> String {
+    let named = leaving.stragglers.iter().take(NAMED_MAX);
+    let mut named: Vec<_> = named.map(ToString::to_string).collect();
+    if leaving.stragglers.len() > NAMED_MAX {
+        named.push(format!("{} more", leaving.stragglers.len() - NAMED_MAX));
     }
-
-    /// How it stands, in words.
-    fn stands(&self) -> String {
-        let seconds = |s| render::duration(Duration::from_secs(s));
-        let waits = self.stragglers.len();
-        match (&self.left, self.quiet_for_s) {
-            (Some(why), _) => format!("has left ({why})"),
-            (None, _) if waits > 0 => {
-                let plural = if waits == 1 { "" } else { "s" };
-                let deadline = seconds(self.deadline_in_s);
-                format!("stays for {waits} straggler{plural}, {deadline} at most")
-            }
-            (None, Some(quiet)) => {
-                format!(
-                    "leaves: quiet for {} of {}",
-                    seconds(quiet),
-                    seconds(self.quiet_s)
-                )
-            }
-            (None, None) if self.old_asked_per_s.is_none() => "measuring".to_owned(),
-            (None, None) => format!("stays, {} at most", seconds(self.deadline_in_s)),
-        }
-    }
-
-    fn named(&self) -> String {
-        let named = self.stragglers.iter().take(NAMED_MAX);
-        let mut named: Vec<_> = named.map(ToString::to_string).collect();
-        if self.stragglers.len() > NAMED_MAX {
-            named.push(format!("{} more", self.stragglers.len() - NAMED_MAX));
-        }
-        named.join(", ")
-    }
+    named.join(", ")
 }
 
 /// The table for people, of indexes by name; empty if none is to leave.
-pub(super) fn table<'a>(all: impl Iterator<Item = (&'a str, &'a Leaving)>) -> String {
+pub(super) fn table<'a>(all: impl Iterator<Item = (&'a str, &'a Retiring)>) -> String {
     let mut table = Table::new(&[
         ("old index", Align::Left),
         ("asked/s", Align::Right),
@@ -90,8 +56,8 @@ pub(super) fn table<'a>(all: impl Iterator<Item = (&'a str, &'a Leaving)>) -> St
             rate(leaving.old_asked_per_s),
             rate(leaving.new_asked_per_s),
             rate(leaving.quiet_under_per_s),
-            leaving.stands(),
-            leaving.named(),
+            stands(leaving),
+            named(leaving),
         ]);
     }
     if rows == 0 {
@@ -102,7 +68,7 @@ pub(super) fn table<'a>(all: impl Iterator<Item = (&'a str, &'a Leaving)>) -> St
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -113,7 +79,7 @@ mod tests {
     }
 
     fn text(page: &Value) -> String {
-        let leaving = Leaving::read(page).unwrap();
+        let leaving = Retiring::read(page).unwrap();
         table([("reef1", &leaving)].into_iter())
     }
 
@@ -143,7 +109,6 @@ mod tests {
 
     #[test]
     fn an_index_that_is_to_stay_has_no_line() {
-        assert_eq!(Leaving::read(&json!({ "retire": null })), None);
         assert_eq!(table([].into_iter()), "");
     }
 }

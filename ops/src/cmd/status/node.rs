@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::leaving::{self, Leaving};
+use super::leaving;
 use crate::admin;
 use crate::agent::engine::report::View;
 use crate::agent::shell::door;
@@ -12,6 +12,7 @@ use crate::agent::shell::home::Home;
 use crate::doctor::skewed;
 use crate::engine::document::report::{Doing, Observed};
 use crate::engine::document::words::Program;
+use crate::engine::retiring::Retiring;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::render::{self, Align, Table};
 use crate::say;
@@ -66,7 +67,7 @@ pub(super) async fn show(state: &Path, json: bool) -> Outcome {
 }
 
 /// The node's indexes of old networks, as their pages say it.
-async fn leaving(home: &Home) -> Vec<(String, Leaving)> {
+async fn leaving(home: &Home) -> Vec<(String, Retiring)> {
     let standing = home.load().newest.map(|(_, standing)| standing);
     let intent = standing.as_ref().and_then(|standing| standing.in_force());
     let mut all = Vec::new();
@@ -77,7 +78,7 @@ async fn leaving(home: &Home) -> Vec<(String, Leaving)> {
             continue;
         };
         let page = admin::page(admin, "/state").await.ok();
-        let leaving = page.and_then(|page| Leaving::read(&page.json()));
+        let leaving = page.and_then(|page| Retiring::read(&page.json()));
         all.extend(leaving.map(|leaving| (name.to_string(), leaving)));
     }
     all
@@ -220,6 +221,7 @@ mod tests {
             for_ms: 61_000,
             crashes: 0,
             ready: None,
+            leaving: None,
         };
         View {
             report: Report {

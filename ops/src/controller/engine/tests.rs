@@ -301,6 +301,7 @@ fn what_goes_wrong_on_a_node_becomes_an_event_once() {
         for_ms: 1,
         crashes: 3,
         ready: None,
+        leaving: None,
     };
     let name = DaemonName::parse("proxy").unwrap();
     let bad = Report {

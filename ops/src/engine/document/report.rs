@@ -1,6 +1,7 @@
 //! Reports: what one node runs, in its own words, signed with its own key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub const SLOTS_MAX: usize = 32;
 
 /// Most pages that an agent asks its own proxy for.
 pub const INJECTED_MAX: usize = 8;
+
+/// Most stragglers that are named of an index; all are counted.
+pub const STRAGGLERS_MAX: usize = 8;
 
 /// Longest text of a report, in bytes.
 const TEXT_MAX: usize = 256;
@@ -119,6 +123,47 @@ pub struct Observed {
     /// Whether it says that it does its work (`/readyz`); absent where nobody asked it, or could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
+    /// How it leaves, if it is an index of an old network; absent if it is to stay, or does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Leaving>,
+}
+
+/// An index of an old network on its way out. Rates are requests about keys in a thousand seconds.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Why it has left, once it has: a word of the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+    /// How much it is asked, once a minute was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_per_ks: Option<u64>,
+    /// How much the index of the new network is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_asked_per_ks: Option<u64>,
+    /// The rate under which it is quiet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_under_per_ks: Option<u64>,
+    /// For how long it has been quiet, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_for_s: Option<u64>,
+    /// How long it has to be, in seconds.
+    pub quiet_s: u64,
+    /// When it leaves at the latest, in seconds from then.
+    pub deadline_in_s: u64,
+    /// How many proxies it knows that are in the old network alone.
+    pub straggler_count: u64,
+    /// Where those are, or the first of them, as their peers know them.
+    pub stragglers: Vec<SocketAddr>,
+}
+
+impl Leaving {
+    /// Whether it says other than `before` what somebody may want to hear of at once: that it has left, and who
+    /// holds it. Rates and times change all the while.
+    #[must_use]
+    pub fn is_news(&self, before: &Self) -> bool {
+        (&self.left, self.straggler_count, &self.stragglers)
+            != (&before.left, before.straggler_count, &before.stragglers)
+    }
 }
 
 /// What a daemon does.
@@ -159,16 +204,25 @@ impl Body for Report {
     fn check(&self) -> Result<(), RefusalReason> {
         // Whoever reaches the controller may send a report, and it is shown at terminals.
         let plain = |text: &String| text.len() <= TEXT_MAX && !text.contains(char::is_control);
+        let leaving = || self.daemons.values().filter_map(|one| one.leaving.as_ref());
+        let words = leaving().filter_map(|leaving| leaving.left.as_ref());
         let texts = [Some(&self.agent), self.held.as_ref()];
+        let mut texts = texts.into_iter().flatten().chain(words);
         let pages = self.injected.len() <= INJECTED_MAX && self.injected.keys().all(plain);
-        let plain = pages && is_node_name(&self.name) && texts.into_iter().flatten().all(plain);
+        let plain = pages && is_node_name(&self.name) && texts.all(plain);
+        let many = leaving().any(|leaving| leaving.stragglers.len() > STRAGGLERS_MAX);
         // Twice, because a daemon that is ending may not be in the intent in force.
         let serials = [self.accepted, self.in_force];
         let past = serials
             .into_iter()
             .flatten()
             .any(|serial| serial > SERIAL_MAX);
-        if !plain || past || self.daemons.len() > 2 * DAEMONS_MAX || self.slots.len() > SLOTS_MAX {
+        if !plain
+            || past
+            || many
+            || self.daemons.len() > 2 * DAEMONS_MAX
+            || self.slots.len() > SLOTS_MAX
+        {
             return Err(RefusalReason::OutOfBounds);
         }
         Ok(())

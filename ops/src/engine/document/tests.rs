@@ -9,7 +9,7 @@ use super::intent::{DAEMONS_MAX, Intent, News, RELEASES_MAX, Wanted, judge};
 use super::key::{KeyError, PublicKey, SigningKey};
 use super::refusal::RefusalReason;
 use super::release::{Binary, Manifest};
-use super::report::{Counted, Report};
+use super::report::{Counted, Doing, Leaving, Observed, Report, STRAGGLERS_MAX};
 use super::words::{DaemonName, Digest, Program, RunState, Version};
 use super::{Body as _, DOCUMENT_MAX, Signed, canonical};
 
@@ -80,6 +80,43 @@ fn report(name: &str, agent: &str, held: Option<&str>) -> Report {
         injected: BTreeMap::new(),
         wait_ms: 0,
     }
+}
+
+#[test]
+fn a_report_names_no_more_stragglers_than_it_may_and_in_plain_words() {
+    let with = |left: Option<&str>, named: usize| {
+        let leaving = Leaving {
+            left: left.map(str::to_owned),
+            straggler_count: 1_000,
+            stragglers: vec!["192.0.2.1:81".parse().unwrap(); named],
+            ..Leaving::default()
+        };
+        let index = Observed {
+            program: Program::Dht,
+            release: Version::parse("1.2.3").unwrap(),
+            doing: Doing::Up,
+            for_ms: 1,
+            crashes: 0,
+            ready: Some(true),
+            leaving: Some(leaving),
+        };
+        let name = DaemonName::parse("index").unwrap();
+        let daemons = BTreeMap::from([(name, index)]);
+        let whole = Report {
+            daemons,
+            ..report("reef1", "1.0.0", None)
+        };
+        let sealed = Signed::seal(whole.clone(), &key(9));
+        let read = Signed::<Report>::read(sealed.text().as_bytes(), &[key(9).public()]);
+        assert!(read.is_err() || read.unwrap().body == whole);
+        whole.check()
+    };
+    assert_eq!(with(Some("quiet"), STRAGGLERS_MAX), Ok(()));
+    assert_eq!(
+        with(None, STRAGGLERS_MAX + 1),
+        Err(RefusalReason::OutOfBounds)
+    );
+    assert_eq!(with(Some("\u{1b}c"), 0), Err(RefusalReason::OutOfBounds));
 }
 
 #[test]

@@ -113,6 +113,7 @@ impl World {
                     for_ms: 0,
                     crashes: 0,
                     ready: Some(!(new && self.never_ready)),
+                    leaving: None,
                 };
                 (name.clone(), observed)
             };
