@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::telemetry::first_byte_seconds;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::engine::handshake::HandshakeEnd;
@@ -164,9 +165,8 @@ impl Drop for InFlight {
 impl Metrics {
     /// The counters, registered with their sentences.
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        // From 100 microseconds, doubling, to 26 s.
         let metrics = Self {
-            first_byte: Some(Histogram::new(exponential_buckets(0.0001, 2.0, 19))),
+            first_byte: Some(Histogram::new(first_byte_seconds())),
             ..Self::default()
         };
         let m = &metrics;

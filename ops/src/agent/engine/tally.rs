@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use common::telemetry::FIRST_BYTE_MICROS;
+
 use crate::engine::document::report::{Counted, Injected, Leaving};
+use crate::engine::document::times::Times;
 use crate::engine::document::words::{DaemonName, Digest, Program};
 use crate::figures::Figures;
 
@@ -110,6 +113,12 @@ fn map3(a: Counted, b: Counted, c: Counted, of: impl Fn(u64, u64, u64) -> u64) -
         errors: pick(|all| all.errors),
         first_bytes: pick(|all| all.first_bytes),
         first_byte_micros: pick(|all| all.first_byte_micros),
+        first_byte_times: {
+            let zero = b
+                .first_byte_times
+                .with(&c.first_byte_times, |last, now| of(0, last, now));
+            a.first_byte_times.with(&zero, u64::saturating_add)
+        },
         lookups: pick(|all| all.lookups),
         lookups_failed: pick(|all| all.lookups_failed),
     }
@@ -130,10 +139,30 @@ pub fn read(program: Program, page: &Figures) -> Counted {
         errors: sum("atoll_proxy_requests_total", "outcome=\"failed\""),
         first_bytes: sum("atoll_proxy_first_byte_seconds_count", ""),
         first_byte_micros: count(seconds.map(|seconds| seconds * 1e6)),
+        first_byte_times: times(page).unwrap_or_default(),
         // One that came too late for a quiet site is no failure: nobody waits for it there.
         lookups: lookups_failed + index("granted") + index("found") + index("late"),
         lookups_failed,
     }
+}
+
+/// The times to first byte; nothing of a proxy that counts by other bounds, as older ones do.
+fn times(page: &Figures) -> Option<Times> {
+    let cumulative = page.by("atoll_proxy_first_byte_seconds_bucket", "le");
+    let all = count(cumulative.get("+Inf").copied());
+    let upto = |(bound, upto): (&String, &f64)| {
+        let seconds: f64 = bound.parse().ok()?;
+        Some((count(Some((seconds * 1e6).round())), count(Some(*upto))))
+    };
+    let upto: BTreeMap<u64, u64> = cumulative.iter().filter_map(upto).collect();
+    let (mut times, mut before) = (Times::default(), 0);
+    for bound in FIRST_BYTE_MICROS {
+        let upto = *upto.get(&bound)?;
+        times.add(bound, upto.saturating_sub(before));
+        before = upto;
+    }
+    times.add(u64::MAX, all.saturating_sub(before));
+    Some(times)
 }
 
 #[expect(
@@ -236,6 +265,7 @@ mod tests {
             errors: 10,
             first_bytes: 50,
             first_byte_micros: 250_000,
+            first_byte_times: Times::default(),
             lookups: 9,
             lookups_failed: 2,
         };
@@ -244,5 +274,42 @@ mod tests {
             read(Program::Dht, &Figures::parse(page)),
             Counted::default()
         );
+    }
+
+    #[test]
+    fn times_are_read_from_buckets_of_our_bounds_and_from_no_others() {
+        let name = "atoll_proxy_first_byte_seconds_bucket";
+        let mut page = String::new();
+        for (at, bound) in common::telemetry::first_byte_seconds().enumerate() {
+            page.push_str(&format!("{name}{{le=\"{bound}\"}} {}\n", (at + 1) * 2));
+        }
+        page.push_str(&format!("{name}{{le=\"+Inf\"}} 70\n"));
+        let read = |page: &str| read(Program::Proxy, &Figures::parse(page)).first_byte_times;
+        let times = read(&page);
+        assert_eq!(
+            (times.total(), times.beyond(0), times.beyond(31)),
+            (70, 68, 6)
+        );
+        let doubling: String = page
+            .lines()
+            .filter(|line| !line.contains("0.004525"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(read(&doubling), Times::default(), "an older proxy");
+        let mut tally = Tally::default();
+        let proxy = DaemonName::parse("proxy").unwrap();
+        tally.started(&proxy);
+        for _ in 0..2 {
+            let counted = Counted {
+                first_byte_times: times,
+                ..Counted::default()
+            };
+            let look = Look {
+                counted: Some(counted),
+                ..Look::default()
+            };
+            tally.looked(&proxy, look);
+        }
+        assert_eq!(tally.total().first_byte_times, times, "counted once");
     }
 }

@@ -216,6 +216,7 @@ fn gates(clusters: &[Value]) -> String {
         ("requests", Align::Right),
         ("our 5xx", Align::Right),
         ("first byte", Align::Right),
+        ("95 of 100", Align::Right),
         ("index fails", Align::Right),
         ("test pages", Align::Right),
         ("crashes", Align::Right),
@@ -237,7 +238,8 @@ fn gates(clusters: &[Value]) -> String {
                 word.to_owned(),
                 count(&found["requests"]),
                 share(&found["errors"], &found["requests"]),
-                mean(&found["first_byte_micros"], &found["first_bytes"]),
+                first_byte(found),
+                micros(&found["first_byte_95th_micros"]),
                 share(&found["lookups_failed"], &found["lookups"]),
                 test_pages(found),
                 count(&found["crashes"]),
@@ -273,12 +275,19 @@ fn share(part: &Value, whole: &Value) -> String {
     )
 }
 
-fn mean(micros: &Value, all: &Value) -> String {
-    let mean = number(micros).checked_div(number(all));
-    mean.map_or_else(
-        || "-".to_owned(),
-        |mean| render::duration(Duration::from_micros(mean)),
-    )
+/// A time in microseconds, if there is one.
+fn micros(value: &Value) -> String {
+    let time = value.as_u64().map(Duration::from_micros);
+    time.map_or_else(|| "-".to_owned(), render::duration)
+}
+
+/// The median time to first byte; of agents that report none the mean.
+fn first_byte(found: &Value) -> String {
+    let mean = number(&found["first_byte_micros"]).checked_div(number(&found["first_bytes"]));
+    match (found["first_byte_median_micros"].as_u64(), mean) {
+        (None, Some(mean)) => format!("mean {}", micros(&mean.into())),
+        _ => micros(&found["first_byte_median_micros"]),
+    }
 }
 
 /// A plan.
@@ -377,10 +386,11 @@ pub(super) fn explanation(found: &Value) -> String {
     fact(
         "counted",
         format!(
-            "{} requests, {} of them our 5xx, first byte {}, {} crashes",
+            "{} requests, {} of them our 5xx, first byte {} (95 of 100: {}), {} crashes",
             render::count(number(&counted["requests"])),
             number(&counted["errors"]),
-            mean(&counted["first_byte_micros"], &counted["first_bytes"]),
+            first_byte(counted),
+            micros(&counted["first_byte_95th_micros"]),
             number(&counted["crashes"]),
         ),
     );
@@ -397,7 +407,8 @@ mod tests {
     fn found(phase: &str, why: Option<&str>) -> Value {
         let side = |nodes: u64, errors: u64| {
             json!({ "nodes": nodes, "down": 0, "crashes": 0, "requests": 4_000, "errors": errors,
-                "first_bytes": 1_000, "first_byte_micros": 1_500_000, "lookups": 300, "lookups_failed": 3 })
+                "first_bytes": 1_000, "first_byte_micros": 1_500_000, "first_byte_median_micros": 1_500,
+                "first_byte_95th_micros": 12_000, "lookups": 300, "lookups_failed": 3 })
         };
         json!({ "id": 3, "release": "1.1.0", "phase": phase, "why": why, "wave": 1,
             "config": { "deadline_ms": 300_000, "soak_ms": 600_000, "patience_ms": 900_000 },
@@ -431,12 +442,19 @@ mod tests {
         for line in [
             "wave 1 of 2: watched for 30.0 s of 10 min; gate: fail: errors",
             "1 canary      1        -     -     1",
-            "eu           1  changed       4 000   5.00 %     1.50 ms       1.00 %           -        -     -  fail: errors",
+            "eu           1  changed       4 000   5.00 %     1.50 ms    12.0 ms       1.00 %           -        -     -  fail: errors",
             "             2  untouched     4 000   0.00 %",
             "reef7 (eu): aside, held for 9.00 s",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn of_agents_that_report_no_times_the_mean_is_shown_and_said_to_be_one() {
+        let side = json!({ "first_bytes": 1_000, "first_byte_micros": 1_500_000 });
+        assert_eq!(first_byte(&side), "mean 1.50 ms");
+        assert_eq!(first_byte(&json!({})), "-");
     }
 
     #[test]

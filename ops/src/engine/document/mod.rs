@@ -18,6 +18,7 @@ pub mod release;
 pub mod report;
 #[cfg(test)]
 mod tests;
+pub mod times;
 pub mod words;
 
 use data_encoding::HEXLOWER;

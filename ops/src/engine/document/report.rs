@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::intent::{DAEMONS_MAX, SERIAL_MAX};
 use super::key::PublicKey;
 use super::refusal::RefusalReason;
+use super::times::Times;
 use super::words::{DaemonName, Digest, Program, Version, is_node_name};
 use super::{Body, Kind};
 
@@ -90,6 +91,9 @@ pub struct Counted {
     pub first_bytes: u64,
     /// That time over all of them, summed, in microseconds.
     pub first_byte_micros: u64,
+    /// Each of those times; nothing where the proxy counts by other bounds.
+    #[serde(skip_serializing_if = "Times::is_empty")]
+    pub first_byte_times: Times,
     /// Questions of the proxy to the index.
     pub lookups: u64,
     /// Those that failed.

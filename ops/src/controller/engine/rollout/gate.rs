@@ -8,7 +8,9 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use super::slower::slower;
 use crate::engine::document::report::{Counted, Report};
+use crate::engine::document::times::Times;
 
 /// Fewest of something, on either side, for its rate to say anything.
 pub const FEWEST: u64 = 200;
@@ -18,12 +20,6 @@ const DEVIATIONS: f64 = 3.0;
 
 /// Smallest difference of two rates that is of any account.
 const OF_ACCOUNT: f64 = 0.005;
-
-/// A time to first byte this much longer is worse, in hundredths.
-const SLOWER_PERCENT: u64 = 150;
-
-/// And by at least so much, in microseconds: below it nobody notices.
-const SLOWER_MICROS: u64 = 5_000;
 
 /// Test pages that may stay away by chance.
 const INJECTED_FAILED: u64 = 3;
@@ -80,6 +76,7 @@ impl Count {
             errors: more(|all| all.errors),
             first_bytes: more(|all| all.first_bytes),
             first_byte_micros: more(|all| all.first_byte_micros),
+            first_byte_times: times_since(now, then),
             lookups: more(|all| all.lookups),
             lookups_failed: more(|all| all.lookups_failed),
             injected: self.injected.saturating_sub(base.injected),
@@ -87,6 +84,15 @@ impl Count {
             injected_other: 0,
         }
     }
+}
+
+/// The times between two counts. A base that was written before times were reported says nothing of them.
+fn times_since(now: &Counted, then: &Counted) -> Times {
+    if then.first_bytes > 0 && then.first_byte_times.is_empty() {
+        return Times::default();
+    }
+    let times = &now.first_byte_times;
+    times.with(&then.first_byte_times, u64::saturating_sub)
 }
 
 /// What was counted of nodes over the same time.
@@ -106,6 +112,9 @@ pub struct Measures {
     pub first_bytes: u64,
     /// That time over all of them, summed, in microseconds.
     pub first_byte_micros: u64,
+    /// Each of those times, of nodes that report them.
+    #[serde(default, skip_serializing_if = "Times::is_empty")]
+    pub first_byte_times: Times,
     /// Questions to the index.
     pub lookups: u64,
     /// Those that failed.
@@ -127,6 +136,8 @@ impl AddAssign for Measures {
         self.errors += other.errors;
         self.first_bytes += other.first_bytes;
         self.first_byte_micros += other.first_byte_micros;
+        let times = &other.first_byte_times;
+        self.first_byte_times = self.first_byte_times.with(times, u64::saturating_add);
         self.lookups += other.lookups;
         self.lookups_failed += other.lookups_failed;
         self.injected += other.injected;
@@ -183,6 +194,8 @@ pub enum FailReason {
     Errors,
     /// Clients wait longer for the first byte.
     FirstByte,
+    /// The slowest twentieth of them does.
+    FirstByteTail,
     /// The index answers less often.
     Index,
     /// Test pages do not come.
@@ -202,6 +215,7 @@ impl FailReason {
             Self::Crashes => "crashes",
             Self::Errors => "errors",
             Self::FirstByte => "first_byte",
+            Self::FirstByteTail => "first_byte_tail",
             Self::Index => "index",
             Self::Injected => "injected",
             Self::Body => "body",
@@ -218,6 +232,9 @@ impl FailReason {
             Self::Crashes => "daemons of changed nodes end by themselves",
             Self::Errors => "clients of changed nodes get more 5xx of ours",
             Self::FirstByte => "clients of changed nodes wait longer for the first byte",
+            Self::FirstByteTail => {
+                "the slowest twentieth of requests waits longer at changed nodes"
+            }
             Self::Index => "the index answers changed nodes less often",
             Self::Injected => "test pages do not come through changed nodes",
             Self::Body => "a test page has another body through changed nodes",
@@ -253,10 +270,12 @@ pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
     let errors = compare(
         (changed.errors, changed.requests),
         (control.errors, control.requests),
+        OF_ACCOUNT,
     );
     let lookups = compare(
         (changed.lookups_failed, changed.lookups),
         (control.lookups_failed, control.lookups),
+        OF_ACCOUNT,
     );
     if errors == Compared::Worse {
         return Verdict::Fail(FailReason::Errors);
@@ -267,35 +286,36 @@ pub fn judge(changed: &Measures, control: &Measures) -> Verdict {
     if errors == Compared::TooFew {
         return Verdict::Inconclusive;
     }
-    let enough = changed.first_bytes.min(control.first_bytes) >= FEWEST;
-    if let (Some(ours), Some(theirs)) = (changed.first_byte(), control.first_byte())
-        && enough
-        && ours > theirs + SLOWER_MICROS
-        && ours * 100 > theirs * SLOWER_PERCENT
-    {
-        return Verdict::Fail(FailReason::FirstByte);
-    }
-    Verdict::Pass
+    slower(changed, control).map_or(Verdict::Pass, Verdict::Fail)
 }
 
+/// What comes of comparing two rates.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Compared {
+pub(super) enum Compared {
+    /// More often, and not by chance.
     Worse,
+    /// Not more often, as far as can be told.
     NotWorse,
+    /// Too little to go by.
     TooFew,
 }
 
-/// Compares (bad, all) of two sides: the pooled test for two proportions, one-sided.
+/// Compares (bad, all) of two sides: the pooled test for two proportions, one-sided. A difference below `of_account`
+/// is none.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn compare((bad, all): (u64, u64), (control_bad, control_all): (u64, u64)) -> Compared {
+pub(super) fn compare(
+    (bad, all): (u64, u64),
+    (control_bad, control_all): (u64, u64),
+    of_account: f64,
+) -> Compared {
     if all < FEWEST || control_all < FEWEST {
         return Compared::TooFew;
     }
     let (n, m) = (all as f64, control_all as f64);
     let (rate, control) = (bad as f64 / n, control_bad as f64 / m);
-    let pooled = (bad + control_bad) as f64 / (n + m);
+    let pooled = (bad as f64 + control_bad as f64) / (n + m);
     let deviation = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
-    if rate - control > OF_ACCOUNT && rate - control > DEVIATIONS * deviation {
+    if rate - control > of_account && rate - control > DEVIATIONS * deviation {
         Compared::Worse
     } else {
         Compared::NotWorse

@@ -2,7 +2,7 @@
 //!
 //! Pure. The caller tells what nodes are seen to do ([`Rollout::observe`]) and carries out the orders that
 //! come back. [`plan`] divides the nodes into waves, [`member`] is one node, [`gate`] judges a wave against
-//! nodes of the same clusters that were not touched. What is written of a rollout are its [`Phase`] and
+//! nodes of the same clusters that were not touched, `slower` their times to first byte. What is written of a rollout are its [`Phase`] and
 //! [`member::Written`] of each node: after a restart deadlines and the soak under way begin anew.
 //!
 //! What always holds: of one cluster at most a tenth, and at least one, is being changed at a time; a node
@@ -12,6 +12,7 @@
 pub mod gate;
 pub mod member;
 pub mod plan;
+mod slower;
 #[cfg(test)]
 mod tests;
 

@@ -51,6 +51,59 @@ fn errors_on_one_request_in_twenty_stop_it_in_the_canary() {
 }
 
 #[test]
+fn half_of_the_requests_slower_stops_it_though_the_mean_is_the_same() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.requests_each = 40;
+    world.times = |new, _| match new {
+        false => &[(10_000, 3), (200_000, 1)],
+        true => &[(10_000, 1), (40_000, 2), (140_000, 1)],
+    };
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::FirstByte);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    assert_eq!(world.ever_on_new(), 1);
+    // Sums alone do not tell.
+    let mut blind = World::new(&[("eu", 60)]);
+    (blind.requests_each, blind.times, blind.old_agents) = (40, world.times, true);
+    blind.pass(HOURS);
+    assert_eq!(blind.rollout.phase(), Phase::Done);
+}
+
+#[test]
+fn a_slow_site_at_one_untouched_node_neither_stops_a_release_nor_hides_one() {
+    // Its mean alone is three times that of all others together.
+    let mut world = World::new(&[("eu", 60)]);
+    world.times = |new, number| match (new, number) {
+        (_, 7) => &[(2_000_000, 1)],
+        (true, _) => &[(30_000, 1)],
+        (false, _) => &[(10_000, 1)],
+    };
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::FirstByte);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    let mut world = World::new(&[("eu", 60)]);
+    world.times = |_, number| match number {
+        7 => &[(2_000_000, 1)],
+        _ => &[(10_000, 1)],
+    };
+    world.pass(Duration::from_secs(700));
+    assert_eq!(world.rollout.phase(), Phase::Wave(1), "the canary passed");
+}
+
+#[test]
+fn one_request_of_four_ten_times_slower_stops_it() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.requests_each = 40;
+    world.times = |new, _| match new {
+        false => &[(10_000, 1)],
+        true => &[(10_000, 3), (100_000, 1)],
+    };
+    world.pass(HOURS);
+    let reason = StopReason::Gate(FailReason::FirstByteTail);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+}
+
+#[test]
 fn a_canary_that_never_starts_has_failed_at_its_deadline() {
     let mut world = World::new(&[("eu", 60)]);
     world.starts = false;

@@ -95,8 +95,17 @@ struct WaveView {
 struct ClusterView {
     cluster: String,
     verdict: Verdict,
-    changed: Measures,
-    control: Measures,
+    changed: SideView,
+    control: SideView,
+}
+
+/// What was counted of one side, and what its times to first byte come to.
+#[derive(Debug, Serialize)]
+struct SideView {
+    #[serde(flatten)]
+    measures: Measures,
+    first_byte_median_micros: Option<u64>,
+    first_byte_95th_micros: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,7 +130,7 @@ pub struct Explanation {
     /// In a sentence.
     why: String,
     before: BTreeMap<DaemonName, Version>,
-    counted: Measures,
+    counted: SideView,
     verdict: Option<Verdict>,
 }
 
@@ -136,6 +145,18 @@ impl From<&Config> for ConfigView {
             soak_ms: millis(config.soak),
             patience_ms: millis(config.patience),
             silence_ms: millis(config.silence),
+        }
+    }
+}
+
+impl From<Measures> for SideView {
+    fn from(measures: Measures) -> Self {
+        let times = &measures.first_byte_times;
+        let at = |percent| times.quantile(percent).map(|found| found.micros);
+        Self {
+            first_byte_median_micros: at(50),
+            first_byte_95th_micros: at(95),
+            measures,
         }
     }
 }
@@ -234,8 +255,8 @@ impl Desk {
         let clusters = gate.into_iter().map(|(cluster, sides)| ClusterView {
             cluster: cluster.to_owned(),
             verdict: sides.verdict,
-            changed: sides.changed,
-            control: sides.control,
+            changed: sides.changed.into(),
+            control: sides.control.into(),
         });
         Ok(RolloutView {
             id: active.row.id,
@@ -285,7 +306,9 @@ impl Desk {
             for_ms: millis(now.since(member.since)),
             why: self.why(active, member, &seen, (&key, now)),
             before: member.written.before.clone(),
-            counted: member.measures(seen.get(&key), rollout.config(), now),
+            counted: member
+                .measures(seen.get(&key), rollout.config(), now)
+                .into(),
             verdict,
         })
     }

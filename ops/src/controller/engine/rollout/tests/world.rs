@@ -74,6 +74,11 @@ pub(super) struct World {
     pub(super) falls_back: bool,
     pub(super) errors_percent: u64,
     pub(super) requests_each: u64,
+    /// How long requests take, in microseconds, each with its share: of a node that runs the release or does not,
+    /// by the node's number.
+    pub(super) times: fn(bool, usize) -> &'static [(u64, u64)],
+    /// Agents report no more than sums.
+    pub(super) old_agents: bool,
     pub(super) sizes: Vec<usize>,
     pub(super) most_at_once: usize,
     pub(super) at_once_by_cluster: BTreeMap<String, usize>,
@@ -104,6 +109,8 @@ impl World {
             falls_back: false,
             errors_percent: 0,
             requests_each: 10,
+            times: |_, _| &[(10_000, 1)],
+            old_agents: false,
             sizes: Vec::new(),
             most_at_once: 0,
             at_once_by_cluster: BTreeMap::new(),
@@ -168,7 +175,7 @@ impl World {
     /// Nodes go on with what they do.
     fn live(&mut self) {
         let now = self.now;
-        for (key, (state, count)) in &mut self.nodes {
+        for (number, (key, (state, count))) in self.nodes.iter_mut().enumerate() {
             if let State::Changing(forward, at) = *state
                 && now.since(at) >= CHANGE
             {
@@ -187,8 +194,16 @@ impl World {
             }
             let requests = self.requests_each * LOOK.as_secs();
             count.counted.requests += requests;
-            count.counted.first_bytes += requests;
-            count.counted.first_byte_micros += requests * 10_000;
+            let times = (self.times)(*state == State::New, number);
+            let shares: u64 = times.iter().map(|(_, share)| share).sum();
+            for (micros, share) in times {
+                let some = requests * share / shares;
+                count.counted.first_bytes += some;
+                count.counted.first_byte_micros += some * micros;
+                if !self.old_agents {
+                    count.counted.first_byte_times.add(*micros, some);
+                }
+            }
             if *state == State::New {
                 count.counted.errors += requests * self.errors_percent / 100;
             }
