@@ -54,7 +54,10 @@ async fn fleet(place: &Place) -> (Controller, Vec<Node>) {
 }
 
 async fn start(controller: &Controller, release: &str, more: &[&str]) {
-    let mut start = vec!["rollout", "start", release, "--soak", "1s"];
+    let mut start = vec!["rollout", "start", release];
+    if !more.contains(&"--soak") {
+        start.extend(["--soak", "1s"]);
+    }
     if !more.contains(&"--patience") {
         start.extend(["--patience", "1s"]);
     }
@@ -156,6 +159,39 @@ async fn a_controller_that_is_killed_again_and_again_goes_on_with_its_rollout() 
     let found = controller.until_rollout(&["rolled_back"], EVENTUALLY).await;
     assert_eq!(found["why"], "asked");
     assert_eq!(releases(&nodes).await, ["1.0.0"; NODES as usize]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_soak_comes_to_its_end_though_no_controller_lives_as_long() {
+    let place = Place::shared().await;
+    let (mut controller, nodes) = fleet(&place).await;
+    start(&controller, "1.1.0", &["--soak", "8s"]).await;
+    let mut kept = 0;
+    let soaked = |found: &Value| found["soaked_ms"].as_u64().unwrap_or_default();
+    // By the rollout's own time, of which a step of a second may be lost each time.
+    while kept < 4_000 {
+        let more = async || {
+            let found = controller.rollout().await;
+            Some(soaked(&found)).filter(|soaked| *soaked >= kept + 2_000)
+        };
+        let seen = wait::some("it is watched for two more seconds", EVENTUALLY, more).await;
+        assert!(seen < 8_000, "killed too late: {seen} ms");
+        controller.daemon.kill();
+        controller.daemon.start_again();
+        controller.until_up().await;
+        let found = controller.rollout().await;
+        assert_eq!(
+            (&found["phase"], &found["wave"]),
+            (&"wave".into(), &1.into())
+        );
+        kept = soaked(&found);
+        assert!(kept + 1_500 >= seen, "{kept} ms of {seen} ms are left");
+    }
+    let found = controller.until_rollout(&["paused"], EVENTUALLY).await;
+    assert_eq!(found["why"], "inconclusive", "{found}");
+    let before = releases(&nodes).await;
+    let changed = before.iter().filter(|release| **release == "1.1.0");
+    assert_eq!(changed.count(), 1, "the canary");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,13 @@
 //! One node of a rollout: where it is, and how it moves from place to place.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::clock::Moment;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Count, FailReason, Measures};
+use super::passed::{Passed, step};
 use super::{Config, Runs, Seen};
 use crate::engine::document::words::{DaemonName, Version};
 
@@ -83,6 +85,9 @@ pub struct Written {
     pub failed: Option<FailReason>,
     /// Whether it was ever told to run the release.
     pub told: bool,
+    /// For how long it has been told, while its deadline has not come.
+    #[serde(default)]
+    pub told_for: Duration,
     /// What its daemons ran before.
     pub before: BTreeMap<DaemonName, Version>,
     /// What had been counted of it when the gate began to look.
@@ -94,8 +99,8 @@ pub struct Written {
 pub struct Member {
     /// What is written of it.
     pub written: Written,
-    /// Since when it is in its place, or since this controller began.
-    pub since: Moment,
+    /// For how long it has been in its place, as far as that is known.
+    passed: Passed,
     /// Since when it is not as it should be.
     down: Option<Moment>,
 }
@@ -105,8 +110,8 @@ impl Member {
     #[must_use]
     pub const fn new(written: Written, now: Moment) -> Self {
         Self {
+            passed: Passed::from(written.told_for, now),
             written,
-            since: now,
             down: None,
         }
     }
@@ -117,12 +122,24 @@ impl Member {
         self.written.place
     }
 
+    /// For how long it has been in its place; of what was before a restart, only what a deadline is made of.
+    #[must_use]
+    pub fn for_(&self, now: Moment) -> Duration {
+        self.passed.by(now)
+    }
+
+    /// A controller begins to look.
+    pub(super) const fn wake(&mut self, now: Moment) {
+        self.passed = Passed::from(self.written.told_for, now);
+    }
+
     pub(super) const fn go(&mut self, place: Place, now: Moment) {
         if let Place::Failed(reason) = place {
             self.written.failed = Some(reason);
         }
         self.written.place = place;
-        self.since = now;
+        self.written.told_for = Duration::ZERO;
+        self.passed = Passed::from(Duration::ZERO, now);
     }
 
     /// Whether it runs the release at this moment, as far as anybody knows.
@@ -168,12 +185,22 @@ impl Member {
         if self.written.base.is_none() {
             self.rebase(seen);
         }
+        self.keep(config, now);
         self.down = match (self.place(), seen.map(|seen| seen.runs)) {
             // The caller has waited for a word long enough.
             (Place::Runs | Place::Waiting, None) => Some(now - config.silence),
             (Place::Runs | Place::Waiting, Some(Runs::Neither)) => Some(self.down.unwrap_or(now)),
             _ => None,
         };
+    }
+
+    /// What of its deadline has passed is written, a step at a time.
+    fn keep(&mut self, config: &Config, now: Moment) {
+        let passed = self.passed.by(now);
+        let due = self.written.told_for + step(config.start_deadline);
+        if self.place() == Place::Told && passed >= due {
+            self.written.told_for = passed;
+        }
     }
 
     fn next(&self, runs: Option<Runs>, config: &Config, now: Moment) -> Place {
@@ -191,7 +218,7 @@ impl Member {
                 Place::Failed(FailReason::FellBack)
             }
             (Place::Told, Some(Runs::Held)) => Place::Aside(AsideReason::Held),
-            (Place::Told, _) if now.since(self.since) >= config.start_deadline => {
+            (Place::Told, _) if self.passed.by(now) >= config.start_deadline => {
                 Place::Failed(FailReason::NeverStarted)
             }
             // Runs ⇒ (Failed | Aside)

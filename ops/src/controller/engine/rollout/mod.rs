@@ -3,7 +3,7 @@
 //! Pure. The caller tells what nodes are seen to do ([`Rollout::observe`]) and carries out the orders that
 //! come back. [`plan`] divides the nodes into waves, [`member`] is one node, [`gate`] judges a wave against
 //! nodes of the same clusters that were not touched, `slower` their times to first byte. What is written of a rollout are its [`Phase`] and
-//! [`member::Written`] of each node: after a restart deadlines and the soak under way begin anew.
+//! [`member::Written`] of each node, with what of a deadline and of the soak under way has [`passed`].
 //!
 //! What always holds: of one cluster at most a tenth, and at least one, is being changed at a time; a node
 //! that was not seen to run the release counts as failed at its deadline; a failed gate stops everything and
@@ -11,6 +11,8 @@
 
 pub mod gate;
 pub mod member;
+pub mod passed;
+mod phase;
 pub mod plan;
 mod slower;
 #[cfg(test)]
@@ -22,8 +24,10 @@ use std::time::Duration;
 use common::clock::Moment;
 use serde::{Deserialize, Serialize};
 
-use self::gate::{Count, FailReason, Measures, Verdict, judge};
+use self::gate::{Count, Measures, Verdict, judge};
 use self::member::{AsideReason, Member, Place};
+use self::passed::Soak;
+pub use self::phase::{Command, PauseReason, Phase, StopReason};
 use self::plan::at_once;
 use crate::engine::document::key::PublicKey;
 use crate::engine::document::words::Digest;
@@ -57,6 +61,8 @@ impl Default for Config {
 pub struct Seen {
     /// Which release all its daemons run.
     pub runs: Runs,
+    /// Whether it called this very controller; else it is what it last told one before.
+    pub heard: bool,
     /// What its agent has counted.
     pub count: Count,
     /// The bodies of its test pages, by URL.
@@ -87,76 +93,6 @@ pub enum Order {
     Back(PublicKey),
 }
 
-/// Where a rollout is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// This wave, counted from 0, is under way.
-    Wave(usize),
-    /// Nothing new is begun until somebody says so.
-    Paused(usize, PauseReason),
-    /// A gate failed, or somebody said so: whoever was changed is sent back.
-    Back(StopReason),
-    /// Everybody was sent back, and all that are heard of are seen to run the release before.
-    RolledBack(StopReason),
-    /// Stopped as it is.
-    Halted,
-    /// All nodes run the release, but for those that are aside.
-    Done,
-}
-
-impl Phase {
-    /// Whether it is over: nothing happens by itself any more.
-    #[must_use]
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::RolledBack(_) | Self::Halted | Self::Done)
-    }
-}
-
-/// Why a rollout pauses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PauseReason {
-    /// Somebody said so.
-    Asked,
-    /// The gate had too little to go by.
-    Inconclusive,
-}
-
-impl PauseReason {
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-}
-
-/// Why a rollout is taken back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// Somebody said so.
-    Asked,
-    /// A gate failed.
-    Gate(FailReason),
-}
-
-/// What an operator tells a rollout.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// Begin nothing new. What was told is watched on.
-    Pause,
-    /// Go on. After an inconclusive gate that is the word of whoever looked: the wave passes.
-    Resume,
-    /// Stop as it is: nobody is sent anywhere.
-    Halt,
-    /// Send back whoever was changed, also after the end.
-    RollBack,
-}
-
 /// The two sides of a cluster, and what the gate says of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sides {
@@ -174,8 +110,8 @@ pub struct Rollout {
     config: Config,
     phase: Phase,
     members: BTreeMap<PublicKey, Member>,
-    /// Since when all waves so far have been running the release.
-    whole: Option<Moment>,
+    /// For how long all waves so far have been running the release.
+    soak: Soak,
     /// The wave has yet to begin: what was counted before is of no account.
     fresh: bool,
     /// What the gate saw when it failed, by cluster.
@@ -190,7 +126,7 @@ impl Rollout {
             config,
             phase,
             members: BTreeMap::new(),
-            whole: None,
+            soak: Soak::of(None),
             fresh: false,
             evidence: BTreeMap::new(),
         }
@@ -201,11 +137,11 @@ impl Rollout {
         self.members.insert(node, member);
     }
 
-    /// A controller begins to look: deadlines count from here.
+    /// A controller begins to look: deadlines go on from here.
     pub fn wake(&mut self, now: Moment) {
         self.members
             .values_mut()
-            .for_each(|member| member.since = now);
+            .for_each(|member| member.wake(now));
     }
 
     /// Where it is.
@@ -214,9 +150,16 @@ impl Rollout {
         self.phase
     }
 
-    /// Goes where it was written to be, with what a gate saw that failed.
-    pub fn restore(&mut self, phase: Phase, evidence: BTreeMap<String, Sides>) {
+    /// Goes where it was written to be: for how long its waves so far had been watched, and what a gate saw that
+    /// failed.
+    pub fn restore(
+        &mut self,
+        phase: Phase,
+        soaked: Option<Duration>,
+        evidence: BTreeMap<String, Sides>,
+    ) {
         self.phase = phase;
+        self.soak = Soak::of(soaked);
         self.evidence = evidence;
     }
 
@@ -249,10 +192,16 @@ impl Rollout {
         last.map_or(0, |last| last + 1)
     }
 
-    /// Since when all waves so far have been running the release.
+    /// For how long all waves so far have been running the release.
     #[must_use]
-    pub const fn whole_since(&self) -> Option<Moment> {
-        self.whole
+    pub fn soaked(&self, now: Moment) -> Option<Duration> {
+        self.soak.by(now)
+    }
+
+    /// The same as it is to be written.
+    #[must_use]
+    pub const fn soaked_as_kept(&self) -> Option<Duration> {
+        self.soak.kept()
     }
 
     /// Carries out a command: whether it means anything where the rollout is.
@@ -261,7 +210,7 @@ impl Rollout {
             (Command::Pause, Phase::Wave(wave)) => Phase::Paused(wave, PauseReason::Asked),
             (Command::Resume, Phase::Paused(wave, PauseReason::Asked)) => Phase::Wave(wave),
             (Command::Resume, Phase::Paused(wave, PauseReason::Inconclusive)) => {
-                self.whole = None;
+                self.soak = Soak::of(None);
                 self.fresh = true;
                 Phase::Wave(wave + 1)
             }
@@ -321,13 +270,19 @@ impl Rollout {
         }
         let mut begun = self
             .members
-            .values()
-            .filter(|member| member.written.wave <= wave);
-        if !begun.all(|member| member.is_well() || matches!(member.place(), Place::Aside(_))) {
-            self.whole = None;
+            .iter()
+            .filter(|(_, member)| member.written.wave <= wave)
+            .filter(|(_, member)| !matches!(member.place(), Place::Aside(_)));
+        if !begun.clone().all(|(_, member)| member.is_well()) {
+            self.soak = Soak::of(None);
             return;
         }
-        let soaked = now.since(*self.whole.get_or_insert(now));
+        // After a restart: what they told the controller before is not seen by this one.
+        let heard = |node| seen.get(node).is_some_and(|seen| seen.heard);
+        if !self.soak.passes() && !begun.all(|(node, _)| heard(node)) {
+            return;
+        }
+        let soaked = self.soak.pass(&self.config, now);
         if soaked < self.config.soak || !matches!(self.phase, Phase::Wave(_)) {
             return;
         }
@@ -337,7 +292,7 @@ impl Rollout {
             _ if wave + 1 >= self.waves() => self.phase = Phase::Done,
             Verdict::Pass => {
                 self.phase = Phase::Wave(wave + 1);
-                self.whole = None;
+                self.soak = Soak::of(None);
                 self.fresh = true;
             }
             Verdict::Inconclusive if soaked >= self.config.soak + self.config.patience => {

@@ -227,16 +227,63 @@ fn nodes_that_were_dead_before_stop_nothing_and_get_it_when_they_are_back() {
     assert_eq!((world.on_new(), place(&world)), (60, Place::Runs));
 }
 
-#[test]
-fn a_controller_that_is_started_anew_goes_on_where_it_was() {
+/// How long a rollout takes, of which controllers see so much each.
+fn done_after(life: Option<Duration>) -> Duration {
     let mut world = World::new(&[("eu", 60), ("us", 40)]);
-    for _ in 0..40 {
-        world.pass(Duration::from_secs(700));
-        world.restart();
+    let mut took = Duration::ZERO;
+    while !world.rollout.phase().is_over() {
+        let some = life.unwrap_or(Duration::from_secs(10));
+        world.pass(some);
+        took += some;
+        if life.is_some() {
+            world.restart();
+        }
+        assert!(took < HOURS, "{:?}", world.rollout.phase());
     }
-    world.pass(HOURS);
     assert_eq!((world.rollout.phase(), world.on_new()), (Phase::Done, 100));
     assert_eq!(world.most_at_once, 6);
+    took
+}
+
+#[test]
+fn controllers_that_live_for_a_minute_finish_soaks_of_ten() {
+    let undisturbed = done_after(None);
+    for seconds in [60, 700] {
+        let took = done_after(Some(Duration::from_secs(seconds)));
+        // Each loses a step of ten seconds at most, and the time until it is called.
+        let most = undisturbed * 5 / 4 + Duration::from_secs(seconds);
+        assert!(took <= most, "{seconds}: {took:?} of {undisturbed:?}");
+    }
+}
+
+#[test]
+fn a_node_that_never_starts_has_failed_though_no_controller_lives_as_long_as_its_deadline() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.starts = false;
+    let mut lives = 0;
+    while !world.rollout.phase().is_over() && lives < 100 {
+        world.pass(Duration::from_secs(60));
+        world.restart();
+        lives += 1;
+    }
+    let reason = StopReason::Gate(FailReason::NeverStarted);
+    assert_eq!(world.rollout.phase(), Phase::RolledBack(reason));
+    assert!((5..=8).contains(&lives), "{lives}");
+}
+
+#[test]
+fn nobody_is_watched_by_a_controller_that_it_never_called() {
+    let mut world = World::new(&[("eu", 60)]);
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.on_new(), 1, "the canary is watched");
+    let soaked = |world: &World| world.rollout.soaked(world.now());
+    let before = soaked(&world).unwrap();
+    // It may be dead for all that these know.
+    for _ in 0..1_000 {
+        world.restart();
+    }
+    assert!(soaked(&world).unwrap() <= before);
+    assert_eq!(world.rollout.phase(), Phase::Wave(0));
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl Desk {
                 stragglers.push(Straggler {
                     node: self.named(*key),
                     place: member.place(),
-                    for_ms: millis(now.since(member.since)),
+                    for_ms: millis(member.for_(now)),
                 });
             }
         }
@@ -266,7 +266,7 @@ impl Desk {
             wave,
             config: rollout.config().into(),
             waves,
-            soaked_ms: rollout.whole_since().map(|since| millis(now.since(since))),
+            soaked_ms: rollout.soaked(now).map(millis),
             verdict: wave.map(|_| rollout.verdict(&seen, now)),
             clusters: clusters.collect(),
             stragglers,
@@ -303,7 +303,7 @@ impl Desk {
             wave: member.written.wave + 1,
             waves: rollout.waves(),
             place: member.place(),
-            for_ms: millis(now.since(member.since)),
+            for_ms: millis(member.for_(now)),
             why: self.why(active, member, &seen, (&key, now)),
             before: member.written.before.clone(),
             counted: member
@@ -338,8 +338,8 @@ impl Desk {
                 }
                 Phase::Wave(under_way) => {
                     let rest = rollout
-                        .whole_since()
-                        .map(|since| config.soak.saturating_sub(now.since(since)).as_secs());
+                        .soaked(now)
+                        .map(|soaked| config.soak.saturating_sub(soaked).as_secs());
                     let under_way = under_way + 1;
                     match rest {
                         None => format!("wave {under_way} is being changed"),
@@ -356,9 +356,7 @@ impl Desk {
                 _ => "the rollout ended before its wave came; it was not touched".to_owned(),
             },
             Place::Told => {
-                let rest = config
-                    .start_deadline
-                    .saturating_sub(now.since(member.since));
+                let rest = config.start_deadline.saturating_sub(member.for_(now));
                 let refused = self
                     .nodes
                     .get(key)

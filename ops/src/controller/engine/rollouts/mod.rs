@@ -133,12 +133,13 @@ impl Desk {
     pub(super) fn apply_rollout(&mut self, row: RolloutRow) {
         match &mut self.active {
             Some(active) if active.row.id == row.id => {
-                active.rollout.restore(row.phase, row.evidence.clone());
+                let evidence = row.evidence.clone();
+                active.rollout.restore(row.phase, row.soaked, evidence);
             }
             Some(active) if active.row.id > row.id => {}
             Some(_) | None => {
                 let mut rollout = Rollout::new(row.config, row.phase);
-                rollout.restore(row.phase, row.evidence.clone());
+                rollout.restore(row.phase, row.soaked, row.evidence.clone());
                 let row = row.clone();
                 self.active = Some(Active { row, rollout });
             }
@@ -159,7 +160,7 @@ impl Desk {
         }
     }
 
-    /// A controller begins to look: silence and deadlines count from here.
+    /// A controller begins to look: silence counts from here, and deadlines go on.
     pub fn begin(&mut self, now: Moment) {
         self.began = now;
         if let Some(active) = &mut self.active {
@@ -266,6 +267,7 @@ impl Desk {
                     cluster: draft.plan.cluster_of(node).to_owned(),
                     place: Place::Waiting,
                     told: false,
+                    told_for: Duration::ZERO,
                     failed: None,
                     before: before.remove(node).unwrap_or_default(),
                     base: None,
@@ -280,6 +282,7 @@ impl Desk {
             downgrade: wish.downgrade,
             config: draft.config,
             phase,
+            soaked: None,
             evidence: BTreeMap::new(),
         };
         let active = Active { row, rollout };
@@ -328,6 +331,7 @@ impl Desk {
             let report = node.report.as_ref()?;
             let seen = Seen {
                 runs: runs(node, &active.row.release),
+                heard: node.seen.is_some(),
                 count: Count::of(report),
                 bodies: bodies(report),
             };

@@ -1,6 +1,7 @@
 //! What is written of rollouts, and what happened between two moments of one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct RolloutRow {
     pub config: Config,
     /// Where it is.
     pub phase: Phase,
+    /// For how long all waves so far have been running the release, as far as it was seen.
+    #[serde(default)]
+    pub soaked: Option<Duration>,
     /// What the gate saw when it failed, by cluster.
     #[serde(default)]
     pub evidence: BTreeMap<String, Sides>,
@@ -43,14 +47,18 @@ pub struct MemberRow {
 /// The rows between a rollout before and after.
 pub(super) fn difference(before: Option<&Active>, after: &Active) -> Vec<Row> {
     let mut rows = Vec::new();
-    let phase = after.rollout.phase();
-    if before.map(|before| before.rollout.phase()) != Some(phase) {
+    let at = |active: &Active| (active.rollout.phase(), active.rollout.soaked_as_kept());
+    let (phase, soaked) = at(after);
+    if before.map(at) != Some((phase, soaked)) {
         let row = RolloutRow {
             phase,
+            soaked,
             evidence: after.rollout.evidence().clone(),
             ..after.row.clone()
         };
         rows.push(Row::Rollout(row));
+    }
+    if before.map(|before| before.rollout.phase()) != Some(phase) {
         rows.push(told(before.is_none(), after));
     }
     let id = after.row.id;

@@ -77,6 +77,7 @@ fn a_rollout(node: PublicKey) -> [Row; 2] {
         downgrade: false,
         config: Config::default(),
         phase: Phase::Paused(0, PauseReason::Inconclusive),
+        soaked: Some(Duration::from_millis(600_500)),
         evidence: BTreeMap::new(),
     };
     let written = Written {
@@ -85,6 +86,7 @@ fn a_rollout(node: PublicKey) -> [Row; 2] {
         place: Place::Aside(AsideReason::Held),
         failed: None,
         told: true,
+        told_for: Duration::from_millis(1_500),
         before: BTreeMap::new(),
         base: Some(Count::default()),
     };

@@ -34,6 +34,7 @@ fn rollout(clusters: &BTreeMap<PublicKey, String>) -> Rollout {
                 cluster: plan.cluster_of(node).to_owned(),
                 place: Place::Waiting,
                 told: false,
+                told_for: Duration::ZERO,
                 failed: None,
                 before: BTreeMap::new(),
                 base: None,
@@ -67,6 +68,7 @@ pub(super) struct World {
     nodes: BTreeMap<PublicKey, (State, Count)>,
     ever: BTreeSet<PublicKey>,
     failed: Option<Moment>,
+    hears: bool,
     pub(super) held: BTreeSet<PublicKey>,
     pub(super) silent: BTreeSet<PublicKey>,
     pub(super) dies: bool,
@@ -102,6 +104,7 @@ impl World {
             clusters,
             ever: BTreeSet::new(),
             failed: None,
+            hears: true,
             held: BTreeSet::new(),
             silent: BTreeSet::new(),
             dies: false,
@@ -153,6 +156,10 @@ impl World {
         self.ever.len()
     }
 
+    pub(super) const fn now(&self) -> Moment {
+        self.now
+    }
+
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -165,11 +172,14 @@ impl World {
     /// Another controller goes on with what this one wrote.
     pub(super) fn restart(&mut self) {
         let mut again = Rollout::new(*self.rollout.config(), self.rollout.phase());
+        let (phase, soaked) = (self.rollout.phase(), self.rollout.soaked_as_kept());
+        again.restore(phase, soaked, self.rollout.evidence().clone());
         for (key, member) in self.rollout.members() {
             again.insert(*key, Member::new(member.written.clone(), Moment::ZERO));
         }
         again.wake(self.now);
         self.rollout = again;
+        self.look_deaf();
     }
 
     /// Nodes go on with what they do.
@@ -210,6 +220,14 @@ impl World {
         }
     }
 
+    /// A look of a controller that nobody has called yet.
+    fn look_deaf(&mut self) {
+        self.hears = false;
+        self.now = self.now + LOOK;
+        self.look();
+        self.hears = true;
+    }
+
     fn look(&mut self) {
         let seen = |(key, (state, count)): (&PublicKey, &(State, Count))| {
             let runs = match state {
@@ -223,6 +241,7 @@ impl World {
                 *key,
                 Seen {
                     runs,
+                    heard: self.hears,
                     count: *count,
                     bodies: BTreeMap::new(),
                 },
