@@ -1,5 +1,5 @@
 //! A node whose disk is full: what runs goes on, what ends is started again, no order is half followed, and the
-//! doctor says what is wrong.
+//! doctor says what is wrong. A controller whose disk is full: it says so, and goes on reading.
 
 use harness::binaries::Program;
 use harness::disk::Mount;
@@ -11,6 +11,7 @@ use harness::place::{Place, Port, host};
 use harness::skip;
 use harness::wait::{self, EVENTUALLY};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn doctor(place: &Place, node: &Node) -> Ran {
     let admin = |port| place.at(host::NODE, port).to_string();
@@ -118,4 +119,113 @@ async fn is_named(place: &Place, node: &Node, mount: &Mount) {
         false
     })
     .await;
+}
+
+/// Somebody writes to a controller's disk, and it to its own, until it has to say no; what it says then.
+async fn until_refused(controller: &Controller, node: &Node, mount: &Mount) -> Ran {
+    let key = node.status().await["report"]["node"].clone();
+    let enrol = ["node", "enrol", key.as_str().unwrap(), "--name", &node.name];
+    wait::some("a change is refused", EVENTUALLY, async || {
+        mount.fill();
+        let ran = controller.ask(&enrol).await;
+        (ran.code != Some(0)).then_some(ran)
+    })
+    .await
+}
+
+/// The whole answer to a change, as it is on the wire.
+async fn raw(controller: &Controller, path: &str, body: &str) -> String {
+    let addr = controller.addr();
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let (token, length) = (controller.token(), body.len());
+    let request = format!(
+        "PUT {path} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// How many reports of a node the controller has heard, as far as it says.
+async fn heard(controller: &Controller, node: &str) -> u64 {
+    let shown = controller.ask(&["node", "show", node]).await.ok();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    shown["observed"]["count"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_whose_disk_is_full_says_so_reads_on_and_goes_on_by_itself() {
+    let place = Place::shared().await;
+    let Some(mount) = Mount::new(&place, "controller", 24).await else {
+        return;
+    };
+    let mut controller = Controller::start(&place).await;
+    for version in ["1.0.0", "1.1.0"] {
+        let script = super::rollouts::stand_in("");
+        controller.publish_proxy(&place, version, &script).await;
+    }
+    let mut nodes = Vec::new();
+    for number in 0..3 {
+        let node = Node::start(&place, &controller, number, &["--together"]).await;
+        let wish = node.wish_stand_in(&place, "1.0.0");
+        controller.order(&place, &node.name, &wish).await;
+        nodes.push(node);
+    }
+    for node in &nodes {
+        node.until_runs(1).await;
+    }
+    let start = ["rollout", "start", "1.1.0", "--canary", "reef0"];
+    let start = [&start[..], &["--soak", "2s", "--patience", "2s"]].concat();
+    drop(controller.ask(&start).await.ok());
+    let refused = until_refused(&controller, &nodes[2], &mount).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("full (507)"), "{}", refused.err);
+    skip::say(&refused.err);
+    is_read_and_not_written(&place, &controller, &nodes).await;
+
+    mount.make_room();
+    // The rollout, which nobody touched, comes to where it waits for somebody.
+    let found = controller.until_rollout(&["paused"], EVENTUALLY).await;
+    assert_eq!(found["why"], "inconclusive", "{found}");
+    let wish = nodes[2].wish_stand_in(&place, "1.0.0");
+    controller.order(&place, "reef2", &wish).await;
+    nodes[2].until_runs(2).await;
+    // All of it is written.
+    controller.daemon.kill();
+    controller.daemon.start_again();
+    controller.until_up().await;
+    let found = controller.rollout().await;
+    assert_eq!(found["phase"], "paused", "{found}");
+    let events = controller.ask(&["events"]).await.ok();
+    assert!(events.contains("rollout_paused"), "{events}");
+}
+
+/// What a full disk leaves: answers, reports, and problems with a reason.
+async fn is_read_and_not_written(place: &Place, controller: &Controller, nodes: &[Node]) {
+    let order = nodes[2].wish_stand_in(place, "1.0.0").to_string();
+    let answer = raw(controller, "/v1/nodes/reef2/desired", &order).await;
+    assert!(answer.starts_with("HTTP/1.1 507 "), "{answer}");
+    let kind = "content-type: application/problem+json";
+    assert!(answer.to_ascii_lowercase().contains(kind), "{answer}");
+    assert!(answer.contains("\"reason\":\"full\""), "{answer}");
+    let program = raw(controller, &format!("/v1/blobs/{}", "0".repeat(64)), "x").await;
+    assert!(program.contains("\"reason\":\"full\""), "{program}");
+    for node in nodes {
+        let before = heard(controller, &node.name).await;
+        let what = format!("it goes on hearing {}", node.name);
+        wait::until(&what, EVENTUALLY, async || {
+            heard(controller, &node.name).await > before + 1
+        })
+        .await;
+        let status = node.status().await;
+        assert_eq!(status["failing"], serde_json::Value::Null, "{status}");
+        assert_eq!(status["refused"], serde_json::Value::Null, "{status}");
+    }
+    let listed = controller.ask(&["node", "list"]).await.ok();
+    assert!(listed.contains("reef2"), "{listed}");
+    let events = controller.ask(&["events"]).await.ok();
+    assert!(events.contains("rollout_started"), "{events}");
+    assert_eq!(nodes[2].status().await["report"]["in_force"], 1);
 }

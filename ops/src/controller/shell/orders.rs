@@ -169,7 +169,7 @@ async fn write_later(office: Arc<Office>, mut rows: mpsc::Receiver<Row>) {
                 StoreError::Database(_) | StoreError::Newer(_) | StoreError::Row(_) => batch.len(),
             };
             // The desk has what was reported, and nodes report again; the events among it are lost.
-            tracing::error!(%error, rows, "reports were not written");
+            tracing::warn!(%error, rows, "reports were not written");
         }
         drop(turn);
         batch.clear();

@@ -38,9 +38,19 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
+    /// There is no room for what is to be written.
+    fn full() -> Self {
+        let detail =
+            "the controller's disk is full; nothing was changed. Make room and say it again";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", detail)
+    }
+
     /// A file could not be read or written.
     pub(super) fn disk(error: &std::io::Error) -> Self {
-        tracing::error!(%error, "the disk fails");
+        tracing::warn!(%error, "the disk fails");
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return Self::full();
+        }
         Self::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "disk",
@@ -51,7 +61,10 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the database fails");
+        tracing::warn!(%error, "the database fails");
+        if error.is_full() {
+            return Self::full();
+        }
         let detail = "the controller's database fails; nothing was changed";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database", detail)
     }

@@ -37,6 +37,12 @@ const MIGRATED_WITHIN: Duration = Duration::from_millis(100);
 /// Most events of one answer.
 pub const EVENTS_MAX: i64 = 1_000;
 
+/// What SQLite says when there is no room (`SQLITE_FULL`).
+const SQLITE_FULL: &str = "13";
+
+/// What PostgreSQL says (`disk_full`).
+const POSTGRES_FULL: &str = "53100";
+
 /// Why the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -49,6 +55,19 @@ pub enum StoreError {
     /// What is in it is not understood.
     #[error("the database has a row in {0} that is not understood")]
     Row(&'static str),
+}
+
+impl StoreError {
+    /// Whether there is no room left where the database is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        error
+            .code()
+            .is_some_and(|code| [SQLITE_FULL, POSTGRES_FULL].contains(&&*code))
+    }
 }
 
 /// An event as it is written.
@@ -84,19 +103,25 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let options = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if sqlite {
-                        // Whoever reads does not wait for who writes; what is committed survives a
-                        // power cut.
-                        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
-                        sqlx::raw_sql(pragmas).execute(connection).await?;
-                    }
-                    Ok(())
-                })
-            });
+        let mut options = AnyPoolOptions::new().max_connections(CONNECTIONS);
+        if sqlite {
+            // A connection that is opened needs room, and one that is open reads without any.
+            options = options
+                .min_connections(1)
+                .idle_timeout(None)
+                .max_lifetime(None);
+        }
+        let options = options.after_connect(move |connection, _| {
+            Box::pin(async move {
+                if sqlite {
+                    // Whoever reads does not wait for who writes; what is committed survives a
+                    // power cut.
+                    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+                    sqlx::raw_sql(pragmas).execute(connection).await?;
+                }
+                Ok(())
+            })
+        });
         let store = Self(options.connect(url).await?);
         store.migrate().await?;
         Ok(store)
