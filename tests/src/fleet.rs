@@ -39,6 +39,8 @@ pub struct Controller {
     pub dir: PathBuf,
     url: String,
     token: PathBuf,
+    /// What it is told of its database, if that is no file of its own.
+    database: Vec<String>,
 }
 
 /// A node with an agent.
@@ -61,6 +63,16 @@ impl Controller {
 
     /// The same with these in its environment.
     pub async fn start_among(vars: &Vars, place: &Place) -> Self {
+        Self::start_with(vars, Vec::new(), place).await
+    }
+
+    /// Starts one whose database has this URL.
+    pub async fn start_on(database: &str, place: &Place) -> Self {
+        let database = ["--database", database].map(str::to_owned).to_vec();
+        Self::start_with(&Vars::new(), database, place).await
+    }
+
+    async fn start_with(vars: &Vars, database: Vec<String>, place: &Place) -> Self {
         let dir = place.file("controller");
         let addr = place.at(CONTROLLER, Port::Web);
         let args = [
@@ -70,7 +82,11 @@ impl Controller {
             "--listen",
             &addr.to_string(),
         ];
-        let args = args.map(str::to_owned);
+        let args: Vec<_> = args
+            .map(str::to_owned)
+            .into_iter()
+            .chain(database.clone())
+            .collect();
         let title = "controller";
         let daemon = Daemon::start_with_among(vars, title, Program::Atoll, &args, place.dir());
         let controller = Self {
@@ -78,6 +94,7 @@ impl Controller {
             url: format!("http://{addr}"),
             token: place.file("token"),
             dir,
+            database,
         };
         controller.until_up().await;
         controller.make_token().await;
@@ -105,7 +122,9 @@ impl Controller {
             "--scope",
             "release",
         ];
-        let made = run_ours(Program::Atoll, &[&args[..], &["--out", out]].concat()).await;
+        let database: Vec<&str> = self.database.iter().map(String::as_str).collect();
+        let args = [&args[..], &["--out", out], &database].concat();
+        let made = run_ours(Program::Atoll, &args).await;
         drop(made.ok());
     }
 

@@ -127,7 +127,8 @@ pub struct Reader {
     node_swaps: Vec<(String, Swap)>,
     nodes: u8,
     exports: String,
-    beside: Vec<Daemon>,
+    /// What goes on beside, and how it was typed.
+    beside: Vec<(String, Daemon)>,
     /// What was typed, and what came.
     transcript: String,
 }
@@ -179,6 +180,11 @@ impl Reader {
     /// Ends what goes on beside.
     pub fn stop(&mut self) {
         self.beside.clear();
+    }
+
+    /// Ends of it what was typed with this beginning.
+    pub fn stop_those(&mut self, begin: &str) {
+        self.beside.retain(|(typed, _)| !typed.starts_with(begin));
     }
 
     /// Types all of a document. `codes` says for a beginning of a command how it may end; others end well.
@@ -240,7 +246,7 @@ impl Reader {
             let title = format!("beside-{}", self.beside.len());
             let shell = exec::find("sh").unwrap();
             let daemon = Daemon::start_other(&title, &shell, &["-c", &script], &self.dir);
-            self.beside.push(daemon);
+            self.beside.push((typed.to_owned(), daemon));
             return None;
         }
         let script = self.script(typed);

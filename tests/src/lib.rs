@@ -47,6 +47,7 @@ pub mod network;
 pub mod origin;
 pub mod pattern;
 pub mod place;
+pub mod postgres;
 pub mod resolver;
 pub mod skip;
 pub mod steady;

@@ -9,6 +9,7 @@ mod lasting;
 mod load;
 mod lossy;
 mod networks;
+mod postgres;
 mod power;
 mod rollouts;
 mod upgrade;

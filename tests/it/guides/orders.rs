@@ -6,6 +6,7 @@ use harness::daemon::Daemon;
 use harness::fleet::{Controller, Node};
 use harness::guide::{Block, Reader, Where, blocks};
 use harness::place::Place;
+use harness::postgres::Postgres;
 use harness::wait::EVENTUALLY;
 
 use super::{programs, show};
@@ -25,19 +26,24 @@ fn reader(place: &Place) -> Reader {
     reader
 }
 
+/// Writes the order of a node that is to run an index.
+fn wishes_an_index(reader: &Reader, place: &Place) {
+    let wish = format!(
+        "{{\"daemons\":{{\"index\":{{\"program\":\"atoll-dht\",\"release\":\"1.0.0\",\"state\":\"run\",\
+         \"settings\":{{\"udp.listen\":\"{}:8083\",\"network.secret_file\":\"{}\",\"local.socket\":\"{}\"}}}}}}}}",
+        place.ip(11),
+        harness::cluster::secret_file(place).display(),
+        place.file("index.sock").display(),
+    );
+    fs::write(reader.dir().join("reef1.json"), wish).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_about_the_controller_and_the_agent_runs_as_it_is_written() {
     let place = Place::shared().await;
     let mut reader = reader(&place);
     programs(&reader.dir().join("build"), "first");
-    let wish = format!(
-        "{{\"daemons\":{{\"index\":{{\"program\":\"atoll-dht\",\"release\":\"1.0.0\",\"state\":\"run\",\
-         \"settings\":{{\"udp.listen\":\"{}:8083\",\"network.secret_file\":\"{}\",\"local.socket\":\"{}\"}}}}}}}}",
-        place.ip(11),
-        harness::cluster::secret_file(&place).display(),
-        place.file("index.sock").display(),
-    );
-    fs::write(reader.dir().join("reef1.json"), wish).unwrap();
+    wishes_an_index(&reader, &place);
     // The agent comes as soon as there is a controller to trust.
     let (agent, controller) = (blocks("agent"), blocks("controller"));
     let codes: &[(&str, &[i32])] = &[("atoll node list", &[0, 3])];
@@ -54,14 +60,93 @@ async fn every_command_about_the_controller_and_the_agent_runs_as_it_is_written(
     }
 }
 
+/// Commands that no document has.
+fn typed(commands: &[&str]) -> Block {
+    Block {
+        at: Where::Once,
+        commands: commands.iter().map(|one| (*one).to_owned()).collect(),
+    }
+}
+
+/// A node that runs what was ordered, as the guide of secrets has no need to say.
+const SETTLED: [&str; 8] = [
+    "atoll controller token --state ctl --name boss --scope release --out boss.token",
+    "export ATOLL_CONTROLLER=http://127.0.0.1:7700",
+    "export ATOLL_TOKEN_FILE=boss.token",
+    "atoll release sign build --version 1.0.0 --key ctl/controller.key",
+    "atoll release publish build",
+    "atoll node enrol NODE-KEY --name reef1",
+    "atoll node order reef1 --file reef1.json",
+    "atoll status --state /var/lib/atoll | grep 'intent 1'",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_about_secrets_runs_as_it_is_written() {
     let place = Place::shared().await;
     let mut reader = reader(&place);
-    reader.follow("secrets", &[]).await;
+    let next = "$(atoll key show next.key 2>/dev/null || atoll key show ctl/controller.key)";
+    reader.swap("NEXT-KEY", next);
+    programs(&reader.dir().join("build"), "first");
+    wishes_an_index(&reader, &place);
+    let mut serial = 1;
+    let mut agents = 0;
+    for block in blocks("secrets") {
+        let starts = |what: &str| block.commands[0].starts_with(what);
+        if starts("mv ctl/controller.key") {
+            reader.follow_block(&typed(&SETTLED), &[]).await;
+            reader.stop_those("atoll controller");
+        }
+        if starts("atoll agent") {
+            reader.stop_those("atoll agent");
+            agents += 1;
+        }
+        reader.follow_block(&block, &[]).await;
+        let changed = reader.dir().join("old.key").exists();
+        if changed && (starts("atoll controller --state") || starts("atoll agent")) {
+            // What the new key signs is followed: by who trusts both, and by who trusts it alone.
+            serial += 1;
+            let follows = format!("atoll status --state /var/lib/atoll | grep 'intent {serial}'");
+            let order = "atoll node order reef1 --file reef1.json";
+            reader.follow_block(&typed(&[order, &follows]), &[]).await;
+        }
+    }
+    show(reader.transcript());
+    assert_eq!((agents, serial), (2, 3));
+    let shown = reader.transcript();
+    assert!(!shown.contains("stranger"), "{shown}");
     let mode = fs::metadata(reader.dir().join("network.secret")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_postgresql_is_restored_as_it_is_written() {
+    let place = Place::shared().await;
+    let Some(postgres) = Postgres::start(&place).await else {
+        return;
+    };
+    postgres.make("ctl").await;
+    let mut reader = reader(&place);
+    let url = "postgres://atoll:PASSWORD@127.0.0.1:5432/atoll";
+    reader.swap(url, postgres.url("ctl"));
+    let more = [
+        "atoll key new --out node.key",
+        "atoll node enrol $(atoll key show node.key) --name reef1 --controller http://127.0.0.1:7700 \
+         --token-file my.token",
+    ];
+    for block in blocks("postgresql") {
+        let starts = |what: &str| block.commands[0].starts_with(what);
+        if starts("pg_dump") {
+            reader.follow_block(&typed(&more), &[]).await;
+        }
+        if starts("psql") {
+            reader.stop();
+            postgres.make("ctl").await;
+        }
+        reader.follow_block(&block, &[]).await;
+    }
     show(reader.transcript());
+    let (_, restored) = reader.transcript().split_once("$ psql").unwrap();
+    assert!(restored.contains("enrolled"), "{restored}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,9 @@ use crate::engine::document::report::Report;
 /// The database's file in the controller's directory.
 pub const FILE: &str = "controller.db";
 
+/// For a connection to a database that does not answer; whoever asks the controller waits no longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Connections at once. SQLite writes one at a time anyway.
 const CONNECTIONS: u32 = 4;
 
@@ -103,7 +106,9 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let mut options = AnyPoolOptions::new().max_connections(CONNECTIONS);
+        let mut options = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE);
         if sqlite {
             // A connection that is opened needs room, and one that is open reads without any.
             options = options
