@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::clock::WallTime;
 use serde::Serialize;
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
-use sqlx::{AnyConnection, AnyPool, Row as _};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Row as _};
 
 use super::token::Scope;
 use crate::controller::engine::rollouts::{MemberRow, REMEMBERED, RolloutRow};
@@ -231,27 +231,14 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.0.begin().await?;
-        for row in rows {
-            match row {
-                Row::Node(node) => write_node(&mut transaction, node).await?,
-                Row::Observed(report) => write_report(&mut transaction, report, now).await?,
-                Row::Release(release) => {
-                    // There only if it was written before and the answer to that was lost.
-                    let statement = "INSERT INTO releases (version, document) VALUES ($1, $2) \
-                        ON CONFLICT (version) DO UPDATE SET document = excluded.document";
-                    sqlx::query(statement)
-                        .bind(release.body.version.to_string())
-                        .bind(release.text())
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                Row::Event(event) => write_event(&mut transaction, event, now).await?,
-                Row::Rollout(rollout) => write_rollout(&mut transaction, rollout).await?,
-                Row::Member(member) => write_member(&mut transaction, member).await?,
-            }
+        let mut connection = self.0.acquire().await?;
+        let written = write_all(&mut connection, rows, now).await;
+        if written.is_err() {
+            // Where there is no room SQLite ends the transaction by itself. The driver, which does not know,
+            // takes the next one for a part of it, and would leave it open, and the database locked.
+            drop(sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await);
         }
-        Ok(transaction.commit().await?)
+        Ok(written?)
     }
 
     /// The events after number `after`, oldest first.
@@ -337,6 +324,31 @@ fn node(row: &AnyRow) -> Result<NodeRow, StoreError> {
         cluster: row.try_get(2)?,
         intent: intent.transpose().map_err(|_| wrong())?,
     })
+}
+
+/// Writes rows in one transaction.
+async fn write_all(to: &mut AnyConnection, rows: &[Row], now: WallTime) -> Result<(), sqlx::Error> {
+    let mut transaction = to.begin().await?;
+    for row in rows {
+        match row {
+            Row::Node(node) => write_node(&mut transaction, node).await?,
+            Row::Observed(report) => write_report(&mut transaction, report, now).await?,
+            Row::Release(release) => {
+                // There only if it was written before and the answer to that was lost.
+                let statement = "INSERT INTO releases (version, document) VALUES ($1, $2) \
+                        ON CONFLICT (version) DO UPDATE SET document = excluded.document";
+                sqlx::query(statement)
+                    .bind(release.body.version.to_string())
+                    .bind(release.text())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Row::Event(event) => write_event(&mut transaction, event, now).await?,
+            Row::Rollout(rollout) => write_rollout(&mut transaction, rollout).await?,
+            Row::Member(member) => write_member(&mut transaction, member).await?,
+        }
+    }
+    transaction.commit().await
 }
 
 async fn write_node(to: &mut AnyConnection, node: &NodeRow) -> Result<(), sqlx::Error> {

@@ -10,7 +10,7 @@ use super::*;
 use crate::controller::engine::rollout::gate::Count;
 use crate::controller::engine::rollout::member::{AsideReason, Place, Written};
 use crate::controller::engine::rollout::{Config, PauseReason, Phase};
-use crate::controller::engine::{Desired, Desk};
+use crate::controller::engine::{Desired, Desk, EventKind};
 use crate::engine::document::intent::Wanted;
 use crate::engine::document::key::SigningKey;
 use crate::engine::document::release::{Binary, Manifest};
@@ -215,6 +215,58 @@ async fn a_batch_is_written_whole_or_not_at_all() {
         .await
         .unwrap();
     check(&store, &desk).await;
+}
+
+/// A store with one connection, so that what is said to it holds for all that it does.
+async fn narrow(url: &str) -> Store {
+    let options = AnyPoolOptions::new().max_connections(1);
+    Store(options.connect(url).await.unwrap())
+}
+
+fn happened(detail: &str) -> Row {
+    Row::Event(EventRow {
+        node: None,
+        kind: EventKind::Published,
+        detail: detail.to_owned(),
+    })
+}
+
+#[tokio::test]
+async fn a_database_without_room_says_that_it_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = Store::url(dir.path());
+    let desk = filled(&Store::open(&url).await.unwrap()).await;
+    let store = narrow(&url).await;
+    // As many pages as it has are all it may have.
+    let bound = sqlx::raw_sql("PRAGMA max_page_count = 1");
+    bound.execute(&store.0).await.unwrap();
+    let rows = [happened(&"x".repeat(100_000))];
+    let refused = store.write(&rows, NOW).await.unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    check(&store, &desk).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_database_ended_by_itself_locks_nobody_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = Store::url(dir.path());
+    let other = Store::open(&url).await.unwrap();
+    let desk = filled(&other).await;
+    let node = desk.nodes().values().next().unwrap().row.clone();
+    let store = narrow(&url).await;
+    // As it does where there is no room.
+    let ends = "CREATE TRIGGER ends BEFORE INSERT ON events WHEN NEW.detail = 'ends' \
+        BEGIN SELECT RAISE(ROLLBACK, 'ended'); END";
+    sqlx::raw_sql(ends).execute(&store.0).await.unwrap();
+    store.refuse_details("refused").await;
+    for detail in ["ends", "refused"] {
+        let rows = [Row::Node(node.clone()), happened(detail)];
+        store.write(&rows, NOW).await.unwrap_err();
+    }
+    for store in [&other, &store, &other] {
+        store.write(&[Row::Node(node.clone())], NOW).await.unwrap();
+    }
+    check(&other, &desk).await;
 }
 
 impl Store {
