@@ -1,4 +1,4 @@
-//! How TLS handshakes end, in closed words.
+//! How TLS handshakes are led, and how they end, in closed words.
 
 use std::time::Duration;
 
@@ -31,6 +31,32 @@ impl common::config::FromSetting for Version {
             "1.3" => Ok(Self::Tls13),
             other => Err(format!("\"{other}\" is neither 1.2 nor 1.3")),
         }
+    }
+}
+
+/// Whose order of cipher suites counts, of those that both ends know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Ours, which begins with what is cheapest to compute.
+    Ours,
+    /// The client's.
+    Clients,
+}
+
+impl Order {
+    /// For a client that offers suites of these numbers, its favourite first: its own where that is
+    /// ChaCha20, for then it most likely has no instructions for AES (ADR 0071).
+    #[must_use]
+    pub fn of(offered: impl IntoIterator<Item = u16>) -> Self {
+        let first = offered.into_iter().find_map(|suite| match suite {
+            // RFC 8446 §B.4, RFC 7905 §2.
+            0x1303 | 0xcca8..=0xccaa => Some(Self::Clients),
+            // The same, and RFC 5289 §3.2: AES in Galois counter mode.
+            0x1301 | 0x1302 | 0xc02b | 0xc02c | 0xc02f | 0xc030 => Some(Self::Ours),
+            // Neither: what is there for grease (RFC 8701), and what nobody takes here.
+            _ => None,
+        });
+        first.unwrap_or(Self::Ours)
     }
 }
 
@@ -74,6 +100,26 @@ impl HandshakeEnd {
             Self::Alert => "alert",
             Self::Left => "left",
             Self::Misbehaved => "misbehaved",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_likes_chacha_best_gets_it_and_all_others_what_is_cheapest() {
+        for (offered, order) in [
+            (&[0x1302, 0x1303, 0x1301][..], Order::Ours),
+            (&[0x1301, 0x1302, 0x1303], Order::Ours),
+            (&[0x3a3a, 0xc030, 0xcca8], Order::Ours),
+            (&[0x1303, 0x1301, 0x1302], Order::Clients),
+            (&[0xeaea, 0xcca9, 0xc02b], Order::Clients),
+            (&[0x00ff], Order::Ours),
+            (&[], Order::Ours),
+        ] {
+            assert_eq!(Order::of(offered.iter().copied()), order, "{offered:x?}");
         }
     }
 }

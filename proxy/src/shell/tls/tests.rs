@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -118,6 +119,15 @@ fn a_bad_certificate_keeps_its_last_good_one_and_holds_up_no_other() {
 
 /// A server, and a client that trusts it.
 fn ends(terms: Terms, protocols: &[&[u8]]) -> (Arc<Secure>, TlsConnector, tempfile::TempDir) {
+    ends_with(terms, protocols, aws_lc_rs::default_provider())
+}
+
+/// The same with a client that has this `provider`.
+fn ends_with(
+    terms: Terms,
+    protocols: &[&[u8]],
+    provider: CryptoProvider,
+) -> (Arc<Secure>, TlsConnector, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let pair = write(dir.path(), "a", &["*.nyud.test"]);
     let sources = vec![Source::Path(dir.path().to_owned())];
@@ -126,7 +136,7 @@ fn ends(terms: Terms, protocols: &[&[u8]]) -> (Arc<Secure>, TlsConnector, tempfi
     use rustls::pki_types::pem::PemObject as _;
     let root = rustls::pki_types::CertificateDer::from_pem_file(&pair.chain).unwrap();
     roots.add(root).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
@@ -172,6 +182,42 @@ async fn a_client_is_known_again_by_its_ticket_and_chooses_http2() {
     let (secure, connector, _dir) = ends(TERMS, &[b"spdy/1"]);
     let other = meet(&secure, &connector).await.unwrap_err();
     assert_eq!(other, HandshakeEnd::OtherProtocol);
+}
+
+#[tokio::test]
+async fn the_suite_is_the_cheapest_that_the_client_knows_unless_it_likes_chacha_best() {
+    use CipherSuite as C;
+    for (spoken, first, taken) in [
+        (
+            &TLS13,
+            C::TLS13_AES_256_GCM_SHA384,
+            C::TLS13_AES_128_GCM_SHA256,
+        ),
+        (
+            &TLS13,
+            C::TLS13_CHACHA20_POLY1305_SHA256,
+            C::TLS13_CHACHA20_POLY1305_SHA256,
+        ),
+        (
+            &TLS12,
+            C::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            C::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ),
+        (
+            &TLS12,
+            C::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            C::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ),
+    ] {
+        let mut provider = aws_lc_rs::default_provider();
+        let suites = &mut provider.cipher_suites;
+        suites.retain(|suite| suite.version() == spoken);
+        suites.sort_by_key(|suite| suite.suite() != first);
+        let (secure, connector, _dir) = ends_with(TERMS, &[], provider);
+        let met = meet(&secure, &connector).await.unwrap();
+        let suite = met.stream.get_ref().1.negotiated_cipher_suite();
+        assert_eq!(suite.map(|suite| suite.suite()), Some(taken), "{first:?}");
+    }
 }
 
 #[tokio::test]
