@@ -186,7 +186,7 @@ impl Drop for Line {
     }
 }
 
-/// A stream that may take bytes straight from a file, without a way through this process.
+/// A stream that may take bytes from a file by itself.
 pub(super) trait FromFile {
     /// Whether to let go of it ends it as well as to shut it down before.
     fn ends_by_itself(&self) -> bool {
@@ -195,6 +195,11 @@ pub(super) trait FromFile {
 
     /// Whether it does.
     fn takes_files(&self) -> bool {
+        false
+    }
+
+    /// Whether that spares a copy, so that a file is better than the same bytes in memory.
+    fn spares_a_copy(&self) -> bool {
         false
     }
 
@@ -210,9 +215,6 @@ pub(super) trait FromFile {
     }
 }
 
-/// What is encrypted goes through the process.
-impl<T> FromFile for tokio_rustls::server::TlsStream<T> {}
-
 #[cfg(test)]
 impl FromFile for tokio::io::DuplexStream {}
 
@@ -226,6 +228,11 @@ impl FromFile for Line {
     }
 
     fn takes_files(&self) -> bool {
+        true
+    }
+
+    /// The bytes do not come through this process.
+    fn spares_a_copy(&self) -> bool {
         true
     }
 

@@ -6,6 +6,7 @@
 //! before. Early data is not taken: it could be sent again by others.
 
 mod ahead;
+mod from_file;
 mod held;
 mod load;
 #[cfg(test)]

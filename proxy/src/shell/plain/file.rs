@@ -1,4 +1,4 @@
-//! A body that goes from its file to the client without a way through this process.
+//! A body that goes from its file to the client, where it can without a way through this process.
 //!
 //! The system takes what it has in memory at once and makes whoever asks wait for the rest, so each
 //! piece is first looked for there, and fetched by a thread that may wait.

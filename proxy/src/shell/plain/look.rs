@@ -298,8 +298,10 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
             }
             Here::Memory(bytes) => {
                 let len = bytes.len() as u64;
-                let files = self.takes_files();
-                let file = files.then(|| FileBody::beside(&object.body, len)).flatten();
+                let stream = self.stream.as_ref();
+                let better = stream.is_some_and(FromFile::spares_a_copy);
+                let beside = || FileBody::beside(&object.body, len);
+                let file = better.then(beside).flatten();
                 Some(file.map_or_else(|| Body::Memory(Arc::clone(&object)), Body::File))
             }
             Here::File(spill, len) => Some(Body::File(FileBody::new(spill, len))),

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::load::BadCertificate;
 use super::*;
 use crate::engine::certificates::Pair;
+use crate::shell::line::FromFile as _;
 
 const TERMS: Terms = Terms {
     within: Duration::from_secs(10),
@@ -217,6 +218,40 @@ async fn the_suite_is_the_cheapest_that_the_client_knows_unless_it_likes_chacha_
         let met = meet(&secure, &connector).await.unwrap();
         let suite = met.stream.get_ref().1.negotiated_cipher_suite();
         assert_eq!(suite.map(|suite| suite.suite()), Some(taken), "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_goes_from_its_file_whole_through_any_pipe() {
+    let page: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let file = tempfile::tempfile().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &page, 0).unwrap();
+    for pipe in [1 << 20, 5_000] {
+        let (secure, connector, _dir) = ends(TERMS, &[]);
+        let (ours, theirs) = duplex(pipe);
+        let name = ServerName::try_from("example-com.nyud.test").unwrap();
+        let client = async {
+            let mut stream = connector.connect(name, theirs).await.unwrap();
+            let mut got = vec![0; page.len() - 10];
+            stream.read_exact(&mut got).await.unwrap();
+            got
+        };
+        let server = async {
+            let mut stream = secure.accept(ours).await.unwrap().stream;
+            assert!(!stream.spares_a_copy());
+            let mut at = 10;
+            while at < page.len() {
+                let (from, most) = (at as u64, page.len() - at);
+                let sent =
+                    std::future::poll_fn(|cx| stream.poll_send_file(cx, &file, from, most)).await;
+                at += sent.unwrap();
+            }
+            let beyond = std::future::poll_fn(|cx| stream.poll_send_file(cx, &file, 300_000, 9));
+            assert_eq!(beyond.await.unwrap(), 0, "the file is shorter");
+            stream
+        };
+        let (got, _stream) = tokio::join!(client, server);
+        assert!(got == page[10..], "{pipe}");
     }
 }
 
