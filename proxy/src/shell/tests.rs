@@ -3,6 +3,7 @@
 
 mod crowd;
 mod doors;
+mod doors_http2;
 mod reach;
 mod wholeness;
 

@@ -120,7 +120,7 @@ fn line(bytes: &[u8]) -> Result<(&[u8], &[u8]), HandReason> {
 }
 
 /// A target in origin form, of characters that nobody reads in two ways (RFC 3986 §3.3, §3.4).
-fn target_of(target: &[u8]) -> Result<&str, HandReason> {
+pub(in crate::engine) fn target_of(target: &[u8]) -> Result<&str, HandReason> {
     const PLAIN: [bool; 256] = {
         let mut table = [false; 256];
         let mut byte = b'!';
@@ -189,6 +189,11 @@ enum Meaning {
     Connection,
     /// Something, or who knows.
     Other,
+}
+
+/// Whether a field of this name changes nothing on a hit, unless Vary names it.
+pub(in crate::engine) fn changes_nothing(name: &[u8]) -> bool {
+    meaning(name) == Meaning::None
 }
 
 /// Compared by length first. What is not listed has a meaning.

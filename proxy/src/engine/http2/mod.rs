@@ -1,6 +1,7 @@
 //! What HTTP/2 (RFC 9113) adds to a request, judged without any socket: the price of frames that ask
 //! for nothing, and the request as the rest of the proxy knows it.
 
+pub mod plain;
 pub mod purse;
 pub mod request;
 

@@ -6,6 +6,7 @@
 //! its body than the client's window takes, and judges how fast that opens.
 
 mod counted;
+mod plain;
 mod stream;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::counted::{Counted, Gauge};
+use self::plain::Batch;
 use self::stream::{Exchange, StreamEnd};
 use super::Bounds;
 use super::spoken::Spoken;
@@ -131,9 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
                         self.calm();
                     }
                     // Who is cut gets nothing any more.
-                    let wanted = if self.calmed { Vec::new() } else { came.requests };
-                    for (request, respond) in wanted {
-                        self.take(request, respond);
+                    if !self.calmed && !came.requests.is_empty() {
+                        self.take(came.requests);
                     }
                     if let Some(over) = came.over {
                         return self.over(over);
@@ -152,37 +153,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
         }
     }
 
-    /// Answers a request, or has it answered.
-    fn take(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-        let (mut head, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
-        let visit = Visit {
-            last: false,
-            refused: request::plain(&mut head, self.entry.scheme).err(),
-            asked: None,
-        };
-        let exchange = Exchange {
-            respond,
-            head_only: head.method == http::Method::HEAD,
-            link: Arc::clone(&self.link),
-            clock: self.clock,
-            in_flight: self.ctx.metrics.in_flight(),
-            patience: self.bounds.terms.patience(),
-        };
-        let request = Request::from_parts(head, ());
-        let (entry, seen) = (&self.entry, &mut self.seen);
-        match downstream::serve(&self.ctx, entry, visit, request, seen, &self.link) {
-            Serving::Now(Some(served)) => {
-                let rest = exchange.answer(served);
-                if rest.is_some() || body.is_some() {
-                    self.streams.spawn(stream::finish(rest, body));
+    /// Answers requests that came together, or has them answered.
+    fn take(&mut self, requests: Vec<(Request<RecvStream>, SendResponse<Bytes>)>) {
+        let (ctx, entry, link) = (&self.ctx, &self.entry, &self.link);
+        let mut batch = Batch::new(ctx, entry, &mut self.seen);
+        for (request, respond) in requests {
+            let (mut head, body) = request.into_parts();
+            let body = (!body.is_end_stream()).then_some(body);
+            let exchange = Exchange {
+                respond,
+                head_only: head.method == http::Method::HEAD,
+                link: Arc::clone(link),
+                clock: self.clock,
+                in_flight: ctx.metrics.in_flight(),
+                patience: self.bounds.terms.patience(),
+            };
+            let mut asked = None;
+            if self.bounds.plain && body.is_none() {
+                match batch.answer(&head) {
+                    Ok(served) => {
+                        if let Some(rest) = exchange.send(served) {
+                            self.streams.spawn(stream::finish(Some(rest), None));
+                        }
+                        continue;
+                    }
+                    Err(not_here) => asked = not_here,
                 }
             }
-            Serving::Now(None) => {}
-            later @ Serving::Later(_) => {
-                self.streams.spawn(exchange.wait(later, body));
+            let visit = Visit {
+                last: false,
+                refused: request::plain(&mut head, entry.scheme).err(),
+                asked,
+            };
+            let request = Request::from_parts(head, ());
+            match downstream::serve(ctx, entry, visit, request, batch.seen(), link) {
+                Serving::Now(Some(served)) => {
+                    let rest = exchange.answer(served);
+                    if rest.is_some() || body.is_some() {
+                        self.streams.spawn(stream::finish(rest, body));
+                    }
+                }
+                Serving::Now(None) => {}
+                later @ Serving::Later(_) => {
+                    self.streams.spawn(exchange.wait(later, body));
+                }
             }
         }
+        batch.over();
     }
 
     /// The client asks for nothing, and much of it.
@@ -245,7 +262,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Came {
     poll_fn(|cx| {
         let mut came = Came::default();
-        gauge.hold(true);
+        gauge.begin();
         let mut held = true;
         came.over = loop {
             match pin!(connection.accept()).poll(cx) {
@@ -255,12 +272,12 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
                 Poll::Pending if held && came.requests.is_empty() => {
                     // Nobody adds anything: once more, to let it go.
                     held = false;
-                    gauge.hold(false);
+                    gauge.let_go();
                 }
                 Poll::Pending => break None,
             }
         };
-        gauge.hold(false);
+        gauge.end();
         came.flooded = !calmed && gauge.flood().is_some();
         if came.requests.is_empty() && came.over.is_none() && !came.flooded {
             Poll::Pending

@@ -16,7 +16,7 @@ use crate::shell::listen::{Bounds, Door};
 /// pieces.
 const PIPE: usize = 40 << 10;
 
-fn bounds(plain: bool) -> Bounds {
+pub(super) fn bounds(plain: bool) -> Bounds {
     Bounds {
         connections: 1,
         per_client: 1,
@@ -33,7 +33,7 @@ fn bounds(plain: bool) -> Bounds {
 }
 
 /// A connection to `ctx`, served until it is over.
-fn connect(ctx: &Arc<Context>, bounds: Bounds, shutdown: Shutdown) -> DuplexStream {
+pub(super) fn connect(ctx: &Arc<Context>, bounds: Bounds, shutdown: Shutdown) -> DuplexStream {
     let (client, stream) = duplex(PIPE);
     let spoken = Spoken {
         stream,
@@ -69,7 +69,7 @@ async fn talk(ctx: &Arc<Context>, plain: bool, pieces: &[Vec<u8>]) -> String {
 }
 
 /// The pages, all of which are kept before a test begins.
-const KEPT: [&str; 7] = ["/a", "/v", "/gone", "/moved", "/empty", "/large", "/old"];
+pub(super) const KEPT: [&str; 7] = ["/a", "/v", "/gone", "/moved", "/empty", "/large", "/old"];
 
 fn site(_: usize, head: &str) -> String {
     let path = head.split(' ').nth(1).unwrap();
@@ -108,13 +108,13 @@ fn site(_: usize, head: &str) -> String {
     )
 }
 
-struct Lab {
-    ctx: Arc<Context>,
-    origin: Origin,
+pub(super) struct Lab {
+    pub(super) ctx: Arc<Context>,
+    pub(super) origin: Origin,
 }
 
 impl Lab {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let lab = Self {
             ctx: proxy(),
             origin: Origin::start(site).await,
@@ -135,7 +135,7 @@ impl Lab {
     }
 
     /// How many requests the plain door left to the other.
-    fn handed(&self) -> u64 {
+    pub(super) fn handed(&self) -> u64 {
         HandReason::ALL
             .iter()
             .map(|reason| self.ctx.metrics.careful_so_far(*reason))
@@ -283,7 +283,7 @@ const APART_MOST: u64 = 10;
 
 /// The first line in which `later` says something else than `earlier`, unless it is a number of
 /// seconds, and these have passed.
-fn difference(earlier: &str, later: &str) -> Option<String> {
+pub(super) fn difference(earlier: &str, later: &str) -> Option<String> {
     let (mut one, mut other) = (
         earlier.split_inclusive("\r\n"),
         later.split_inclusive("\r\n"),

@@ -1,7 +1,8 @@
 //! The stream below HTTP/2: what comes is shown to the purse, what goes is gathered.
 //!
 //! h2 flushes after each frame of data. So that ten short answers are one record and one system call,
-//! flushing waits while the connection is [held](Gauge::hold).
+//! flushing waits until the connection is [let go](Gauge::let_go). And it reads again before each request that
+//! it gives on: what had nothing to read is not asked again in the same turn.
 
 use std::io;
 use std::pin::Pin;
@@ -28,14 +29,21 @@ pub(super) struct Gauge(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     purse: Mutex<Purse>,
+    /// A turn of the connection is under way.
+    turn: AtomicBool,
+    /// A flush waits for more.
     held: AtomicBool,
+    /// In this turn there is nothing more to read, and whoever waits for more will be woken.
+    dry: AtomicBool,
 }
 
 impl Gauge {
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Shared {
             purse: Mutex::new(Purse::new(limits)),
+            turn: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            dry: AtomicBool::new(false),
         }))
     }
 
@@ -44,9 +52,32 @@ impl Gauge {
         purse.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a flush waits for more.
-    pub(super) fn hold(&self, held: bool) {
-        self.0.held.store(held, Ordering::Relaxed);
+    /// A turn of the connection begins, in which all is done with one waker. What is sent waits.
+    pub(super) fn begin(&self) {
+        self.0.turn.store(true, Ordering::Relaxed);
+        self.0.held.store(true, Ordering::Relaxed);
+        self.0.dry.store(false, Ordering::Relaxed);
+    }
+
+    /// What is sent goes out.
+    pub(super) fn let_go(&self) {
+        self.0.held.store(false, Ordering::Relaxed);
+    }
+
+    /// The turn is over.
+    pub(super) fn end(&self) {
+        self.let_go();
+        self.0.turn.store(false, Ordering::Relaxed);
+        self.0.dry.store(false, Ordering::Relaxed);
+    }
+
+    fn is_dry(&self) -> bool {
+        self.0.dry.load(Ordering::Relaxed)
+    }
+
+    fn ran_dry(&self) {
+        let turn = self.0.turn.load(Ordering::Relaxed);
+        self.0.dry.store(turn, Ordering::Relaxed);
     }
 
     fn is_held(&self) -> bool {
@@ -122,8 +153,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Counted<S> {
             // Whoever owns the connection is about to end it.
             return Poll::Pending;
         }
+        if this.gauge.is_dry() {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        if read.is_pending() {
+            this.gauge.ran_dry();
+        }
+        ready!(read)?;
         let read = &buf.filled()[before..];
         this.gauge.purse().sent(this.clock.moment(), read);
         if this.gauge.flood().is_some() {

@@ -28,7 +28,7 @@ use crate::shell::metered::Metered;
 use crate::shell::metrics::InFlight;
 
 /// Answers up to this size go out at once, if the client's window is open for them.
-const SHORT: u64 = 16 << 10;
+pub(super) const SHORT: u64 = 16 << 10;
 
 /// What is asked of the client's window at a time.
 const PIECE: usize = 64 << 10;
@@ -124,14 +124,19 @@ impl Exchange {
     }
 
     /// Sends the head, and the body if it is short. `None` if that was all.
-    pub(super) fn answer(mut self, (response, mut duties): Served) -> Option<Rest> {
+    pub(super) fn answer(self, (mut response, duties): Served) -> Option<Rest> {
+        for name in OF_A_CONNECTION {
+            response.headers_mut().remove(name);
+        }
+        self.send((response, duties))
+    }
+
+    /// The same for an answer that says nothing of a connection.
+    pub(super) fn send(mut self, (response, mut duties): Served) -> Option<Rest> {
         duties.in_flight = Some(self.in_flight);
         let response = Metered::wrap(response, duties, self.link, self.clock);
         let (mut head, body) = response.into_parts();
         let length = body.size_hint().exact();
-        for name in OF_A_CONNECTION {
-            head.headers.remove(name);
-        }
         if !head.headers.contains_key(DATE) {
             head.headers.insert(DATE, date::format(self.clock.wall()));
         }

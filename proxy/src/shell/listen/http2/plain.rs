@@ -1,0 +1,194 @@
+//! The plain door for HTTP/2: a request for what is here, whole, short and fresh is answered before anything
+//! is made of it that only others need.
+//!
+//! It asks the same questions in the same order as the [plain door](crate::shell::plain) of HTTP/1, and what
+//! it does not answer goes on to where all requests are answered.
+
+use std::sync::Arc;
+
+use common::clock::Moment;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use super::stream::SHORT;
+use crate::engine::access;
+use crate::engine::hit::HandReason;
+use crate::engine::http::cache_status::Handling;
+use crate::engine::http::fresh::Heat;
+use crate::engine::http::rewrite::Front;
+use crate::engine::http2::plain::Plain;
+use crate::engine::http2::request;
+use crate::engine::share::Denied;
+use crate::engine::steps::deliver::{Content, Delivery};
+use crate::engine::steps::receive::{self, Seen};
+use crate::shell::access::Due;
+use crate::shell::context::Context;
+use crate::shell::downstream::{Entry, Served};
+use crate::shell::fill::Response as Object;
+use crate::shell::metered::Duties;
+use crate::shell::metrics::Outcome;
+use crate::shell::outgoing::Outgoing;
+
+/// Room for a URL that is looked up.
+const URL_ROOM: usize = 256;
+
+/// The requests that came together.
+pub(super) struct Batch<'a> {
+    ctx: &'a Arc<Context>,
+    entry: &'a Entry,
+    seen: &'a mut Seen,
+    began: Moment,
+    url: String,
+    hits: u32,
+}
+
+/// What became of the question whether a request may be served, if it was asked.
+pub(super) type AskedFor = Option<Result<(), Denied>>;
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(ctx: &'a Arc<Context>, entry: &'a Entry, seen: &'a mut Seen) -> Self {
+        Self {
+            began: ctx.now(),
+            ctx,
+            entry,
+            seen,
+            url: String::with_capacity(URL_ROOM),
+            hits: 0,
+        }
+    }
+
+    /// What the connection has seen.
+    pub(super) const fn seen(&mut self) -> &mut Seen {
+        self.seen
+    }
+
+    /// The answer to `head`, a request without a body, if it is plain and a copy answers it.
+    ///
+    /// # Errors
+    /// It is for others to answer; and whether it may be served, if that was asked.
+    pub(super) fn answer(&mut self, head: &Parts) -> Result<Served, AskedFor> {
+        let mut asked = None;
+        let found = self.look(head, &mut asked);
+        let (object, heat, front) = found.map_err(|reason| {
+            self.ctx.metrics.careful(reason);
+            asked
+        })?;
+        self.hits += 1;
+        Ok(self.served(head, &object, heat, front))
+    }
+
+    fn look(
+        &mut self,
+        head: &Parts,
+        asked: &mut AskedFor,
+    ) -> Result<(Arc<Object>, Heat, Front), HandReason> {
+        let (ctx, entry) = (self.ctx, self.entry);
+        let plain = Plain::read(head, entry.scheme)?;
+        let entrance = entry.entrance(ctx);
+        let (authority, target) = (plain.authority, plain.target);
+        let place = receive::locate(&entrance, authority, target, self.seen, &mut self.url);
+        let place = place.ok_or(HandReason::Place)?;
+        let host = place.site.host();
+        if asked
+            .insert(ctx.shares.ask(self.began, entry.client, Some(host)))
+            .is_err()
+        {
+            return Err(HandReason::Denied);
+        }
+        if ctx.blocked.any() {
+            let list = ctx.blocked.list();
+            if list.has_client(entry.client) || list.has_page(&place.site.sibling(target)) {
+                return Err(HandReason::Denied);
+            }
+        }
+        let front = Front {
+            scheme: entry.scheme,
+            port: place.port,
+        };
+        let mut why = HandReason::Miss;
+        let (url, fields) = (&self.url, || head.headers.clone());
+        let found = ctx.flow().hit(self.began, url, host, fields, |object, _| {
+            let usable = is_short(object);
+            if !usable {
+                why = HandReason::Answer;
+            }
+            usable
+        });
+        let (object, heat) = found.ok_or(why)?;
+        Ok((object, heat, front))
+    }
+
+    fn served(&self, head: &Parts, object: &Arc<Object>, heat: Heat, front: Front) -> Served {
+        let (ctx, now) = (self.ctx, self.began);
+        let stand = object.body.stand();
+        // Of the request nothing is left that could make it another answer.
+        let silent = HeaderMap::new();
+        let delivery = Delivery {
+            now,
+            heat,
+            method: &head.method,
+            request: &silent,
+            length: stand.length,
+            whole: stand.whole,
+            validated: false,
+            handling: Handling::Hit,
+            detail: None,
+            before: &[],
+            identity: &ctx.identity,
+            zone: &ctx.zone,
+            front,
+        };
+        let answer = delivery.answer(object);
+        let body = match (answer.content, stand.bytes) {
+            (Content::Whole, Some(bytes)) => Outgoing::whole(&object.body, bytes),
+            _ => Outgoing::empty(),
+        };
+        ctx.metrics.request(Outcome::Hit);
+        let mut response = Response::new(body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        let duties = Duties {
+            account: ctx.shares.account(&object.key),
+            due: self.due(head, object).map(Box::new),
+            in_flight: None,
+        };
+        (response, duties)
+    }
+
+    /// The line of the access log, if there is one.
+    fn due(&self, head: &Parts, object: &Object) -> Option<Due> {
+        let log = self.ctx.access.clone()?;
+        let mut head = head.clone();
+        // It was found to be in order.
+        let _ = request::plain(&mut head, self.entry.scheme);
+        let asked = access::Asked {
+            client: self.entry.client,
+            scheme: self.entry.scheme,
+            request: Some((head.method, head.uri, head.version)),
+            fields: access::Fields::of(head.headers),
+            status: object.status,
+            first_byte: self.ctx.now().since(self.began),
+            outcome: Outcome::Hit.as_str(),
+            reason: "",
+        };
+        let began = self.began;
+        Some(Due { log, asked, began })
+    }
+
+    /// All of them are answered, or somebody sees to it.
+    pub(super) fn over(self) {
+        if self.hits == 0 {
+            return;
+        }
+        let after = self.ctx.now().since(self.began);
+        for _ in 0..self.hits {
+            self.ctx.metrics.first_byte(after);
+        }
+    }
+}
+
+/// Whether its body can go out at once.
+fn is_short(object: &Object) -> bool {
+    let one = object.body.one();
+    one.is_some_and(|bytes| !bytes.is_empty() && bytes.len() as u64 <= SHORT)
+}
