@@ -38,6 +38,9 @@ mod restart;
 mod rivals;
 mod tally;
 mod tls;
+mod tls_floor;
+mod tls_floor_h2;
+mod tls_parts;
 mod upstreams;
 mod visitor;
 mod wrk;
@@ -65,6 +68,10 @@ enum What {
     Http(http::HttpArgs),
     /// The proxy beside other caches over HTTPS: hot hits, large bodies, handshakes, HTTP/2
     Tls(tls::TlsArgs),
+    /// Servers over TLS that do nothing but seal and send: what the libraries cost
+    TlsFloor(tls_floor::FloorArgs),
+    /// What TLS computes, alone: records sealed, signatures, key exchanges
+    TlsParts(tls_parts::PartsArgs),
     /// The name server: how long proxies that are killed under load are still named
     DnsKill(dns_live::KillArgs),
     /// The name server while a fifth of many proxies dies every ten seconds
@@ -111,6 +118,8 @@ fn main() {
         What::Http(args) => http::run(&args),
         What::Hits(args) => hits::run(&args),
         What::Tls(args) => tls::run(&args),
+        What::TlsFloor(args) => tls_floor::run(&args),
+        What::TlsParts(args) => tls_parts::run(&args),
         What::HttpFloor(args) => http_floor::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpMemory(args) => http_memory::run(&args),

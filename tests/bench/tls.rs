@@ -2,11 +2,13 @@
 //! hits, large bodies, full handshakes, and HTTP/2.
 //!
 //! All show the same certificate (ECDSA, P-256) and choose what they prefer of what wrk and h2load
-//! offer. Ours fetches from an origin over TLS, for it goes by the client's scheme; the others from a
+//! offer, which is AES with 256 bits first, or with `--suite` nothing but one suite. The floor is rustls, with
+//! h2 where that is spoken, and nothing else. Ours fetches from an origin over TLS, for it goes by the client's scheme; the others from a
 //! plain one. Hits are no matter of the origin.
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -43,6 +45,9 @@ pub(crate) struct TlsArgs {
     /// How often each server has its turn
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
+    /// The only suite of TLS 1.3 that clients offer, by OpenSSL's name
+    #[arg(long, value_name = "NAME")]
+    suite: Option<String>,
 }
 
 /// A server under test.
@@ -50,6 +55,8 @@ struct Rival {
     name: &'static str,
     addr: SocketAddr,
     daemon: Daemon,
+    /// Whether it speaks HTTP/2 and nothing else, or does not.
+    http2: Option<bool>,
 }
 
 /// What is asked.
@@ -128,14 +135,39 @@ async fn measure(args: &TlsArgs) {
     let mut rivals = vec![ours(&place, &authority, &certified, &hosts).await];
     rivals.extend(nginx(&place, &certified, &plain));
     rivals.extend(haproxy(&place, &certified, &plain));
+    rivals.extend([false, true].map(|http2| floor(&place, &certified, http2)));
     pin(None, LOAD);
     for rival in &rivals {
         let listens = async || tokio::net::TcpStream::connect(rival.addr).await.is_ok();
         wait::until(&format!("{} listens", rival.name), SOON, listens).await;
     }
+    let client = Client {
+        name,
+        openssl: args.suite.as_deref().map(|suite| offers(&place, suite)),
+    };
     for work in WORKS {
-        table(args, work, &rivals, &name);
+        let http2 = matches!(work.load, Load::H2 { .. });
+        let speaks = |rival: &&Rival| rival.http2.is_none_or(|only| only == http2);
+        let rivals: Vec<_> = rivals.iter().filter(speaks).collect();
+        table(args, work, &rivals, &client);
     }
+}
+
+/// Whom clients ask for, and how OpenSSL in them is set up.
+struct Client {
+    name: String,
+    openssl: Option<PathBuf>,
+}
+
+/// A configuration of OpenSSL that offers one suite.
+fn offers(place: &Place, suite: &str) -> PathBuf {
+    let file = place.file("openssl.cnf");
+    let text = format!(
+        "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = used\n\
+         [used]\nCiphersuites = {suite}\n"
+    );
+    fs::write(&file, text).unwrap();
+    file
 }
 
 async fn ours(place: &Place, authority: &Authority, certified: &Certified, hosts: &Hosts) -> Rival {
@@ -158,6 +190,33 @@ async fn ours(place: &Place, authority: &Authority, certified: &Certified, hosts
         name: "atoll-proxy",
         addr,
         daemon: proxy.daemon,
+        http2: None,
+    }
+}
+
+/// What the libraries alone cost: see [`tls_floor`](super::tls_floor).
+fn floor(place: &Place, certified: &Certified, http2: bool) -> Rival {
+    let addr = place.at(host::ORIGIN + 80 + u8::from(http2), Port::Https);
+    let name = if http2 {
+        "h2 and rustls alone"
+    } else {
+        "rustls alone"
+    };
+    let title = format!("floor-{}", u8::from(http2));
+    let (chain, key) = certified.write(place.dir(), &title);
+    let [addr_word, chain, key] = [
+        addr.to_string(),
+        chain.display().to_string(),
+        key.display().to_string(),
+    ];
+    let mut args = vec!["tls-floor", &addr_word, &chain, &key];
+    args.extend(http2.then_some("--http2"));
+    let this = std::env::current_exe().unwrap();
+    Rival {
+        name,
+        addr,
+        daemon: Daemon::start_other(&title, &this, &args, place.dir()),
+        http2: Some(http2),
     }
 }
 
@@ -192,6 +251,7 @@ fn nginx(place: &Place, certified: &Certified, origin: &Origin) -> Option<Rival>
         name: "nginx, proxy_cache",
         addr,
         daemon: Daemon::start_other("nginx", &nginx, &args, place.dir()),
+        http2: None,
     })
 }
 
@@ -218,16 +278,17 @@ fn haproxy(place: &Place, certified: &Certified, origin: &Origin) -> Option<Riva
         name: "HAProxy, cache",
         addr,
         daemon: Daemon::start_other("haproxy", &haproxy, &args, place.dir()),
+        http2: None,
     })
 }
 
-fn table(args: &TlsArgs, work: Work, rivals: &[Rival], name: &str) {
+fn table(args: &TlsArgs, work: Work, rivals: &[&Rival], client: &Client) {
     let mut costs: Vec<Vec<f64>> = rivals.iter().map(|_| Vec::new()).collect();
     let mut said = Vec::new();
     for round in 0..=args.rounds {
         for (n, rival) in rivals.iter().enumerate() {
             let before = Cpu::exactly(rival.daemon.pid(), None);
-            let Some((requests, errors)) = load(work, rival.addr, name, args.time) else {
+            let Some((requests, errors)) = load(work, rival.addr, client, args.time) else {
                 return skip::loudly("no wrk, or no h2load");
             };
             let cpu = Cpu::exactly(rival.daemon.pid(), None).since(before);
@@ -259,8 +320,13 @@ fn table(args: &TlsArgs, work: Work, rivals: &[Rival], name: &str) {
 }
 
 /// Answers, and what went wrong. `None` where the program is missing.
-fn load(work: Work, addr: SocketAddr, name: &str, time: Duration) -> Option<(f64, Option<String>)> {
-    let seconds = time.as_secs().max(1);
+fn load(
+    work: Work,
+    addr: SocketAddr,
+    client: &Client,
+    time: Duration,
+) -> Option<(f64, Option<String>)> {
+    let (seconds, name) = (time.as_secs().max(1), &client.name);
     let (program, args) = match work.load {
         Load::Wrk { connections, keep } => {
             let mut args = vec![
@@ -290,6 +356,7 @@ fn load(work: Work, addr: SocketAddr, name: &str, time: Duration) -> Option<(f64
     };
     let output = Command::new(exec::find(program)?)
         .args(args)
+        .envs(client.openssl.iter().map(|file| ("OPENSSL_CONF", file)))
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
