@@ -99,15 +99,14 @@ pub(crate) async fn serve(ctx: Arc<Context>, doorway: Doorway, mut shutdown: Shu
             () = shutdown.draining() => break,
         }
     }
-    let mut connections = porter.close();
+    let guests = porter.close();
     let drain = if shutdown.is_relieved() {
         finish
     } else {
         drain
     };
-    let over = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
-        () = over => {}
+        () = guests.gone() => {}
         () = tokio::time::sleep(drain) => tracing::warn!("connections were still open at the deadline"),
         () = shutdown.abandoned() => {}
     }

@@ -91,7 +91,7 @@ pub(super) fn speak(
 /// Shakes hands, and serves a connection to its end. Boxed: a handshake needs room.
 pub(super) fn over_tls(
     ctx: Arc<Context>,
-    (spoken, last): (Spoken<Line>, Last),
+    (spoken, last): (Spoken<Line>, impl Send + 'static),
     secure: Arc<Secure>,
     bounds: Arc<Bounds>,
     shutdown: Shutdown,

@@ -4,6 +4,7 @@
 //! the processor until their patience is over. So no more are let in at a time than a turn of all
 //! that runs can take, and the others wait where they cost nothing: in the kernel, or in the lobby.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use common::name::{Host, Name};
 use common::shell::signals::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinSet, yield_now};
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::connection::{self, Came};
@@ -61,7 +63,7 @@ pub(super) struct Porter {
     courtesy: Courtesy,
     dismissal: Dismissal,
     seen: Seen,
-    connections: JoinSet<()>,
+    guests: Guests,
 }
 
 impl Porter {
@@ -84,27 +86,19 @@ impl Porter {
             courtesy: Courtesy::new(),
             dismissal: Dismissal::new(ctx.identity.name(), ctx.zone.as_str()),
             seen: Seen::default(),
-            connections: JoinSet::new(),
+            guests: Guests::new(),
             ctx,
         }
     }
 
     /// Waits for visitors, lets some in, and gives way to those who are in. May be dropped while it
     /// waits.
-    #[expect(
-        clippy::cognitive_complexity,
-        reason = "what the log's macros hide counts"
-    )]
     pub(super) async fn turn(&mut self) {
         let mut first = Ok(());
         if self.lobby.waiting() == 0 {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                Some(_) = self.connections.join_next(), if !self.connections.is_empty() => return,
-            };
+            let accepted = self.listener.accept().await;
             first = accepted.and_then(|(stream, from)| self.first(stream, from));
         }
-        while self.connections.try_join_next().is_some() {}
         let outside = match first.and_then(|()| self.take()) {
             Ok(outside) => outside,
             Err(error) => {
@@ -281,26 +275,55 @@ impl Porter {
             place,
         };
         let (spoken, last) = connection::speak(&ctx, came, self.door, &self.bounds);
+        let last = (last, self.guests.one());
         let bounds = Arc::clone(&self.bounds);
         match &self.bounds.secure {
             None => {
-                self.connections
-                    .spawn(http1::serve(ctx, spoken, bounds, shutdown, last));
+                tokio::spawn(http1::serve(ctx, spoken, bounds, shutdown, last));
             }
             Some(secure) => {
                 let secure = Arc::clone(secure);
                 let talk = connection::over_tls(ctx, (spoken, last), secure, bounds, shutdown);
-                self.connections.spawn(talk);
+                tokio::spawn(talk);
             }
         }
     }
 
-    /// Nobody comes any more; those who wait are served. Gives the connections under way.
-    pub(super) fn close(mut self) -> JoinSet<()> {
+    /// Nobody comes any more; those who wait are served. Gives those who are inside.
+    pub(super) fn close(mut self) -> Guests {
         while let Some(visitor) = self.lobby.call() {
             self.let_in_next(visitor);
         }
-        self.connections
+        self.guests
+    }
+}
+
+/// Those who are inside. Nobody lists them, who are thousands that come and go: each holds one end of a
+/// channel on which nothing is said, and its other end hears when all have let go of theirs.
+#[derive(Debug)]
+pub(super) struct Guests {
+    one: Guest,
+    all: mpsc::Receiver<Infallible>,
+}
+
+/// Held by who is inside.
+pub(super) type Guest = mpsc::Sender<Infallible>;
+
+impl Guests {
+    fn new() -> Self {
+        let (one, all) = mpsc::channel(1);
+        Self { one, all }
+    }
+
+    fn one(&self) -> Guest {
+        self.one.clone()
+    }
+
+    /// Waits until all have left. Nobody else comes.
+    pub(super) async fn gone(self) {
+        let Self { one, mut all } = self;
+        drop(one);
+        let None = all.recv().await;
     }
 }
 
