@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
+use once_cell::race::OnceBox;
 use tokio::sync::Notify;
 
 use self::held::{Held, One};
@@ -95,7 +96,7 @@ pub(crate) struct SharedBody {
     one: OnceLock<One>,
     /// A file in which the same bytes are, and where, beside those in memory. The disk store may let
     /// go of it at any time.
-    beside: OnceLock<Box<(Weak<File>, u64)>>,
+    beside: OnceBox<(Weak<File>, u64)>,
     /// What was read from its file was not what had been written: of no use any more.
     spoilt: AtomicBool,
 }
@@ -170,7 +171,7 @@ impl SharedBody {
         Self {
             inner: Mutex::new(Some(Box::new(inner))),
             one: OnceLock::new(),
-            beside: OnceLock::new(),
+            beside: OnceBox::new(),
             spoilt: AtomicBool::new(false),
         }
     }
@@ -186,7 +187,7 @@ impl SharedBody {
                 digest,
                 room,
             }),
-            beside: OnceLock::new(),
+            beside: OnceBox::new(),
             spoilt: AtomicBool::new(false),
         })
     }
@@ -341,8 +342,7 @@ impl SharedBody {
                 return;
             };
             let room = Arc::clone(&inner.room);
-            // A body becomes whole once. Who reads it still has the pieces as they came: a second handle
-            // to the one piece would cost it a counter.
+            // A body becomes whole once. Who reads it still has the pieces as they came.
             let _ = self.one.set(One {
                 bytes,
                 digest,
@@ -365,7 +365,7 @@ impl SharedBody {
 
     /// A file with the same bytes beside those in memory, and where in it they begin.
     pub(crate) fn beside(&self) -> Option<(Arc<File>, u64)> {
-        let (file, at) = &**self.beside.get()?;
+        let (file, at) = self.beside.get()?;
         Some((file.upgrade()?, *at))
     }
 

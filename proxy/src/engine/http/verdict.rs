@@ -13,14 +13,36 @@ use std::time::Duration;
 use super::control::{Directives, MaxStale, RequestDirectives};
 use super::fresh::FreshPolicy;
 
-/// What is left to say for a response's directives once it is stored; small, since there is one for each.
+/// What is left to say for a response's directives once it is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
+    /// What there is of every response.
+    pub word: Word,
+    /// What few have.
+    pub windows: Windows,
+}
+
+/// What a response's directives say without a number; small, since there is one for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Word {
     /// Why a stale answer is forbidden, if it is.
     ban: Option<StaleBan>,
     immutable: bool,
+}
+
+/// For how long an origin lets its response be used once it is stale (RFC 5861).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windows {
     while_revalidate: Seconds,
     if_error: Seconds,
+}
+
+impl Windows {
+    /// It says nothing.
+    pub const UNSAID: Self = Self {
+        while_revalidate: Seconds(Seconds::UNSAID),
+        if_error: Seconds(Seconds::UNSAID),
+    };
 }
 
 /// So many, or nothing said.
@@ -61,15 +83,19 @@ impl Rules {
             None
         };
         Self {
-            ban,
-            immutable: directives.immutable,
-            while_revalidate: Seconds::of(directives.stale_while_revalidate),
-            if_error: Seconds::of(directives.stale_if_error),
+            word: Word {
+                ban,
+                immutable: directives.immutable,
+            },
+            windows: Windows {
+                while_revalidate: Seconds::of(directives.stale_while_revalidate),
+                if_error: Seconds::of(directives.stale_if_error),
+            },
         }
     }
 
     fn is_no_cache(self) -> bool {
-        self.ban == Some(StaleBan::NoCache)
+        self.word.ban == Some(StaleBan::NoCache)
     }
 }
 
@@ -109,7 +135,7 @@ impl Standing {
 
     /// What forbids a stale answer, with `s-maxage` lifted by the origin's own `window`.
     fn ban_beside(&self, window: Option<Duration>) -> Option<StaleBan> {
-        let ban = self.rules.ban;
+        let ban = self.rules.word.ban;
         ban.filter(|ban| *ban != StaleBan::SMaxage || window.is_none())
     }
 }
@@ -250,7 +276,7 @@ pub fn on_error(
     if stored.is_fresh() {
         return Ok(StaleReason::OnError);
     }
-    let said = stored.rules.if_error.said();
+    let said = stored.rules.windows.if_error.said();
     if let Some(ban) = stored.ban_beside(said) {
         return Err(ban);
     }
@@ -277,7 +303,7 @@ fn reuse(
     }
     let fresh = stored.is_fresh();
     // RFC 8246 §2: a reload (`max-age=0`) of an immutable response needs no validation.
-    let reload = stored.rules.immutable && request.max_age == Some(Duration::ZERO);
+    let reload = stored.rules.word.immutable && request.max_age == Some(Duration::ZERO);
     if request.max_age.is_some_and(|max| stored.age > max) && !(fresh && reload) {
         // RFC 9111 §5.2.1.1: with max-stale beside it, a stale response is still welcome.
         if fresh || request.max_stale.is_none() {
@@ -303,7 +329,7 @@ fn stale(stored: &Standing, request: &RequestDirectives) -> Result<StaleReason, 
         return Err(RevalidateReason::Expired);
     }
     let staleness = stored.staleness();
-    let window = stored.rules.while_revalidate.said();
+    let window = stored.rules.windows.while_revalidate.said();
     if stored.ban_beside(window).is_none() && window.is_some_and(|window| staleness <= window) {
         return Ok(StaleReason::WhileRevalidate);
     }
@@ -312,7 +338,7 @@ fn stale(stored: &Standing, request: &RequestDirectives) -> Result<StaleReason, 
         Some(MaxStale::Any) => true,
         Some(MaxStale::Within(limit)) => staleness <= limit,
     };
-    if accepted && stored.rules.ban.is_none() {
+    if accepted && stored.rules.word.ban.is_none() {
         return Ok(StaleReason::ClientAccepts);
     }
     Err(RevalidateReason::Expired)

@@ -26,21 +26,24 @@ const EPOCH: u64 = 20;
 /// Requests in the shortest epoch.
 const EPOCH_LEAST: u64 = 1_280;
 
-/// How much one URL was used.
+/// How much one URL was used. Small, since there is one for each: more than 65,535 uses are as many as that, and
+/// one that is not asked for in four thousand million requests, or in 65,536 epochs, may for a while be
+/// taken for one that was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Uses {
-    count: u32,
-    epoch: u32,
-    last: u64,
+    count: u16,
+    epoch: u16,
+    last: u32,
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Demand {
     /// Requests so far: the time that counts here.
-    now: u64,
-    epoch: u32,
-    ends: u64,
+    now: u32,
+    epoch: u16,
+    /// Requests left of the epoch.
+    left: u64,
     ghosts: Ghosts,
     rng: Generator,
 }
@@ -53,7 +56,7 @@ impl Demand {
         Self {
             now: 0,
             epoch: 0,
-            ends: EPOCH_LEAST,
+            left: EPOCH_LEAST,
             ghosts,
             rng,
         }
@@ -71,7 +74,7 @@ impl Demand {
     pub fn comes(&mut self, key: impl Hash, kept: usize) -> Uses {
         self.tick(kept);
         Uses {
-            count: u32::from(self.ghosts.count(key)) + 1,
+            count: u16::from(self.ghosts.count(key)) + 1,
             epoch: self.epoch,
             last: self.now,
         }
@@ -79,7 +82,7 @@ impl Demand {
 
     /// A URL goes, and is remembered for a while.
     pub fn goes(&mut self, key: impl Hash, uses: Uses) {
-        self.ghosts.remember(key, self.faded(uses));
+        self.ghosts.remember(key, self.faded(uses).into());
     }
 
     /// The uses of a URL that is not kept, as far as they are remembered.
@@ -95,7 +98,7 @@ impl Demand {
         reason = "a rank needs no more than 52 bits"
     )]
     pub fn worth(&self, uses: Uses, bytes: u64, kept: usize) -> f64 {
-        let idle = (self.now - uses.last) as f64 / kept.max(1) as f64;
+        let idle = f64::from(self.now.wrapping_sub(uses.last)) / kept.max(1) as f64;
         (f64::from(self.faded(uses)) + 1.0 / (1.0 + idle)) / (bytes.max(1) as f64).sqrt()
     }
 
@@ -104,17 +107,18 @@ impl Demand {
         self.rng.below(kept)
     }
 
-    fn faded(&self, uses: Uses) -> u32 {
+    fn faded(&self, uses: Uses) -> u16 {
         uses.count
-            .checked_shr(self.epoch.wrapping_sub(uses.epoch))
+            .checked_shr(self.epoch.wrapping_sub(uses.epoch).into())
             .unwrap_or(0)
     }
 
     fn tick(&mut self, kept: usize) {
-        self.now += 1;
-        if self.now >= self.ends {
+        self.now = self.now.wrapping_add(1);
+        self.left -= 1;
+        if self.left == 0 {
             self.epoch = self.epoch.wrapping_add(1);
-            self.ends = self.now + (EPOCH * kept as u64).max(EPOCH_LEAST);
+            self.left = (EPOCH * kept as u64).max(EPOCH_LEAST);
             self.ghosts.fade();
         }
     }

@@ -1,12 +1,15 @@
 //! One URL that is kept: its variants, what they weigh, and how much it is asked for.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderMap;
 
 use super::demand::Uses;
 use super::object::{Door, Object};
-use super::{Weight, choose};
+use super::{VARIANTS_MAX, Weight, choose};
+use crate::engine::http::key::PrimaryKey;
 
 /// One response that is kept.
 #[derive(Debug)]
@@ -27,7 +30,8 @@ enum Variants<B> {
     Several(Box<Vec<Variant<B>>>),
 }
 
-/// See the module.
+/// See the module. In a table it is its URL, which stands in what it keeps: a second one for the table would
+/// take a third of what the table does.
 #[derive(Debug)]
 pub(super) struct Entry<B> {
     variants: Variants<B>,
@@ -37,6 +41,9 @@ pub(super) struct Entry<B> {
     /// The doors whose answers were made and are weighed.
     weighed: [bool; 2],
 }
+
+/// There may be a million of them.
+const _: () = assert!(size_of::<Entry<()>>() == 40);
 
 impl<B> Entry<B> {
     pub(super) const fn new(first: Variant<B>, uses: Uses) -> Self {
@@ -53,6 +60,15 @@ impl<B> Entry<B> {
             Variants::One(variant) => std::slice::from_ref(variant),
             Variants::Several(variants) => variants,
         }
+    }
+
+    /// Which URL it is.
+    pub(super) fn key(&self) -> &PrimaryKey {
+        let first = self.variants().first();
+        &first
+            .expect("it is made with one, and its last one never goes without it")
+            .object
+            .key
     }
 
     fn variants_mut(&mut self) -> &mut [Variant<B>] {
@@ -92,8 +108,16 @@ impl<B> Entry<B> {
         match &mut self.variants {
             Variants::One(only) => stays(only),
             Variants::Several(variants) => {
-                variants.retain_mut(stays);
-                !variants.is_empty()
+                let mut kept = [true; VARIANTS_MAX];
+                for (variant, kept) in variants.iter_mut().zip(&mut kept) {
+                    *kept = stays(variant);
+                }
+                let left = kept.iter().zip(&**variants).any(|(kept, _)| *kept);
+                if left {
+                    let mut kept = kept.into_iter();
+                    variants.retain(|_| kept.next().unwrap_or(true));
+                }
+                left
             }
         }
     }
@@ -135,3 +159,23 @@ impl<B> Entry<B> {
         })
     }
 }
+
+impl<B> Borrow<str> for Entry<B> {
+    fn borrow(&self) -> &str {
+        self.key().as_str()
+    }
+}
+
+impl<B> Hash for Entry<B> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().as_str().hash(state);
+    }
+}
+
+impl<B> PartialEq for Entry<B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<B> Eq for Entry<B> {}

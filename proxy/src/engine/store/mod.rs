@@ -23,7 +23,8 @@ use std::num::NonZeroUsize;
 use common::clock::Moment;
 use common::rng::Generator;
 use http::HeaderMap;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
+use indexmap::set::MutableValues as _;
 use lru::LruCache;
 
 use super::http::key::PrimaryKey;
@@ -40,7 +41,7 @@ pub const VARIANTS_MAX: usize = 8;
 /// Bytes that an entry costs beside its URL, its packed fields and its body: the object, the body's
 /// handle, the table, and what the allocator adds to each. As measured (`bench -- http-memory`); a test
 /// holds the account to within a tenth of what the process has.
-const OVERHEAD: u64 = 560;
+const OVERHEAD: u64 = 404;
 
 /// URLs that are looked at to find the hottest: those whose uses doubled last, and while they are not
 /// as many, those that came. Enough to hold a node's busy ones, few enough to go through while requests
@@ -96,7 +97,7 @@ pub fn choose<'a, B>(
 
 /// The responses kept.
 pub struct Store<B> {
-    entries: IndexMap<PrimaryKey, Entry<B>, Hashing>,
+    entries: IndexSet<Entry<B>, Hashing>,
     /// Those of them that take room on disk.
     on_disk: IndexSet<PrimaryKey, Hashing>,
     /// Those whose uses doubled, the last ones last.
@@ -127,7 +128,7 @@ impl<B> Store<B> {
         let remembered = remembered.clamp(REMEMBERED.0, REMEMBERED.1);
         // Bounded by bytes, below, not by count.
         Self {
-            entries: IndexMap::default(),
+            entries: IndexSet::default(),
             on_disk: IndexSet::default(),
             rising: LruCache::new(RISING),
             again: None,
@@ -147,7 +148,7 @@ impl<B> Store<B> {
         request: &HeaderMap,
         is_fresh: impl Fn(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
-        let (at, _, entry) = self.entries.get_full(key)?;
+        let (at, entry) = self.entries.get_full(key.as_str())?;
         let object = entry.choose(request, is_fresh).map(Arc::clone);
         self.count(at, Door::Careful);
         object
@@ -162,7 +163,7 @@ impl<B> Store<B> {
         is_fresh: impl Fn(&Object<B>) -> bool,
         wanted: impl FnOnce(&Object<B>) -> bool,
     ) -> Option<Arc<Object<B>>> {
-        let (at, _, entry) = self.entries.get_full(url)?;
+        let (at, entry) = self.entries.get_full(url)?;
         let object = match entry.variants() {
             [only] if *only.object.vary() == Vary::None => &only.object,
             _ => entry.choose(&request(), is_fresh)?,
@@ -178,11 +179,12 @@ impl<B> Store<B> {
     /// The URL at this place was looked for and found, and is answered through this door.
     fn count(&mut self, at: usize, door: Door) {
         let kept = self.entries.len();
-        if let Some((key, entry)) = self.entries.get_index_mut(at) {
+        if let Some(entry) = self.entries.get_index_mut2(at) {
             entry.found = entry.found.saturating_add(1);
             self.used.memory += entry.passes(door);
             self.demand.used(&mut entry.uses, kept);
             if entry.found.is_power_of_two() {
+                let key = entry.key();
                 self.rising.put(key.clone(), ());
                 // One that finds no room here will be found again.
                 let again = self.again.as_mut();
@@ -203,13 +205,13 @@ impl<B> Store<B> {
     /// Whether any variant of `key` is kept. Does not count as use.
     #[must_use]
     pub fn has(&self, key: &PrimaryKey) -> bool {
-        self.entries.contains_key(key)
+        self.entries.contains(key.as_str())
     }
 
     /// Whether `object` itself is kept.
     #[must_use]
     pub fn keeps(&self, object: &Arc<Object<B>>) -> bool {
-        let entry = self.entries.get(&object.key);
+        let entry = self.entries.get(object.key.as_str());
         entry.is_some_and(|entry| {
             let mut kept = entry.variants().iter();
             kept.any(|variant| Arc::ptr_eq(&variant.object, object))
@@ -220,7 +222,8 @@ impl<B> Store<B> {
     /// URL.
     #[must_use]
     pub fn has_variant(&self, object: &Object<B>) -> bool {
-        self.entries.get(&object.key).is_some_and(|entry| {
+        let entry = self.entries.get(object.key.as_str());
+        entry.is_some_and(|entry| {
             let kept = entry.variants();
             kept.len() >= VARIANTS_MAX || kept.iter().any(|old| replaces(object, &old.object))
         })
@@ -244,20 +247,21 @@ impl<B> Store<B> {
 
     /// Every variant of `key` that is kept. Does not count as use.
     pub fn kept(&self, key: &PrimaryKey) -> impl Iterator<Item = &Arc<Object<B>>> {
-        let entry = self.entries.get(key).into_iter();
+        let entry = self.entries.get(key.as_str()).into_iter();
         entry.flat_map(|entry| entry.variants().iter().map(|variant| &variant.object))
     }
 
     /// How often a URL was looked for and found since something of it is kept.
     #[must_use]
     pub fn found(&self, key: &PrimaryKey) -> u64 {
-        self.entries.get(key).map_or(0, |entry| entry.found.into())
+        let entry = self.entries.get(key.as_str());
+        entry.map_or(0, |entry| entry.found.into())
     }
 
     /// The variant of `key` received last. Does not count as use.
     #[must_use]
     pub fn latest(&self, key: &PrimaryKey) -> Option<&Arc<Object<B>>> {
-        let variants = self.entries.get(key)?.variants();
+        let variants = self.entries.get(key.as_str())?.variants();
         variants.last().map(|variant| &variant.object)
     }
 
@@ -280,7 +284,8 @@ impl<B> Store<B> {
             self.rising.put(key.clone(), ());
         }
         let variant = Variant { object, weight };
-        let (before, after) = match self.entries.get_mut(&key) {
+        let at = self.entries.get_index_of(key.as_str());
+        let (before, after) = match at.and_then(|at| self.entries.get_index_mut2(at)) {
             Some(entry) => {
                 let before = entry.weight();
                 if entry.retain(|old| !replaces(&variant.object, &old.object)) {
@@ -293,7 +298,7 @@ impl<B> Store<B> {
             None => {
                 let entry = Entry::new(variant, self.demand.comes(&key, kept));
                 let after = entry.weight();
-                self.entries.insert(key.clone(), entry);
+                self.entries.insert(entry);
                 (Weight::default(), after)
             }
         };
@@ -304,7 +309,8 @@ impl<B> Store<B> {
     /// Takes this very variant out, if it is still there: something newer has taken its place.
     pub fn remove_variant(&mut self, object: &Arc<Object<B>>) {
         let key = &object.key;
-        let Some(entry) = self.entries.get_mut(key) else {
+        let at = self.entries.get_index_of(key.as_str());
+        let Some(entry) = at.and_then(|at| self.entries.get_index_mut2(at)) else {
             return;
         };
         let before = entry.weight();
@@ -313,13 +319,13 @@ impl<B> Store<B> {
             self.weigh(key, before, after);
         } else {
             self.weigh(key, before, Weight::default());
-            self.entries.swap_remove(key);
+            self.entries.swap_remove(key.as_str());
         }
     }
 
     /// Takes every variant of `key` out.
     pub fn remove(&mut self, key: &PrimaryKey) -> bool {
-        let Some(entry) = self.entries.swap_remove(key) else {
+        let Some(entry) = self.entries.swap_take(key.as_str()) else {
             return false;
         };
         self.weigh(key, entry.weight(), Weight::default());
@@ -338,7 +344,7 @@ impl<B> Store<B> {
         while self.used.disk > self.budget.disk {
             let place = |store: &Self, at| {
                 let key = store.on_disk.get_index(at);
-                key.and_then(|key| store.entries.get_index_of(key))
+                key.and_then(|key| store.entries.get_index_of(key.as_str()))
                     .unwrap_or(0)
             };
             let Some(at) = self.least(self.on_disk.len(), place, |weight| weight.disk) else {
@@ -365,7 +371,7 @@ impl<B> Store<B> {
                 self.demand.draw(among)
             };
             let at = place(self, drawn);
-            let (_, entry) = self.entries.get_index(at)?;
+            let entry = self.entries.get_index(at)?;
             let bytes = gives_back(entry.weight());
             let worth = self.demand.worth(entry.uses, bytes, kept);
             if least.is_none_or(|(_, other)| worth < other) {
@@ -376,9 +382,10 @@ impl<B> Store<B> {
     }
 
     fn evict_at(&mut self, at: usize, gone: &mut Vec<PrimaryKey>) {
-        let Some((key, entry)) = self.entries.swap_remove_index(at) else {
+        let Some(entry) = self.entries.swap_remove_index(at) else {
             return;
         };
+        let key = entry.key().clone();
         self.demand.goes(&key, entry.uses);
         self.weigh(&key, entry.weight(), Weight::default());
         self.evictions += 1;
@@ -424,11 +431,11 @@ impl<B> Store<B> {
     /// Of the [`RISING`] URLs those found most often, most first: for the state page.
     #[must_use]
     pub fn hottest(&self, now: Moment, most: usize) -> Vec<Kept> {
-        let kept = |(key, ()): (&PrimaryKey, &())| Some((key.clone(), self.entries.get(key)?));
+        let kept = |(key, ()): (&PrimaryKey, &())| self.entries.get(key.as_str());
         let mut rising: Vec<_> = self.rising.iter().filter_map(kept).collect();
-        rising.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.found));
-        let row = |(key, entry): (PrimaryKey, &Entry<B>)| Kept {
-            key,
+        rising.sort_by_key(|entry| std::cmp::Reverse(entry.found));
+        let row = |entry: &Entry<B>| Kept {
+            key: entry.key().clone(),
             found: entry.found.into(),
             age: entry
                 .variants()

@@ -3,16 +3,19 @@
 //! it `usual`'s.
 
 pub(in crate::engine) mod birth;
+mod span;
 mod usual;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Moment;
 use http::{HeaderMap, StatusCode};
+use once_cell::race::OnceBox;
 
 use self::birth::Birth;
 pub use self::birth::{Received, Restored};
+use self::span::Span;
 use self::usual::Usual;
 pub use self::usual::{Door, Ready};
 use super::fields::Fields;
@@ -20,7 +23,7 @@ use crate::engine::http::control::Directives;
 use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime, LifetimeSource};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::vary::{Vary, VaryKey};
-use crate::engine::http::verdict::{Rules, Standing};
+use crate::engine::http::verdict::{Rules, Standing, Windows, Word};
 use crate::engine::slices::manifest;
 
 /// A response kept, or on its way to be.
@@ -37,18 +40,22 @@ pub struct Object<B> {
     /// The fields that are kept.
     fields: Fields,
     /// What its Cache-Control says of its use.
-    rules: Rules,
+    word: Word,
     rare: Option<Box<Rare>>,
     received: Moment,
-    asked: Moment,
-    /// In nanoseconds, as are the lifetimes.
-    initial_age: u64,
-    lives: [u64; 2],
+    /// How long before that it was asked for.
+    delay: Span,
+    initial_age: Span,
+    lives: [Span; 2],
     sources: [LifetimeSource; 2],
-    usual: OnceLock<Box<Usual>>,
+    /// One pointer wide: a lock beside it would make the whole of it larger for the allocator.
+    usual: OnceBox<Usual>,
     /// The body.
     pub body: B,
 }
+
+/// With the two counters of an `Arc` it is one of the allocator's sizes.
+const _: () = assert!(size_of::<Object<Arc<()>>>() == 112 - 16);
 
 /// What most do not have.
 #[derive(Clone, Debug)]
@@ -57,15 +64,20 @@ struct Rare {
     vary: Vary,
     /// The values of those fields in the request it answered.
     vary_key: VaryKey,
-    /// What others said they did.
-    told: HeaderMap,
+    /// What others said they did, if they said anything.
+    told: Option<Box<HeaderMap>>,
     /// Of how many bytes it is the manifest.
     sliced: Option<u64>,
+    /// What else its Cache-Control says.
+    windows: Windows,
 }
 
 impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
-        let usual = self.vary == Vary::None && self.told.is_empty() && self.sliced.is_none();
+        let usual = self.vary == Vary::None
+            && self.told.is_none()
+            && self.sliced.is_none()
+            && self.windows == Windows::UNSAID;
         (!usual).then(|| Box::new(self))
     }
 }
@@ -82,20 +94,22 @@ impl<B> Object<B> {
             status,
             aged: birth.aged,
             fields: Fields::of(headers),
-            rules: Rules::of(&Directives::of(headers)),
+            word: birth.rules.word,
             rare: Rare {
                 vary: Vary::of(headers),
                 vary_key: birth.vary_key,
-                told: birth.told,
+                told: (!birth.told.is_empty()).then(|| Box::new(birth.told)),
                 sliced: manifest::total_of(headers),
+                windows: birth.rules.windows,
             }
             .boxed(),
             received: birth.received,
-            asked: birth.asked,
-            initial_age: nanos(birth.initial_age),
-            lives: birth.lives.map(|life| nanos(life.duration)),
+            // What was purged after it was asked for is purged of it: rather too early than too late.
+            delay: Span::beyond(birth.received.since(birth.asked)),
+            initial_age: Span::within(birth.initial_age),
+            lives: birth.lives.map(|life| Span::within(life.duration)),
             sources: birth.lives.map(|life| life.source),
-            usual: OnceLock::new(),
+            usual: OnceBox::new(),
             body,
         }
     }
@@ -114,9 +128,7 @@ impl<B> Object<B> {
         // What is not kept may still say how long it lives.
         let status = received.status;
         let birth = Birth::of(received, (status, received.headers), request, policy);
-        let rules = Rules::of(&Directives::of(received.headers));
-        let object = Self::born(key, (status, headers), birth, body);
-        Self { rules, ..object }
+        Self::born(key, (status, headers), birth, body)
     }
 
     /// The object that was put aside `elapsed` before `now`, with its `body`.
@@ -130,6 +142,7 @@ impl<B> Object<B> {
             lives: [from.quiet, from.hot],
             vary_key: from.vary_key,
             aged: from.aged,
+            rules: Rules::of(&Directives::of(&from.headers)),
             told: HeaderMap::new(),
         };
         Self::born(from.key, (from.status, &from.headers), birth, body)
@@ -165,7 +178,7 @@ impl<B> Object<B> {
     /// asked for that message, and nobody later.
     #[must_use]
     pub fn told(&self) -> Option<&HeaderMap> {
-        self.rare.as_deref().map(|rare| &rare.told)
+        self.rare.as_deref()?.told.as_deref()
     }
 
     /// Of how many bytes it is the [manifest](crate::engine::slices), if it is one: its body is elsewhere,
@@ -184,15 +197,14 @@ impl<B> Object<B> {
     /// Its age (RFC 9111 §4.2.3), measured from local receipt.
     #[must_use]
     pub fn age(&self, now: Moment) -> Duration {
-        let initial = Duration::from_nanos(self.initial_age);
-        fresh::current_age(initial, self.received, now)
+        fresh::current_age(self.initial_age.duration(), self.received, now)
     }
 
     /// When it was asked for at its origin, or that long ago at the latest where it comes out of some
     /// cache: what was purged after this was purged of it too.
     #[must_use]
-    pub const fn asked(&self) -> Moment {
-        self.asked
+    pub fn asked(&self) -> Moment {
+        self.received - self.delay.duration()
     }
 
     /// Its lifetime while the site is this hot.
@@ -200,12 +212,12 @@ impl<B> Object<B> {
     pub const fn lifetime(&self, heat: Heat) -> Lifetime {
         let [quiet, hot] = self.lives;
         let [of_quiet, of_hot] = self.sources;
-        let (nanos, source) = match heat {
+        let (span, source) = match heat {
             Heat::Quiet => (quiet, of_quiet),
             Heat::Hot => (hot, of_hot),
         };
         Lifetime {
-            duration: Duration::from_nanos(nanos),
+            duration: span.duration(),
             source,
         }
     }
@@ -214,8 +226,12 @@ impl<B> Object<B> {
     #[must_use]
     pub fn standing(&self, now: Moment, heat: Heat) -> Standing {
         let lifetime = self.lifetime(heat).duration;
+        let rare = self.rare.as_deref();
         Standing {
-            rules: self.rules,
+            rules: Rules {
+                word: self.word,
+                windows: rare.map_or(Windows::UNSAID, |rare| rare.windows),
+            },
             lifetime,
             age: self.age(now),
         }
@@ -279,28 +295,20 @@ impl<B: Clone> Object<B> {
             status: self.status,
             aged: self.aged,
             fields: self.fields.clone(),
-            rules: self.rules,
-            rare: Rare {
-                vary: self.vary().clone(),
-                vary_key: self.vary_key(),
-                told: HeaderMap::new(),
-                sliced: self.sliced(),
-            }
-            .boxed(),
+            word: self.word,
+            rare: self.rare.as_deref().cloned().and_then(|rare| {
+                let told = None;
+                Rare { told, ..rare }.boxed()
+            }),
             received: self.received,
-            asked: self.asked,
+            delay: self.delay,
             initial_age: self.initial_age,
-            lives: [0; 2],
+            lives: [Span::ZERO; 2],
             sources: [LifetimeSource::None; 2],
-            usual: OnceLock::new(),
+            usual: OnceBox::new(),
             body: self.body.clone(),
         })
     }
-}
-
-/// A span as it is kept: five hundred years at most.
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

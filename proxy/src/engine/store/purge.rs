@@ -1,5 +1,7 @@
 //! Purging what is kept: one URL, or a look at some of all.
 
+use indexmap::set::MutableValues as _;
+
 use super::entry::Variant;
 use super::object::Object;
 use super::{Store, Weight};
@@ -20,7 +22,7 @@ pub struct Purged {
 impl<B: Clone> Store<B> {
     /// Does to each variant of `key` what `fate` says.
     pub fn purge(&mut self, key: &PrimaryKey, fate: impl Fn(&Object<B>) -> Fate) -> Purged {
-        let at = self.entries.get_index_of(key);
+        let at = self.entries.get_index_of(key.as_str());
         at.map(|at| self.purge_at(at, fate)).unwrap_or_default()
     }
 
@@ -28,7 +30,7 @@ impl<B: Clone> Store<B> {
     /// first misses none: only what was looked at moves, to the place of what has gone.
     pub fn purge_at(&mut self, at: usize, fate: impl Fn(&Object<B>) -> Fate) -> Purged {
         let mut tally = Tally::default();
-        let Some((key, entry)) = self.entries.get_index_mut(at) else {
+        let Some(entry) = self.entries.get_index_mut2(at) else {
             return Purged::default();
         };
         let before = entry.weight();
@@ -52,7 +54,7 @@ impl<B: Clone> Store<B> {
         } else {
             Weight::default()
         };
-        let (key, gone) = (key.clone(), !left);
+        let (key, gone) = (entry.key().clone(), !left);
         self.weigh(&key, before, after);
         if gone {
             self.entries.swap_remove_index(at);

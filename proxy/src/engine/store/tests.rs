@@ -2,6 +2,7 @@
 
 use super::object::tests::object;
 use super::*;
+use crate::engine::purge::Fate;
 
 const BUDGET: Budget = Budget {
     memory: 10_000,
@@ -210,4 +211,38 @@ fn keeps_one_object_per_variant_and_a_bounded_number() {
         one > 0 && store.used() == Weight::default(),
         "all weight is given back"
     );
+}
+
+#[test]
+fn a_url_goes_with_the_last_of_its_variants() {
+    let mut store = store(BUDGET);
+    let vary = [("vary", "accept-encoding")];
+    for (n, coding) in (1..).zip(["gzip", "br", "zstd"]) {
+        let object = object("/v", &vary, &[("accept-encoding", coding)], n);
+        store.insert(object, weight(10, 10));
+    }
+    let key = object("/v", &[], &[], 0).key.clone();
+    let some = store.purge(&key, |object| match object.body {
+        2 => Fate::Spared,
+        _ => Fate::Gone,
+    });
+    assert_eq!((some.tally.gone, some.gone), (2, false));
+    assert_eq!(found(&mut store, "/v", "br"), Some(2));
+    let rest = store.purge(&key, |_| Fate::Gone);
+    assert_eq!((rest.tally.gone, rest.gone, rest.key), (1, true, Some(key)));
+    assert!(store.is_empty() && store.used() == Weight::default());
+}
+
+#[test]
+fn all_variants_of_a_url_go_at_once() {
+    let mut store = store(BUDGET);
+    let vary = [("vary", "accept-encoding")];
+    for (n, coding) in (1..).zip(["gzip", "br"]) {
+        let object = object("/v", &vary, &[("accept-encoding", coding)], n);
+        store.insert(object, weight(10, 10));
+    }
+    let key = object("/v", &[], &[], 0).key.clone();
+    let gone = store.purge_at(0, |_| Fate::Gone);
+    assert_eq!((gone.tally.gone, gone.gone, gone.key), (2, true, Some(key)));
+    assert!(store.is_empty() && store.used() == Weight::default());
 }

@@ -13,6 +13,9 @@ use crate::shell::room::Room;
 /// Why there is an inside while it is held.
 const FILLED: &str = "it was filled when it was taken, and is emptied when it is let go";
 
+/// With the two counters of an `Arc` a body is one of the allocator's sizes.
+const _: () = assert!(size_of::<SharedBody>() <= 128 - 16);
+
 /// All of a whole body, in one piece.
 #[derive(Debug)]
 pub(super) struct One {

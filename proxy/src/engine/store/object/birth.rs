@@ -12,6 +12,7 @@ use crate::engine::http::fresh::{self, FreshPolicy, Heat, Lifetime};
 use crate::engine::http::key::PrimaryKey;
 use crate::engine::http::proxy_status::PROXY_STATUS;
 use crate::engine::http::vary::{Vary, VaryKey};
+use crate::engine::http::verdict::Rules;
 
 /// A response's head as it was received from an origin or a peer.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub(super) struct Birth {
     pub(super) lives: [Lifetime; 2],
     pub(super) vary_key: VaryKey,
     pub(super) aged: bool,
+    /// What its Cache-Control says of its use.
+    pub(super) rules: Rules,
     pub(super) told: HeaderMap,
 }
 
@@ -78,6 +81,7 @@ impl Birth {
             lives: [Heat::Quiet, Heat::Hot].map(life),
             vary_key: Vary::of(headers).key(request).unwrap_or(VaryKey::PLAIN),
             aged: fresh::is_aged(received.headers),
+            rules: Rules::of(&directives),
             told: told(received.headers),
         }
     }
