@@ -133,6 +133,7 @@ impl Agent {
             held: None,
             fallen: None,
             refused: None,
+            settled: Some(self.in_force),
             daemons,
             slots,
             counted: Counted {

@@ -138,7 +138,10 @@ impl Agent {
         let intent = self.standing.in_force();
         let well = intent.is_some_and(|intent| intent.body.daemons.iter().all(as_wished));
         self.well_since = match (well, self.well_since) {
-            (true, None) => Some(now),
+            (true, None) => {
+                self.contact.news(now);
+                Some(now)
+            }
             (true, since) => since,
             (false, _) => None,
         };

@@ -12,7 +12,7 @@ use super::life::Life;
 use crate::engine::document::intent::Wanted;
 use crate::engine::document::refusal::RefusalReason;
 use crate::engine::document::report::{Observed, Report, SLOTS_MAX};
-use crate::engine::document::words::{DaemonName, Program};
+use crate::engine::document::words::{DaemonName, Program, RunState};
 
 /// The setting that says where a daemon's pages are.
 const ADMIN: &str = "admin.listen";
@@ -75,6 +75,7 @@ impl Agent {
             held: self.held.clone(),
             fallen: standing.fallen.clone(),
             refused: self.contact.refusal().map(|(reason, _)| reason),
+            settled: Some(self.well_since.is_some()),
             daemons: self.observed(now),
             slots: self.slots.here().into_iter().take(SLOTS_MAX).collect(),
             counted: self.tally.total(),
@@ -125,7 +126,8 @@ impl Agent {
 
     fn observed(&self, now: Moment) -> BTreeMap<DaemonName, Observed> {
         let one = |(name, life): (&DaemonName, &Life)| {
-            let wanted = life.runs().or_else(|| self.wanted(name))?;
+            let to_run = |wanted: &&Wanted| wanted.state == RunState::Run;
+            let wanted = life.runs().or_else(|| self.wanted(name).filter(to_run))?;
             let (doing, since) = life.doing();
             let observed = Observed {
                 program: wanted.program,

@@ -235,6 +235,7 @@ mod tests {
                 held: None,
                 fallen: None,
                 refused: None,
+                settled: Some(true),
                 daemons: BTreeMap::from([(DaemonName::parse("proxy").unwrap(), proxy)]),
                 slots: BTreeSet::from([version]),
                 counted: Counted::default(),

@@ -63,6 +63,7 @@ fn report(count: u64) -> Report {
         held: None,
         fallen: None,
         refused: None,
+        settled: None,
         daemons: BTreeMap::new(),
         slots: BTreeSet::new(),
         counted: Counted::default(),

@@ -52,7 +52,10 @@ pub struct Report {
     /// Why the last document was refused, unless one was accepted since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusalReason>,
-    /// Its daemons.
+    /// Whether each daemon is the process that the intent in force asks for; absent where an older agent reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<bool>,
+    /// Its daemons. One that is not to run, and does not, is none of them.
     pub daemons: BTreeMap<DaemonName, Observed>,
     /// The releases on its disk.
     pub slots: BTreeSet<Version>,
@@ -202,7 +205,7 @@ impl Body for Report {
     const SCHEMA: u64 = 1;
     const FIELDS: &'static [&'static str] = &[
         "node", "boot", "count", "name", "agent", "accepted", "in_force", "held", "fallen",
-        "refused", "daemons", "slots", "counted", "injected", "wait_ms",
+        "refused", "settled", "daemons", "slots", "counted", "injected", "wait_ms",
     ];
 
     fn check(&self) -> Result<(), RefusalReason> {

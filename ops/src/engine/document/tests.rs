@@ -74,6 +74,7 @@ fn report(name: &str, agent: &str, held: Option<&str>) -> Report {
         held: held.map(str::to_owned),
         fallen: None,
         refused: None,
+        settled: None,
         daemons: BTreeMap::new(),
         slots: BTreeSet::new(),
         counted: Counted::default(),

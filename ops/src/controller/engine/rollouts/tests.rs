@@ -129,6 +129,7 @@ impl World {
                 held: None,
                 fallen: None,
                 refused: None,
+                settled: None,
                 daemons: intent.daemons.iter().map(observed).collect(),
                 slots: BTreeSet::new(),
                 counted: Counted {
