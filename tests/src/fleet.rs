@@ -16,7 +16,7 @@ use crate::binaries::Program;
 use crate::client::{Answer, Ask, Page};
 use crate::cluster::secret_file;
 use crate::daemon::{Daemon, Vars};
-use crate::exec::{Ran, run_ours};
+use crate::exec::{Ran, command, run_ours, run_within};
 use crate::origin::ZONE;
 use crate::place::{Place, Port, host};
 use crate::wait::{self, EVENTUALLY};
@@ -137,8 +137,14 @@ impl Controller {
 
     /// Runs an operator's command against it.
     pub async fn ask(&self, args: &[&str]) -> Ran {
+        self.ask_within(args, EVENTUALLY).await
+    }
+
+    /// The same of one that takes its time.
+    pub async fn ask_within(&self, args: &[&str], deadline: Duration) -> Ran {
         let whom = ["--controller", &self.url, "--token-file", path(&self.token)];
-        run_ours(Program::Atoll, &[args, &whom].concat()).await
+        let mut typed = command(Program::Atoll.path());
+        run_within(typed.args([args, &whom].concat()), deadline).await
     }
 
     /// Publishes a release of these programs: each becomes the program named, or ends at once if it is none.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::binaries::{Program, workspace};
 use crate::daemon::Daemon;
-use crate::exec::{self, Ran, command, run, run_ours};
+use crate::exec::{self, Ran, command, run_ours, run_within};
 use crate::place::Place;
-use crate::wait;
+use crate::wait::{self, EVENTUALLY};
 
 /// How often a command is typed again before it is believed.
 const TRIES: usize = 120;
@@ -126,6 +126,8 @@ pub struct Reader {
     /// The same for a node: made of its number.
     node_swaps: Vec<(String, Swap)>,
     nodes: u8,
+    /// For a command to end.
+    patience: Duration,
     exports: String,
     /// What goes on beside, and how it was typed.
     beside: Vec<(String, Daemon)>,
@@ -144,6 +146,7 @@ impl Reader {
             swaps: Vec::new(),
             node_swaps: Vec::new(),
             nodes,
+            patience: EVENTUALLY,
             exports: String::new(),
             beside: Vec::new(),
             transcript: String::new(),
@@ -164,6 +167,11 @@ impl Reader {
     /// The same where the number of a node matters: in what is typed for each.
     pub fn swap_for_node(&mut self, old: &str, new: impl Fn(u8) -> String + Send + 'static) {
         self.node_swaps.push((old.to_owned(), Box::new(new)));
+    }
+
+    /// Lets commands take so long.
+    pub const fn wait_up_to(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// What was typed, and what came.
@@ -251,7 +259,7 @@ impl Reader {
         }
         let script = self.script(typed);
         for _ in 0..TRIES {
-            let ran = run(command(exec::find("sh").unwrap()).args(["-c", &script])).await;
+            let ran = self.run(&script).await;
             if ran.code.is_some_and(|code| codes.contains(&code)) {
                 self.transcript.push_str(&ran.out);
                 self.transcript.push_str(&ran.err);
@@ -259,9 +267,14 @@ impl Reader {
             }
             wait::pause(PAUSE).await;
         }
-        let ran = run(command(exec::find("sh").unwrap()).args(["-c", &script])).await;
+        let ran = self.run(&script).await;
         let so_far = &self.transcript;
         panic!("{so_far}\n{typed}: {:?}\n{}{}", ran.code, ran.out, ran.err);
+    }
+
+    async fn run(&self, script: &str) -> Ran {
+        let mut shell = command(exec::find("sh").unwrap());
+        run_within(shell.args(["-c", script]), self.patience).await
     }
 
     fn script(&self, command: &str) -> String {

@@ -14,6 +14,7 @@ pub mod index;
 pub mod inject;
 pub mod key;
 pub mod launch;
+pub mod network;
 pub mod node;
 pub mod origin;
 pub mod paper;
@@ -116,6 +117,8 @@ enum Command {
     Node(node::NodeArgs),
     /// Bring a release to all nodes, a few at a time, and back if it is worse
     Rollout(rollout::RolloutArgs),
+    /// Bring nodes to a network that does not speak with the one they are in, and back
+    Network(network::NetworkArgs),
     /// Show what happened at a controller's nodes
     Events(node::EventsArgs),
     /// Keep this node as it is, whatever its controller says
@@ -162,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Controller(args) => on_runtime(controller::run(args)),
         Command::Node(args) => on_runtime(node::run(args)),
         Command::Rollout(args) => on_runtime(rollout::run(args)),
+        Command::Network(args) => on_runtime(network::run(args)),
         Command::Events(args) => on_runtime(node::events(args)),
         Command::Hold(args) => agent::hold(&args),
         Command::Resume(args) => agent::resume(&args),

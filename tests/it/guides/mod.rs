@@ -1,6 +1,7 @@
 //! The guides for operators: every command in them is run as it stands there, against real processes.
 
 mod first_hour;
+mod networks;
 mod orders;
 mod runbook;
 
