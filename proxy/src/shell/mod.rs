@@ -44,6 +44,7 @@ mod outgoing;
 mod peer;
 mod plain;
 mod purge;
+mod ready;
 pub mod reload;
 mod resolve;
 mod room;

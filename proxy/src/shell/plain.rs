@@ -26,9 +26,9 @@ use self::sending::Sending;
 use super::context::Context;
 use super::downstream::Entry;
 use super::line::FromFile;
+use super::ready::AskedFor;
 use crate::engine::hit::HandReason;
 use crate::engine::hit::request::PLAIN_MAX;
-use crate::engine::share::Denied;
 use crate::engine::steps::receive::Seen;
 
 /// Bytes read at a time.
@@ -54,7 +54,7 @@ pub(crate) struct PlainDoor<S> {
     /// Bytes that were read and not answered. They begin with a request.
     held: Vec<u8>,
     /// Whether that request may be served, if the question was asked.
-    asked: Option<Result<(), Denied>>,
+    asked: AskedFor,
     sending: Option<Box<Sending>>,
     /// No request comes after what is being sent.
     ending: bool,
@@ -86,7 +86,7 @@ pub(crate) struct Handed<S> {
     /// What was read of it, from the request on.
     pub(crate) read: Vec<u8>,
     /// Whether that request may be served, if the question was asked.
-    pub(crate) asked: Option<Result<(), Denied>>,
+    pub(crate) asked: AskedFor,
     pub(crate) seen: Seen,
 }
 

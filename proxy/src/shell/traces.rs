@@ -1,8 +1,8 @@
 //! Traces: each request has an id, and the spans of some are kept in a ring on this node.
 //!
 //! Kept are requests that failed, that were slow, one in a thousand, and those of operators, who show a
-//! warrant of this process. Requests that are answered with bytes made before are hits, and quick: of them
-//! nothing is kept, and they pay nothing.
+//! warrant of this process. Requests that are answered with bytes made before are hits, and quick: they are
+//! counted, and those of the sample are left to whoever answers the others.
 
 mod fill;
 
@@ -77,6 +77,8 @@ pub(crate) struct Traces {
     ring: Mutex<Ring>,
     start: [u8; 8],
     requests: AtomicU64,
+    /// The number of a request that was left over for the sample; 0 if none is.
+    left: AtomicU64,
     spans: Mutex<Ids>,
     seal: Seal,
     accepted: AtomicU64,
@@ -101,10 +103,35 @@ impl Traces {
             start: rng.bytes(),
             // The first of all is no more usual than the others.
             requests: AtomicU64::new(1),
+            left: AtomicU64::new(0),
             spans: Mutex::new(Ids::new(rng.bytes())),
             seal: Seal::new(rng.bytes()),
             accepted: AtomicU64::new(0),
             refused: Default::default(),
+        }
+    }
+
+    /// Counts a request that could be answered with bytes made before; whether it is in the sample, and so is to
+    /// be answered by somebody who [begins](Self::begin) its trace.
+    pub(crate) fn samples(&self) -> bool {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let sampled = is_sampled(number);
+        if sampled {
+            self.left.store(number, Ordering::Relaxed);
+        }
+        sampled
+    }
+
+    /// The number of a request: the one that was left over, or the next one. That another request may come in
+    /// between and be the one that is kept does the sample no harm.
+    fn number(&self) -> u64 {
+        let left = match self.left.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.left.swap(0, Ordering::Relaxed),
+        };
+        match left {
+            0 => self.requests.fetch_add(1, Ordering::Relaxed),
+            left => left,
         }
     }
 
@@ -116,7 +143,7 @@ impl Traces {
 
     /// A client's request begins.
     pub(crate) fn begin(&self, headers: &HeaderMap, now: Moment) -> Track {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.number();
         let asked = headers.get(WARRANT).and_then(|warrant| {
             let checked = self.seal.check(warrant.as_bytes(), now);
             let counter = match checked {

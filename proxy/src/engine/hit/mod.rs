@@ -28,11 +28,13 @@ pub enum HandReason {
     Miss,
     /// There is a copy, and its answer cannot be made before.
     Answer,
+    /// There is a copy, and the request is in the sample of those whose traces are kept.
+    Sampled,
 }
 
 impl HandReason {
     /// Every reason, for tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Partial,
         Self::Form,
         Self::Method,
@@ -41,6 +43,7 @@ impl HandReason {
         Self::Denied,
         Self::Miss,
         Self::Answer,
+        Self::Sampled,
     ];
 
     /// The word for metrics.
@@ -55,6 +58,7 @@ impl HandReason {
             Self::Denied => "denied",
             Self::Miss => "miss",
             Self::Answer => "answer",
+            Self::Sampled => "sampled",
         }
     }
 }

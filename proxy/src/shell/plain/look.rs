@@ -19,16 +19,13 @@ use crate::engine::http::cache_status::Handling;
 use crate::engine::http::fresh::Heat;
 use crate::engine::http::rewrite::Front;
 use crate::engine::steps::deliver::Delivery;
-use crate::engine::steps::receive;
 use crate::shell::access::Due;
 use crate::shell::context::Context;
 use crate::shell::fill::Response as Object;
 use crate::shell::line::FromFile;
 use crate::shell::metrics::Outcome;
+use crate::shell::ready::{Asker, Found, URL_ROOM};
 use crate::shell::spill::Spill;
-
-/// Room for a URL that is looked up.
-const URL_ROOM: usize = 256;
 
 /// What has to be told of the answers that go out together.
 #[derive(Debug)]
@@ -93,13 +90,6 @@ impl Notes {
             *sent = bytes;
         }
     }
-}
-
-/// A copy that answers a plain request.
-struct Found {
-    object: Arc<Object>,
-    heat: Heat,
-    front: Front,
 }
 
 /// What an answer with a copy is made from; `silent` are no fields at all.
@@ -181,7 +171,6 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
         out: &mut ReadBuf<'_>,
         notes: &mut Notes,
     ) -> Stop {
-        // Grown once; nearly all are shorter.
         let mut url = String::with_capacity(URL_ROOM);
         while !rest.is_empty() {
             if out.remaining() < HEAD_ROOM + SMALL_MAX {
@@ -212,55 +201,26 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
         Stop::Empty
     }
 
-    /// What answers `plain`. The order of the questions is that of the careful door, which goes on
-    /// where this one stops.
+    /// What answers `plain`.
     fn look(
         &mut self,
         plain: &Plain<'_>,
         now: Moment,
         url: &mut String,
     ) -> Result<Found, HandReason> {
-        let (ctx, entry, files) = (&*self.ctx, &*self.entry, self.takes_files());
-        let entrance = entry.entrance(ctx);
-        let place = receive::locate(&entrance, plain.host, plain.target, &mut self.seen, url);
-        let place = place.ok_or(HandReason::Place)?;
-        let host = place.site.host();
-        let ask = || ctx.shares.ask(now, entry.client, Some(host));
-        if self.asked.get_or_insert_with(ask).is_err() {
-            return Err(HandReason::Denied);
-        }
-        if ctx.blocked.any() {
-            let list = ctx.blocked.list();
-            let page = place.site.sibling(plain.target);
-            if list.has_client(entry.client) || list.has_page(&page) {
-                return Err(HandReason::Denied);
-            }
-        }
-        let front = Front {
-            scheme: entry.scheme,
-            port: place.port,
-        };
-        let mut why = HandReason::Miss;
-        let found = ctx.flow().hit(
+        let (ctx, files) = (&*self.ctx, self.takes_files());
+        let asker = Asker {
+            ctx,
+            entry: &self.entry,
             now,
+            seen: &mut self.seen,
             url,
-            host,
-            || plain.headers(),
-            |object, _| {
-                let usable = usable(ctx, object, front, files).is_some();
-                if !usable {
-                    why = HandReason::Answer;
-                }
-                usable
-            },
-        );
-        let (object, heat) = found.ok_or(why)?;
+            asked: &mut self.asked,
+        };
+        let usable = |object: &Object, front| usable(ctx, object, front, files).is_some();
+        let found = asker.find((plain.host, plain.target), || plain.headers(), usable)?;
         self.asked = None;
-        Ok(Found {
-            object,
-            heat,
-            front,
-        })
+        Ok(found)
     }
 
     /// Writes the answer, for which there is room. What of it goes out by itself is left.

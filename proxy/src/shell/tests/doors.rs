@@ -176,6 +176,24 @@ async fn requests_that_come_together_are_answered_in_order_by_whoever_is_to() {
 }
 
 #[tokio::test]
+async fn one_hit_of_a_thousand_is_left_to_whoever_keeps_its_trace() {
+    let lab = Lab::start().await;
+    let kept = || {
+        let page = lab.ctx.traces.page("n", "", lab.ctx.now());
+        let traces = page["traces"].as_array().unwrap().clone();
+        let hit = |one: &&serde_json::Value| one["first"]["outcome"] == "hit";
+        traces.iter().filter(hit).count()
+    };
+    assert_eq!(kept(), 0);
+    let mut requests = vec![lab.request("GET", "/a", ""); 999];
+    requests.push(lab.request("GET", "/a", "Connection: close\r\n"));
+    let got = talk(&lab.ctx, true, &[requests.concat().into()]).await;
+    assert_eq!(got.matches("HTTP/1.1 200 OK").count(), 1_000);
+    let sampled = lab.ctx.metrics.careful_so_far(HandReason::Sampled);
+    assert_eq!((sampled, kept()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_page_is_fetched_and_then_answered_on_the_same_connection() {
     let lab = Lab::start().await;
     let (_handle, shutdown) = Shutdown::manual();

@@ -14,13 +14,10 @@ use super::stream::SHORT;
 use crate::engine::access;
 use crate::engine::hit::HandReason;
 use crate::engine::http::cache_status::Handling;
-use crate::engine::http::fresh::Heat;
-use crate::engine::http::rewrite::Front;
 use crate::engine::http2::plain::Plain;
 use crate::engine::http2::request;
-use crate::engine::share::Denied;
 use crate::engine::steps::deliver::{Content, Delivery};
-use crate::engine::steps::receive::{self, Seen};
+use crate::engine::steps::receive::Seen;
 use crate::shell::access::Due;
 use crate::shell::context::Context;
 use crate::shell::downstream::{Entry, Served};
@@ -28,9 +25,7 @@ use crate::shell::fill::Response as Object;
 use crate::shell::metered::Duties;
 use crate::shell::metrics::Outcome;
 use crate::shell::outgoing::Outgoing;
-
-/// Room for a URL that is looked up.
-const URL_ROOM: usize = 256;
+use crate::shell::ready::{AskedFor, Asker, Found, URL_ROOM};
 
 /// The requests that came together.
 pub(super) struct Batch<'a> {
@@ -41,9 +36,6 @@ pub(super) struct Batch<'a> {
     url: String,
     hits: u32,
 }
-
-/// What became of the question whether a request may be served, if it was asked.
-pub(super) type AskedFor = Option<Result<(), Denied>>;
 
 impl<'a> Batch<'a> {
     pub(super) fn new(ctx: &'a Arc<Context>, entry: &'a Entry, seen: &'a mut Seen) -> Self {
@@ -69,63 +61,38 @@ impl<'a> Batch<'a> {
     pub(super) fn answer(&mut self, head: &Parts) -> Result<Served, AskedFor> {
         let mut asked = None;
         let found = self.look(head, &mut asked);
-        let (object, heat, front) = found.map_err(|reason| {
+        let found = found.map_err(|reason| {
             self.ctx.metrics.careful(reason);
             asked
         })?;
         self.hits += 1;
-        Ok(self.served(head, &object, heat, front))
+        Ok(self.served(head, &found))
     }
 
-    fn look(
-        &mut self,
-        head: &Parts,
-        asked: &mut AskedFor,
-    ) -> Result<(Arc<Object>, Heat, Front), HandReason> {
-        let (ctx, entry) = (self.ctx, self.entry);
-        let plain = Plain::read(head, entry.scheme)?;
-        let entrance = entry.entrance(ctx);
-        let (authority, target) = (plain.authority, plain.target);
-        let place = receive::locate(&entrance, authority, target, self.seen, &mut self.url);
-        let place = place.ok_or(HandReason::Place)?;
-        let host = place.site.host();
-        if asked
-            .insert(ctx.shares.ask(self.began, entry.client, Some(host)))
-            .is_err()
-        {
-            return Err(HandReason::Denied);
-        }
-        if ctx.blocked.any() {
-            let list = ctx.blocked.list();
-            if list.has_client(entry.client) || list.has_page(&place.site.sibling(target)) {
-                return Err(HandReason::Denied);
-            }
-        }
-        let front = Front {
-            scheme: entry.scheme,
-            port: place.port,
+    fn look(&mut self, head: &Parts, asked: &mut AskedFor) -> Result<Found, HandReason> {
+        let plain = Plain::read(head, self.entry.scheme)?;
+        let asker = Asker {
+            ctx: self.ctx,
+            entry: self.entry,
+            now: self.began,
+            seen: self.seen,
+            url: &mut self.url,
+            asked,
         };
-        let mut why = HandReason::Miss;
-        let (url, fields) = (&self.url, || head.headers.clone());
-        let found = ctx.flow().hit(self.began, url, host, fields, |object, _| {
-            let usable = is_short(object);
-            if !usable {
-                why = HandReason::Answer;
-            }
-            usable
-        });
-        let (object, heat) = found.ok_or(why)?;
-        Ok((object, heat, front))
+        let fields = || head.headers.clone();
+        asker.find((plain.authority, plain.target), fields, |object, _| {
+            is_short(object)
+        })
     }
 
-    fn served(&self, head: &Parts, object: &Arc<Object>, heat: Heat, front: Front) -> Served {
-        let (ctx, now) = (self.ctx, self.began);
+    fn served(&self, head: &Parts, found: &Found) -> Served {
+        let (ctx, now, object) = (self.ctx, self.began, &found.object);
         let stand = object.body.stand();
         // Of the request nothing is left that could make it another answer.
         let silent = HeaderMap::new();
         let delivery = Delivery {
             now,
-            heat,
+            heat: found.heat,
             method: &head.method,
             request: &silent,
             length: stand.length,
@@ -136,7 +103,7 @@ impl<'a> Batch<'a> {
             before: &[],
             identity: &ctx.identity,
             zone: &ctx.zone,
-            front,
+            front: found.front,
         };
         let answer = delivery.answer(object);
         let body = match (answer.content, stand.bytes) {
