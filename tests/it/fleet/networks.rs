@@ -1,15 +1,15 @@
-//! An operator moves six nodes with real daemons to a network that does not speak with the one they are in.
+//! An operator brings ten nodes with real daemons to a new release, and then to a network that does not speak with the
+//! one they are in.
 //!
 //! Each node keeps copies that nobody else has asked for. At each step nodes that are not equally far ask each
 //! other's for the first time: whatever is not found is one more fetch at the origin.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use common::clock::Moment;
-use harness::cluster::{make_secret, secret_file};
+use harness::cluster::make_secret;
 use harness::fleet::{Controller, Node, ours};
 use harness::metrics;
 use harness::origin::{Origin, Reply, ZONE};
@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 
 use super::load::{Clients, Count};
 
-const NODES: usize = 6;
+const NODES: usize = 10;
 
 /// Between two requests to a node.
-const PACE: Duration = Duration::from_millis(60);
+const PACE: Duration = Duration::from_millis(30);
 
 /// Pages that all nodes ask for, all the time.
 const HOT: usize = 20;
@@ -33,30 +33,17 @@ const HOT: usize = 20;
 /// Pages that each node has asked for before, alone.
 const KEPT: usize = 8;
 
-/// For the old index to see that it is not asked any more: a minute, and what it is told to wait.
+/// For a rollout of ten nodes, and for an index to see who is left: a minute at least.
 const LONG: Duration = Duration::from_secs(240);
 
-/// How far a node is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
-    /// Version 2 alone.
-    Old,
-    /// The new index runs beside, and nobody asks it.
-    Shadow,
-    /// Version 3, in both networks.
-    Dual,
-    /// In the new one, believing members of the old one.
-    Drained,
-    /// Nothing of the old one is left.
-    New,
-}
+/// The one who is left behind.
+const LAST: usize = NODES - 1;
 
 struct Fleet {
     place: Place,
     controller: Controller,
     origin: Origin,
     nodes: Vec<Node>,
-    serials: Vec<u64>,
     /// How many of the pages that each keeps were asked for elsewhere.
     used: Vec<usize>,
     begun: Moment,
@@ -67,7 +54,7 @@ impl Fleet {
         let place = Place::alone().await;
         let origin = Origin::start(&place).await;
         let controller = Controller::start(&place).await;
-        for version in ["2.0.0", "3.0.0"] {
+        for version in ["1.0.0", "2.0.0", "3.0.0"] {
             controller.publish(&place, version, ours).await;
         }
         make_secret(&place.file("secret-next"));
@@ -82,7 +69,6 @@ impl Fleet {
             controller,
             origin,
             nodes,
-            serials: vec![0; NODES],
             used: vec![0; NODES],
             begun: wait::now(),
         };
@@ -92,7 +78,28 @@ impl Fleet {
         for (node, n) in (0..NODES).flat_map(|node| (0..KEPT).map(move |n| (node, n))) {
             fleet.serves(&format!("/kept/{node}/{n}"));
         }
+        fleet.first_order().await;
         fleet
+    }
+
+    /// Has all run 1.0.0, and the first one a name server.
+    async fn first_order(&self) {
+        for (number, node) in self.nodes.iter().enumerate() {
+            let mut wish = node.wish(&self.place, "1.0.0");
+            if number == 0 {
+                let socket = wish["daemons"]["index"]["settings"]["local.socket"].clone();
+                wish["daemons"]["names"] = json!({ "program": "atoll-dns", "release": "1.0.0", "state": "run",
+                    "settings": { "zone": ZONE, "dns.listen": self.at(0, Port::Dns).to_string(),
+                        "admin.listen": self.at(0, Port::DnsAdmin).to_string(), "dns.threads": "1",
+                        "limit.replies_per_second": "0", "index.socket": socket } });
+            }
+            self.controller.order(&self.place, &node.name, &wish).await;
+        }
+        for node in &self.nodes {
+            node.until_runs(1).await;
+            node.until("its daemons are ready", all_ready).await;
+        }
+        self.say("all run 1.0.0");
     }
 
     fn serves(&self, path: &str) {
@@ -106,81 +113,26 @@ impl Fleet {
             .at(host::NODE + u8::try_from(node).unwrap(), port)
     }
 
-    fn next_socket(&self, node: usize) -> PathBuf {
-        self.place.file(&format!("reef{node}-next.sock"))
+    /// What the operator types about these nodes, to its end.
+    async fn network(&self, nodes: std::ops::Range<usize>, step: &[&str]) -> String {
+        let nodes: Vec<&str> = self.nodes[nodes]
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
+        let typed = [&["network"], step, &nodes].concat();
+        let ran = self.controller.ask_within(&typed, LONG).await;
+        assert_eq!(ran.code, Some(0), "{typed:?}: {}{}", ran.out, ran.err);
+        self.say(&format!(
+            "atoll {}: {}",
+            typed.join(" "),
+            ran.err.lines().last().unwrap_or_default()
+        ));
+        ran.out
     }
 
-    /// What a node is to run at this step.
-    fn wish(&self, node: usize, step: Step) -> Value {
-        let is_new = !matches!(step, Step::Old | Step::Shadow);
-        let release = if is_new { "3.0.0" } else { "2.0.0" };
-        let mut wish = self.nodes[node].wish(&self.place, "2.0.0");
-        wish["downgrade"] = true.into();
-        let next = self.next_socket(node).display().to_string();
-        let old_secret = secret_file(&self.place).display().to_string();
-        let secret = self.place.file("secret-next").display().to_string();
-        let daemons = &mut wish["daemons"];
-        let socket = daemons["index"]["settings"]["local.socket"].clone();
-        if step != Step::Old {
-            let seed = self.at(usize::from(node == 0), Port::NextIndex).to_string();
-            let dir = self.nodes[node].dir.join("next");
-            daemons["next"] = json!({ "program": "atoll-dht", "release": "3.0.0", "state": "run", "settings": {
-                "node.name": self.nodes[node].name, "udp.listen": self.at(node, Port::NextIndex).to_string(),
-                "admin.listen": self.at(node, Port::NextIndexAdmin).to_string(), "local.socket": next,
-                "state.dir": dir.display().to_string(), "network.secret_file": secret, "join.seeds": seed } });
-        }
-        let mut asking = vec![json!({ "index.socket": socket })];
-        if is_new {
-            daemons["index"]["settings"]["retire.beside"] = next.clone().into();
-            daemons["index"]["settings"]["retire.quiet"] = "5s".into();
-            asking = vec![json!({ "index.socket": next })];
-        }
-        if step == Step::Dual {
-            asking.push(json!({ "index.old_socket": socket }));
-        }
-        daemons["proxy"]["release"] = release.into();
-        let proxy = &mut daemons["proxy"]["settings"];
-        if is_new {
-            proxy["network.secret_file"] = secret.into();
-        }
-        if matches!(step, Step::Dual | Step::Drained) {
-            proxy["network.old_secret_file"] = old_secret.into();
-        }
-        if node == 0 {
-            daemons["names"] = json!({ "program": "atoll-dns", "release": release, "state": "run", "settings": {
-                "zone": ZONE, "dns.listen": self.at(0, Port::Dns).to_string(),
-                "admin.listen": self.at(0, Port::DnsAdmin).to_string(), "dns.threads": "1",
-                "limit.replies_per_second": "0" } });
-        }
-        for daemon in ["proxy", "names"] {
-            let Some(daemon) = daemons.get_mut(daemon) else {
-                continue;
-            };
-            for (name, value) in asking.iter().flat_map(|one| one.as_object().unwrap()) {
-                daemon["settings"][name] = value.clone();
-            }
-        }
-        if step == Step::New {
-            daemons.as_object_mut().unwrap().remove("index");
-        }
-        wish
-    }
-
-    /// Orders these nodes to this step and waits until they are there.
-    async fn go(&mut self, nodes: std::ops::Range<usize>, step: Step) {
-        for node in nodes.clone() {
-            let wish = self.wish(node, step);
-            let name = &self.nodes[node].name;
-            self.controller.order(&self.place, name, &wish).await;
-            self.serials[node] += 1;
-        }
-        for node in nodes.clone() {
-            self.nodes[node].until_runs(self.serials[node]).await;
-            self.nodes[node]
-                .until("its daemons are ready", all_ready)
-                .await;
-        }
-        self.say(&format!("{nodes:?}: {step:?}"));
+    /// The same for a step, a few nodes at a time.
+    async fn go(&self, nodes: std::ops::Range<usize>, step: &str) {
+        drop(self.network(nodes, &[step, "--at-once", "5"]).await);
     }
 
     /// Has these nodes ask each other for pages that only the other one keeps. Those that came from the origin
@@ -273,15 +225,14 @@ fn questions(clients: &mut Clients, server: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn six_nodes_move_to_a_network_that_does_not_speak_with_theirs() {
+async fn ten_nodes_move_to_a_network_that_does_not_speak_with_theirs() {
     let mut fleet = Box::pin(Fleet::start()).await;
-    Box::pin(fleet.go(0..NODES, Step::Old)).await;
-    let named = metrics_of_names(&fleet);
+    let named = fleet.at(0, Port::DnsAdmin);
     wait::until("the name server names all", EVENTUALLY, async || {
         metrics::value(named, "atoll_dns_proxies_live").await == NODES as u64
     })
     .await;
-    // What is kept under the old version: some of it is asked for at the end of the move only.
+    // What is kept under the first version: some of it is asked for at the end of the move only.
     for (node, n) in (0..NODES).flat_map(|node| (0..KEPT).map(move |n| (node, n))) {
         let page = fleet.origin.page(&format!("/kept/{node}/{n}"));
         drop(fleet.nodes[node].get(&fleet.place, &page).await);
@@ -292,6 +243,8 @@ async fn six_nodes_move_to_a_network_that_does_not_speak_with_theirs() {
     let mut clients = Clients::start(&fleet.place, &fleet.nodes, (&hot, PACE));
     questions(&mut clients, fleet.at(0, Port::Dns));
     let begun = wait::now();
+    Box::pin(to_the_second(&mut fleet)).await;
+    Box::pin(shadow(&mut fleet)).await;
     Box::pin(into_both(&mut fleet)).await;
     Box::pin(out_of_the_old(&mut fleet)).await;
     let took = wait::now().since(begun).as_secs();
@@ -301,7 +254,7 @@ async fn six_nodes_move_to_a_network_that_does_not_speak_with_theirs() {
     let pages = HOT + NODES * KEPT;
     let fetches = fleet.origin.count_all();
     skip::say(&format!(
-        "2.0.0 to 3.0.0 in {took} s: {asked} requests and questions, {failed} failed; {pages} pages, \
+        "1.0.0 to 2.0.0 to 3.0.0 in {took} s: {asked} requests and questions, {failed} failed; {pages} pages, \
          {fetches} fetches at the origin\n"
     ));
     assert_eq!(failed, 0, "of {asked}: {words:?}");
@@ -311,24 +264,64 @@ async fn six_nodes_move_to_a_network_that_does_not_speak_with_theirs() {
     );
 }
 
-fn metrics_of_names(fleet: &Fleet) -> SocketAddr {
-    fleet.at(0, Port::DnsAdmin)
+/// A release that speaks with the one before.
+async fn to_the_second(fleet: &mut Fleet) {
+    let times = ["--soak", "2s", "--deadline", "60s", "--patience", "60s"];
+    let start = [&["rollout", "start", "2.0.0"][..], &times].concat();
+    drop(fleet.controller.ask(&start).await.ok());
+    let phases = ["done", "paused", "back", "halted"];
+    let done = fleet.controller.until_rollout_slowly(&phases, LONG).await;
+    assert_eq!(done["phase"], "done", "{done}");
+    fleet.say("all run 2.0.0");
+    fleet.meet("one release further", &[(0, 5)]).await;
 }
 
-/// Shadow and dual, with a step back in the middle.
-async fn into_both(fleet: &mut Fleet) {
-    fleet.go(0..NODES, Step::Shadow).await;
+/// The new indexes, beside the old ones.
+async fn shadow(fleet: &mut Fleet) {
+    let secret = fleet.place.file("secret-next").display().to_string();
+    let (one, two) = (fleet.at(0, Port::NextIndex), fleet.at(1, Port::NextIndex));
+    let (one, two) = (one.to_string(), two.to_string());
+    let shadow = [
+        "shadow",
+        "--release",
+        "3.0.0",
+        "--secret-file",
+        &secret,
+        "--seed",
+        &one,
+        "--seed",
+        &two,
+    ];
+    let shadow = [&shadow[..], &["--port-offset", "7", "--at-once", "5"]].concat();
+    let dry = [&shadow[..], &["--dry-run"]].concat();
+    let shown = fleet.network(0..1, &dry).await;
+    assert!(shown.contains("+ udp.listen"), "{shown}");
+    drop(fleet.network(0..NODES, &shadow).await);
     fleet.meet("new indexes beside", &[(0, 3)]).await;
-    fleet.go(0..2, Step::Dual).await;
-    let pairs = [(0, 1), (0, 3), (1, 5)];
-    fleet.meet("two are in both", &pairs).await;
-    fleet.go(2..4, Step::Dual).await;
-    fleet.meet("four are in both", &[(2, 4), (3, 5)]).await;
+}
+
+/// From shadow to dual, with a step back in the middle.
+async fn into_both(fleet: &mut Fleet) {
+    fleet.go(0..3, "dual").await;
+    let pairs = [(0, 1), (0, 3), (1, LAST)];
+    fleet.meet("three are in both", &pairs).await;
+    fleet.go(3..6, "dual").await;
+    let pairs = [(2, 4), (3, 6), (5, 7)];
+    fleet.meet("six are in both", &pairs).await;
     // A second thought.
-    fleet.go(3..4, Step::Shadow).await;
-    fleet.meet("one went back", &[(3, 0), (3, 4)]).await;
-    fleet.go(3..5, Step::Dual).await;
-    let left = fleet.at(5, Port::Peer).to_string();
+    fleet.go(5..6, "back").await;
+    fleet.meet("one went back", &[(5, 0), (5, 8)]).await;
+    fleet.go(5..LAST, "dual").await;
+    left_behind(fleet).await;
+    fleet
+        .meet("one is left behind", &[(LAST, 2), (LAST, 4)])
+        .await;
+    fleet.go(LAST..NODES, "dual").await;
+}
+
+/// The last one is not in the new network yet, and the others know.
+async fn left_behind(fleet: &Fleet) {
+    let left = fleet.at(LAST, Port::Peer).to_string();
     let what = "the one that is left behind is listed, alone";
     wait::until(what, LONG, async || {
         fleet.stragglers(0).await == Some(vec![left.clone()])
@@ -340,57 +333,44 @@ async fn into_both(fleet: &mut Fleet) {
     fleet
         .until_listed(&format!("index: 1 straggler: {left}"))
         .await;
-    fleet.meet("one is left behind", &[(5, 2), (5, 4)]).await;
-    fleet.go(5..NODES, Step::Dual).await;
-    none_is_left_behind(fleet).await;
-}
-
-/// Waits until all that is found in the old network is found in the new one.
-async fn none_is_left_behind(fleet: &Fleet) {
-    for node in 0..NODES {
-        let what = format!("no straggler is known to reef{node}");
-        wait::until(&what, EVENTUALLY, async || {
-            fleet
-                .stragglers(node)
-                .await
-                .is_some_and(|named| named.is_empty())
-        })
-        .await;
-    }
+    let early = fleet.controller.ask(&["network", "drain", "reef0"]).await;
+    let text = [early.out, early.err].concat();
+    assert_eq!(early.code, Some(1), "it is needed: {text}");
+    assert!(text.contains(&left), "{text}");
 }
 
 /// Drain and retire.
 async fn out_of_the_old(fleet: &mut Fleet) {
-    fleet.go(0..3, Step::Drained).await;
-    let pairs = [(0, 4), (1, 3)];
-    fleet.meet("three have left the old network", &pairs).await;
+    let drain = [
+        "drain",
+        "--retire-quiet",
+        "5s",
+        "--at-once",
+        "5",
+        "--patience",
+        "240s",
+    ];
+    let retire = ["retire", "--at-once", "5", "--patience", "240s"];
+    drop(fleet.network(0..5, &drain).await);
+    let pairs = [(0, 6), (1, 7)];
+    fleet.meet("five have left the old network", &pairs).await;
     // One comes back to where it was, while others have left.
-    fleet.go(5..NODES, Step::Shadow).await;
-    let pairs = [(5, 0), (5, 1)];
+    fleet.go(LAST..NODES, "back").await;
+    let pairs = [(LAST, 0), (LAST, 1)];
     fleet
         .meet("one is in the old one alone again", &pairs)
         .await;
-    fleet.go(5..NODES, Step::Dual).await;
-    none_is_left_behind(fleet).await;
-    fleet.go(3..NODES, Step::Drained).await;
-    fleet.meet("all have left", &[(3, 4)]).await;
-    for node in 0..NODES {
-        let what = format!("the old index of reef{node} leaves");
-        wait::until(&what, LONG, async || {
-            fleet.retiring(node).await["left"] == "quiet"
-        })
-        .await;
+    fleet.go(LAST..NODES, "dual").await;
+    drop(fleet.network(5..NODES, &drain).await);
+    fleet.meet("all have left", &[(6, 8)]).await;
+    drop(fleet.network(0..NODES, &retire).await);
+    fleet.go(0..NODES, "finish").await;
+    for node in &fleet.nodes {
+        let status = node.until("its daemons are ready", all_ready).await;
+        let daemons = status["report"]["daemons"].as_object().unwrap();
+        assert!(!daemons.contains_key("index"), "{status}");
     }
-    fleet
-        .until_listed("index: old index has left (quiet)")
-        .await;
-    for node in 0..NODES {
-        let ready = fleet.nodes[node].until("its daemons are ready", all_ready);
-        drop(ready.await);
-    }
-    fleet.say(&fleet.nodes[0].told(&[]).await.out);
-    fleet.go(0..NODES, Step::New).await;
-    let pairs = [(1, 4), (2, 3)];
+    let pairs = [(1, 6), (2, 7), (3, 8)];
     fleet
         .meet("nothing of the old network is left", &pairs)
         .await;

@@ -206,11 +206,11 @@ fn hindrance(node: &NodeSeen, stand: &Stand<'_>) -> Option<Refusal> {
     let leaving = node.leaving(stand.old.0)?;
     let count = leaving.straggler_count;
     match stand.step {
-        // Whoever is in both has to have been heard of: what an index says in its first minute is not all.
-        Step::Dual if leaving.asked_per_ks.is_none() => Some(Refusal::Measuring),
         Step::Dual | Step::Drained if leaving.left.is_none() && count > 0 => {
             Some(Refusal::Stragglers(leaving.stragglers.clone(), count))
         }
+        // Whoever is in both has to have been heard of: what an index says in its first minute is not all.
+        Step::Dual if leaving.asked_per_ks.is_none() => Some(Refusal::Measuring),
         Step::Drained if leaving.left.is_none() => Some(Refusal::NotLeft),
         Step::Single | Step::Shadow | Step::Dual | Step::Drained | Step::Retired => None,
     }
