@@ -31,11 +31,11 @@ const CONNECTIONS: u32 = 4;
 /// The schema's versions, in order. What was released is never changed, only added to.
 const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("rollouts.sql")];
 
-/// How often the schema is brought up to date anew because another process is about it.
-const MIGRATED_AT_ONCE: u32 = 20;
+/// How often a step towards a database that can be used is taken anew because another process is about it.
+const OPENED_AT_ONCE: u32 = 20;
 
 /// For that process to come to an end with a step of it.
-const MIGRATED_WITHIN: Duration = Duration::from_millis(100);
+const OPENED_WITHIN: Duration = Duration::from_millis(100);
 
 /// Most events of one answer.
 pub const EVENTS_MAX: i64 = 1_000;
@@ -92,6 +92,19 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub struct Store(AnyPool);
 
+/// Has SQLite work as it is to: whoever reads does not wait for who writes, and what is committed survives a power
+/// cut. A new database is locked while another process does the same, and SQLite itself does not wait for that.
+async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+    for _ in 0..OPENED_AT_ONCE {
+        match sqlx::raw_sql(pragmas).execute(&mut *connection).await {
+            Err(sqlx::Error::Database(_)) => tokio::time::sleep(OPENED_WITHIN).await,
+            done => return done.map(drop),
+        }
+    }
+    sqlx::raw_sql(pragmas).execute(connection).await.map(drop)
+}
+
 impl Store {
     /// The URL of the SQLite database in the directory `dir`.
     #[must_use]
@@ -119,10 +132,7 @@ impl Store {
         let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if sqlite {
-                    // Whoever reads does not wait for who writes; what is committed survives a
-                    // power cut.
-                    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
-                    sqlx::raw_sql(pragmas).execute(connection).await?;
+                    set_up(connection).await?;
                 }
                 Ok(())
             })
@@ -135,9 +145,9 @@ impl Store {
     /// Brings the schema up to date. Who starts a controller and makes its first token does so in two processes
     /// at once; the one that is second finds the database locked, or a table there.
     async fn migrate(&self) -> Result<(), StoreError> {
-        for _ in 0..MIGRATED_AT_ONCE {
+        for _ in 0..OPENED_AT_ONCE {
             match self.migrate_alone().await {
-                Err(StoreError::Database(_)) => tokio::time::sleep(MIGRATED_WITHIN).await,
+                Err(StoreError::Database(_)) => tokio::time::sleep(OPENED_WITHIN).await,
                 done => return done,
             }
         }

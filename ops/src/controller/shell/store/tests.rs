@@ -303,3 +303,22 @@ async fn all_who_open_a_new_database_at_once_may() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_new_database_that_another_process_is_about_is_waited_for() {
+    install_default_drivers();
+    let dir = tempfile::tempdir().unwrap();
+    let url = Store::url(dir.path());
+    let mut first = AnyConnection::connect(&url).await.unwrap();
+    let mut second = AnyConnection::connect(&url).await.unwrap();
+    let begin = "BEGIN IMMEDIATE; CREATE TABLE mine (n INTEGER);";
+    sqlx::raw_sql(begin).execute(&mut first).await.unwrap();
+    // The other process takes a while; to whoever changes the journal's mode SQLite says no at once.
+    let ended = async {
+        tokio::time::sleep(OPENED_WITHIN / 2).await;
+        sqlx::raw_sql("COMMIT").execute(&mut first).await
+    };
+    let (set_up, ended) = tokio::join!(set_up(&mut second), ended);
+    ended.unwrap();
+    set_up.unwrap();
+}
