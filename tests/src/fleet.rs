@@ -241,11 +241,23 @@ impl Controller {
     pub async fn order(&self, place: &Place, node: &str, wish: &Value) {
         let file = place.file(&format!("order-{node}.json"));
         fs::write(&file, wish.to_string()).unwrap();
-        drop(
-            self.ask(&["node", "order", node, "--file", path(&file)])
-                .await
-                .ok(),
-        );
+        let typed = ["node", "order", node, "--file", path(&file)];
+        drop(self.ask(&typed).await.ok());
+    }
+
+    /// So many nodes that run the stand-in of release 1.0.0, by their first order.
+    pub async fn stand_ins(&self, place: &Place, count: u8, extra: &[&str]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for number in 0..count {
+            let node = Node::start(place, self, number, extra).await;
+            let wish = node.wish_stand_in(place, "1.0.0");
+            self.order(place, &node.name, &wish).await;
+            nodes.push(node);
+        }
+        for node in &nodes {
+            node.until_runs(1).await;
+        }
+        nodes
     }
 }
 

@@ -166,16 +166,7 @@ async fn a_controller_whose_disk_is_full_says_so_reads_on_and_goes_on_by_itself(
         let script = super::rollouts::stand_in("");
         controller.publish_proxy(&place, version, &script).await;
     }
-    let mut nodes = Vec::new();
-    for number in 0..3 {
-        let node = Node::start(&place, &controller, number, &["--together"]).await;
-        let wish = node.wish_stand_in(&place, "1.0.0");
-        controller.order(&place, &node.name, &wish).await;
-        nodes.push(node);
-    }
-    for node in &nodes {
-        node.until_runs(1).await;
-    }
+    let nodes = controller.stand_ins(&place, 3, &["--together"]).await;
     let start = ["rollout", "start", "1.1.0", "--canary", "reef0"];
     let start = [&start[..], &["--soak", "2s", "--patience", "2s"]].concat();
     drop(controller.ask(&start).await.ok());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::fleet::{Controller, Node};
+use harness::fleet::Controller;
 use harness::place::Place;
 use harness::postgres::Postgres;
 use harness::wait::{self, EVENTUALLY};
@@ -40,16 +40,7 @@ async fn a_release_reaches_all_nodes_of_a_controller_on_postgresql_that_is_kille
             .publish_proxy(&place, version, &stand_in(""))
             .await;
     }
-    let mut nodes = Vec::new();
-    for number in 0..3 {
-        let node = Node::start(&place, &controller, number, &["--together"]).await;
-        let wish = node.wish_stand_in(&place, "1.0.0");
-        controller.order(&place, &node.name, &wish).await;
-        nodes.push(node);
-    }
-    for node in &nodes {
-        node.until_runs(1).await;
-    }
+    let nodes = controller.stand_ins(&place, 3, &["--together"]).await;
     let files = std::fs::read_dir(&controller.dir).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let files: Vec<_> = files.filter(|name| name.contains("db")).collect();

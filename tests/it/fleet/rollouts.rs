@@ -37,19 +37,8 @@ async fn fleet(place: &Place) -> (Controller, Vec<Node>) {
         .publish_proxy(place, "1.5.0", &stand_in("--body hallo"))
         .await;
     controller.publish_proxy(place, "1.3.0", "exit 3").await;
-    let mut nodes = Vec::new();
-    for number in 0..NODES {
-        let extra = ["--together", "--crashes", "3", "--inject", TEST_PAGE];
-        nodes.push(Node::start(place, &controller, number, &extra).await);
-    }
-    for node in &nodes {
-        controller
-            .order(place, &node.name, &node.wish_stand_in(place, "1.0.0"))
-            .await;
-    }
-    for node in &nodes {
-        node.until_runs(1).await;
-    }
+    let extra = ["--together", "--crashes", "3", "--inject", TEST_PAGE];
+    let nodes = controller.stand_ins(place, NODES, &extra).await;
     (controller, nodes)
 }
 

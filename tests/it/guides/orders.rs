@@ -3,7 +3,7 @@
 use std::fs;
 
 use harness::daemon::Daemon;
-use harness::fleet::{Controller, Node};
+use harness::fleet::Controller;
 use harness::guide::{Block, Reader, Where, blocks};
 use harness::place::Place;
 use harness::postgres::Postgres;
@@ -185,16 +185,7 @@ async fn every_command_about_rollouts_runs_as_it_is_written() {
     let controller = Controller::start(&place).await;
     let stand_in = format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_standin"));
     controller.publish_proxy(&place, "1.0.0", &stand_in).await;
-    let mut nodes = Vec::new();
-    for number in 0..4 {
-        let node = Node::start(&place, &controller, number, &["--together"]).await;
-        let wish = node.wish_stand_in(&place, "1.0.0");
-        controller.order(&place, &node.name, &wish).await;
-        nodes.push(node);
-    }
-    for node in &nodes {
-        node.until_runs(1).await;
-    }
+    let mut nodes = controller.stand_ins(&place, 4, &["--together"]).await;
     let mut reader = Reader::new(&place, 1);
     // The release that the guide signs and publishes.
     let build = reader.dir().join("build");
