@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use common::clock::Moment;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::context::Context;
 use super::downstream::Entry;
 use super::fill::Response as Object;
 use crate::engine::hit::HandReason;
+use crate::engine::http::cache_status::Handling;
 use crate::engine::http::fresh::Heat;
 use crate::engine::http::rewrite::Front;
 use crate::engine::share::Denied;
+use crate::engine::steps::deliver::Delivery;
 use crate::engine::steps::receive::{self, Seen};
 
 /// Room for a URL that is looked up. Grown once; nearly all are shorter.
@@ -29,6 +31,30 @@ pub(super) struct Found {
     pub(super) object: Arc<Object>,
     pub(super) heat: Heat,
     pub(super) front: Front,
+}
+
+/// What an answer with a copy that is whole is made from, to a request with nothing in it that changes the answer:
+/// `silent` are no fields at all. The time, the heat and the length are each door's to say.
+pub(super) const fn delivery<'a>(
+    ctx: &'a Context,
+    silent: &'a HeaderMap,
+    front: Front,
+) -> Delivery<'a> {
+    Delivery {
+        now: Moment::ZERO,
+        heat: Heat::Quiet,
+        method: &Method::GET,
+        request: silent,
+        length: None,
+        whole: true,
+        validated: false,
+        handling: Handling::Hit,
+        detail: None,
+        before: &[],
+        identity: &ctx.identity,
+        zone: &ctx.zone,
+        front,
+    }
 }
 
 /// Who asks, and what is kept from one question to the next.

@@ -15,8 +15,6 @@ use crate::engine::access::{self, Ending};
 use crate::engine::hit::HandReason;
 use crate::engine::hit::prepared::Prepared;
 use crate::engine::hit::request::Plain;
-use crate::engine::http::cache_status::Handling;
-use crate::engine::http::fresh::Heat;
 use crate::engine::http::rewrite::Front;
 use crate::engine::steps::deliver::Delivery;
 use crate::shell::access::Due;
@@ -24,7 +22,7 @@ use crate::shell::context::Context;
 use crate::shell::fill::Response as Object;
 use crate::shell::line::FromFile;
 use crate::shell::metrics::Outcome;
-use crate::shell::ready::{Asker, Found, URL_ROOM};
+use crate::shell::ready::{self, Asker, Found, URL_ROOM};
 use crate::shell::spill::Spill;
 
 /// What has to be told of the answers that go out together.
@@ -92,31 +90,6 @@ impl Notes {
     }
 }
 
-/// What an answer with a copy is made from; `silent` are no fields at all.
-fn delivery<'a>(
-    ctx: &'a Context,
-    silent: &'a HeaderMap,
-    front: Front,
-    length: u64,
-) -> Delivery<'a> {
-    Delivery {
-        // What changes with these is written anew each time.
-        now: Moment::ZERO,
-        heat: Heat::Quiet,
-        method: &Method::GET,
-        request: silent,
-        length: Some(length),
-        whole: true,
-        validated: false,
-        handling: Handling::Hit,
-        detail: None,
-        before: &[],
-        identity: &ctx.identity,
-        zone: &ctx.zone,
-        front,
-    }
-}
-
 /// A body that can be sent from here.
 enum Here<'o> {
     Memory(&'o Bytes),
@@ -156,7 +129,11 @@ fn usable<'o>(
         Some(prepared) => prepared,
         None => {
             let silent = HeaderMap::new();
-            delivery(ctx, &silent, front, here.len()).prepared(object)?
+            let delivery = Delivery {
+                length: Some(here.len()),
+                ..ready::delivery(ctx, &silent, front)
+            };
+            delivery.prepared(object)?
         }
     };
     (prepared.len_most() <= HEAD_ROOM).then_some((prepared, here))

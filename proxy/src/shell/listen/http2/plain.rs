@@ -13,7 +13,6 @@ use http::{HeaderMap, Response};
 use super::stream::SHORT;
 use crate::engine::access;
 use crate::engine::hit::HandReason;
-use crate::engine::http::cache_status::Handling;
 use crate::engine::http2::plain::Plain;
 use crate::engine::http2::request;
 use crate::engine::steps::deliver::{Content, Delivery};
@@ -25,7 +24,7 @@ use crate::shell::fill::Response as Object;
 use crate::shell::metered::Duties;
 use crate::shell::metrics::Outcome;
 use crate::shell::outgoing::Outgoing;
-use crate::shell::ready::{AskedFor, Asker, Found, URL_ROOM};
+use crate::shell::ready::{self, AskedFor, Asker, Found, URL_ROOM};
 
 /// The requests that came together.
 pub(super) struct Batch<'a> {
@@ -94,16 +93,9 @@ impl<'a> Batch<'a> {
             now,
             heat: found.heat,
             method: &head.method,
-            request: &silent,
             length: stand.length,
             whole: stand.whole,
-            validated: false,
-            handling: Handling::Hit,
-            detail: None,
-            before: &[],
-            identity: &ctx.identity,
-            zone: &ctx.zone,
-            front: found.front,
+            ..ready::delivery(ctx, &silent, found.front)
         };
         let answer = delivery.answer(object);
         let body = match (answer.content, stand.bytes) {
