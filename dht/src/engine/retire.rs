@@ -20,12 +20,11 @@ pub fn quiet_under(new_per_s: f64) -> f64 {
     QUIET_RATE.max(new_per_s * QUIET_SHARE)
 }
 
-/// Over which a rate is measured: so that a burst of one second does not count as traffic of ten minutes.
-const WINDOW: Duration = Duration::from_secs(60);
-
 /// When to leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Terms {
+    /// Over which a rate is measured: so that a burst of one second does not count as traffic of ten minutes.
+    pub window: Duration,
     /// How long it has to have been quiet.
     pub quiet: Duration,
     /// At the latest, from the start on.
@@ -102,7 +101,7 @@ impl Retirement {
             return None;
         };
         let passed = now.since(at);
-        if passed < WINDOW {
+        if passed < self.terms.window {
             return self.quiet_for(now);
         }
         // A new index that was started anew counts from nothing.
@@ -154,13 +153,23 @@ mod tests {
     use super::*;
 
     const TERMS: Terms = Terms {
+        window: Duration::from_secs(60),
         quiet: Duration::from_secs(600),
         deadline: Duration::from_secs(86_400),
     };
 
     /// Runs for `seconds` with so many tenths of a request a second; when and why it leaves, in seconds.
     fn run(seconds: u64, old: impl Fn(u64) -> u64, new: u64) -> Option<(u64, LeaveReason)> {
-        let mut retirement = Retirement::new(TERMS, Moment::ZERO);
+        run_with(TERMS, seconds, old, new)
+    }
+
+    fn run_with(
+        terms: Terms,
+        seconds: u64,
+        old: impl Fn(u64) -> u64,
+        new: u64,
+    ) -> Option<(u64, LeaveReason)> {
+        let mut retirement = Retirement::new(terms, Moment::ZERO);
         let (mut sum_old, mut sum_new) = (0, 0);
         for second in (0..seconds).step_by(5) {
             sum_old += old(second) * 5;
@@ -192,6 +201,19 @@ mod tests {
         let (left, reason) = run(3_600, old, 10).unwrap();
         assert_eq!(reason, LeaveReason::Quiet);
         assert!((900..1_100).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn a_burst_counts_as_much_as_its_share_of_the_window() {
+        // Ten questions at once, every ten minutes.
+        let old = |second: u64| if second % 600 == 300 { 20 } else { 0 };
+        let over = |seconds| {
+            let window = Duration::from_secs(seconds);
+            let terms = Terms { window, ..TERMS };
+            run_with(terms, 3_600, old, 10)
+        };
+        assert_eq!(over(60), Some((600, LeaveReason::Quiet)), "0.17 a second");
+        assert_eq!(over(5), None, "2 a second");
     }
 
     #[test]

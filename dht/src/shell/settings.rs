@@ -59,6 +59,7 @@ impl DaemonConfig {
             state_dir: settings.optional("state.dir"),
             retire_beside: settings.optional("retire.beside"),
             retire: Terms {
+                window: settings.value::<Span>("retire.window").0,
                 quiet: settings.value::<Span>("retire.quiet").0,
                 deadline: settings.value::<Span>("retire.deadline").0,
             },
@@ -105,6 +106,9 @@ impl DaemonConfig {
         }
         if !(1..=3_600).contains(&levels.reconsider.as_secs()) {
             settings.reject("levels.reconsider", "must be 1s to 1h");
+        }
+        if !(5..=3_600).contains(&self.retire.window.as_secs()) {
+            settings.reject("retire.window", "must be 5s to 1h");
         }
         let full = &self.engine.full;
         if !(1..=8).contains(&full.replicas) {
@@ -274,6 +278,7 @@ mod tests {
             "store.full=0",
             "full.replicas=0",
             "full.probe_every=1ms",
+            "retire.window=4s",
             "index.kind=round",
         ]);
         for key in [
@@ -287,6 +292,7 @@ mod tests {
             "store.full",
             "full.replicas",
             "full.probe_every",
+            "retire.window",
             "index.kind",
         ] {
             assert!(said.contains(key), "{key} in {said}");

@@ -15,7 +15,7 @@ use super::document::report::{Leaving, STRAGGLERS_MAX};
 pub struct Retiring {
     /// Why it has left, once it has.
     pub left: Option<String>,
-    /// Requests about keys a second that others send it, once a minute was measured.
+    /// Requests about keys a second that others send it, once that was counted for its `retire.window`.
     pub old_asked_per_s: Option<f64>,
     /// The same of the index of the new network.
     pub new_asked_per_s: Option<f64>,

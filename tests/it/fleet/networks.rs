@@ -33,7 +33,7 @@ const HOT: usize = 20;
 /// Pages that each node has asked for before, alone.
 const KEPT: usize = 8;
 
-/// For a rollout of ten nodes, and for an index to see who is left: a minute at least.
+/// For a rollout of ten nodes, and for an index to see who is left.
 const LONG: Duration = Duration::from_secs(240);
 
 /// The one who is left behind.
@@ -86,6 +86,7 @@ impl Fleet {
     async fn first_order(&self) {
         for (number, node) in self.nodes.iter().enumerate() {
             let mut wish = node.wish(&self.place, "1.0.0");
+            wish["daemons"]["index"]["settings"]["retire.window"] = json!("5s");
             if number == 0 {
                 let socket = wish["daemons"]["index"]["settings"]["local.socket"].clone();
                 wish["daemons"]["names"] = json!({ "program": "atoll-dns", "release": "1.0.0", "state": "run",

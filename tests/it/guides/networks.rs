@@ -6,10 +6,11 @@ use harness::fleet::{Controller, Node, ours};
 use harness::guide::Reader;
 use harness::origin::{Origin, Reply};
 use harness::place::Place;
+use serde_json::json;
 
 use super::{programs, show};
 
-/// An old index is watched for a minute before anybody leaves it, and for a minute before it leaves.
+/// An old index counts for a while what it is asked before anybody leaves it, and before it leaves.
 const LONG: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,7 +23,8 @@ async fn every_command_of_an_incompatible_upgrade_runs_as_it_is_written() {
     let mut nodes = Vec::new();
     for number in 0..3 {
         let node = Node::start(&place, &controller, number, &["--together"]).await;
-        let wish = node.wish(&place, "2.0.0");
+        let mut wish = node.wish(&place, "2.0.0");
+        wish["daemons"]["index"]["settings"]["retire.window"] = json!("5s");
         controller.order(&place, &node.name, &wish).await;
         nodes.push(node);
     }

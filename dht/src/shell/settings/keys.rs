@@ -87,6 +87,13 @@ pub static KEYS: &[KeySpec] = &[
         why: "How long others have to have asked less than once in two seconds, or than a hundredth of what the new index is asked.",
     },
     KeySpec {
+        path: "retire.window",
+        default: Some("1m"),
+        example: "1m",
+        what: "duration, 5s to 1h",
+        why: "Over which is counted what others ask. A shorter one has bursts count for more; until the first is over it is not known how much is asked.",
+    },
+    KeySpec {
         path: "retire.deadline",
         default: Some("7d"),
         example: "7d",

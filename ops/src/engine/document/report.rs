@@ -141,7 +141,7 @@ pub struct Leaving {
     /// Why it has left, once it has: a word of the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<String>,
-    /// How much it is asked, once a minute was measured.
+    /// How much it is asked, once that was counted for its `retire.window`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_per_ks: Option<u64>,
     /// How much the index of the new network is asked.

@@ -209,7 +209,7 @@ fn hindrance(node: &NodeSeen, stand: &Stand<'_>) -> Option<Refusal> {
         Step::Dual | Step::Drained if leaving.left.is_none() && count > 0 => {
             Some(Refusal::Stragglers(leaving.stragglers.clone(), count))
         }
-        // Whoever is in both has to have been heard of: what an index says in its first minute is not all.
+        // Whoever is in both has to have been heard of: what an index says in its first window is not all.
         Step::Dual if leaving.asked_per_ks.is_none() => Some(Refusal::Measuring),
         Step::Drained if leaving.left.is_none() => Some(Refusal::NotLeft),
         Step::Single | Step::Shadow | Step::Dual | Step::Drained | Step::Retired => None,

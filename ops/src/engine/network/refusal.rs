@@ -164,7 +164,9 @@ impl Refusal {
                 "name what is new: --secret-file, a --release of another wire generation, or --set index.kind=KIND"
             }
             Self::NotThere(_) => "wait for it with --patience, or add --anyway",
-            Self::Measuring => "wait a minute, or let --patience wait",
+            Self::Measuring => {
+                "wait a minute (the old index's retire.window), or let --patience wait"
+            }
             Self::Stragglers(..) => {
                 "bring them to dual, or let --patience wait; with --anyway what they keep is not found"
             }

@@ -76,7 +76,7 @@ pub struct DaemonSeen {
 /// What is looked at of an old index's leaving.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct LeavingSeen {
-    /// What others ask it, once that was measured for a minute.
+    /// What others ask it, once that was counted for its `retire.window`.
     pub asked_per_ks: Option<u64>,
     /// Proxies known to be in its network alone: some of them.
     pub stragglers: Vec<String>,
