@@ -51,7 +51,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start() -> Self {
-        let place = Place::alone().await;
+        let place = Place::shared().await;
         let origin = Origin::start(&place).await;
         let controller = Controller::start(&place).await;
         for version in ["1.0.0", "2.0.0", "3.0.0"] {
