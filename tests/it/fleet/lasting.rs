@@ -30,7 +30,7 @@ pub(super) async fn over_tls(
     (page, body): (Page, String),
     (count, over): (Arc<Count>, Arc<AtomicBool>),
 ) {
-    let mut connection = None;
+    let (mut connection, mut again) = (None, false);
     while !over.load(Ordering::Relaxed) {
         let kept = match connection.take() {
             Some(kept) => kept,
@@ -48,10 +48,15 @@ pub(super) async fn over_tls(
             continue;
         };
         let came = ask(&mut kept, &page, &body).await;
+        if matches!(came, Err(Failed::Unheard)) && !again {
+            again = true;
+            continue;
+        }
+        again = false;
         if came.is_ok() {
             connection = Some(kept);
         }
-        count.note(came.map_err(|error| format!("HTTP/2: {error}")));
+        count.note(came.map_err(|error| format!("HTTP/2: {error:?}")));
         pause(PACE).await;
     }
 }
@@ -70,23 +75,44 @@ async fn connect(
     Ok(sender)
 }
 
-async fn ask(sender: &mut SendRequest<Bytes>, page: &Page, body: &str) -> Result<(), String> {
+/// Why there is no answer.
+#[derive(Debug)]
+enum Failed {
+    /// The server was leaving, and said that it has not looked at this request: it is to be asked again on another
+    /// connection (RFC 9113 §6.8), once.
+    Unheard,
+    /// Anything else, in words.
+    #[expect(dead_code, reason = "shown as a whole")]
+    Wrong(String),
+}
+
+impl From<h2::Error> for Failed {
+    fn from(error: h2::Error) -> Self {
+        // Requests that were looked at get their answer, or another error.
+        let leaving = error.is_go_away() && error.is_remote();
+        match error.reason() {
+            Some(h2::Reason::NO_ERROR) if leaving => Self::Unheard,
+            _ => Self::Wrong(format!("{error:?}")),
+        }
+    }
+}
+
+async fn ask(sender: &mut SendRequest<Bytes>, page: &Page, body: &str) -> Result<(), Failed> {
     let request = Request::get(format!("https://{}{}", page.host, page.path));
     let request = request.body(()).unwrap();
-    let sent = sender.send_request(request, true);
-    let (answer, _) = sent.map_err(|e| format!("{e:?}"))?;
-    let answer = answer.await.map_err(|e| format!("{e:?}"))?;
+    let (answer, _) = sender.send_request(request, true)?;
+    let answer = answer.await?;
     let (status, mut incoming) = (answer.status(), answer.into_body());
     let mut got = Vec::new();
     while let Some(bytes) = incoming.data().await {
-        let bytes = bytes.map_err(|e| format!("{e:?}"))?;
+        let bytes = bytes.map_err(|e| Failed::Wrong(format!("{e:?}")))?;
         drop(incoming.flow_control().release_capacity(bytes.len()));
         got.extend_from_slice(&bytes);
     }
     if status == 200 && got == body.as_bytes() {
         return Ok(());
     }
-    Err(format!("{status}, {} bytes", got.len()))
+    Err(Failed::Wrong(format!("{status}, {} bytes", got.len())))
 }
 
 /// Downloads a large object of `size` bytes of the pattern again and again, slower than it could come.
