@@ -265,6 +265,8 @@ async fn a_page_that_changes_midway_breaks_and_is_never_mixed() {
     has(&first, 10 * MIB..12 * MIB);
     version.store(2, Ordering::SeqCst);
     // What is here is still of the first version, and fresh; what is not breaks visibly.
+    let first = range(&proxy, &page, "bytes=10485760-12582911").await;
+    has(&first, 10 * MIB..12 * MIB);
     let mut old = proxy
         .ask(&page)
         .header("range", "bytes=10485760-")
@@ -278,7 +280,8 @@ async fn a_page_that_changes_midway_breaks_and_is_never_mixed() {
             Err(_) => break true,
         }
     };
-    assert_eq!((broken, old.received), (true, 2 * MIB));
+    // The reset takes what is still on its way with it.
+    assert!(broken && old.received <= 2 * MIB, "{}", old.received);
     // Who asks next has the new one, all of it.
     let new = proxy.get(&page).await;
     assert_eq!((new.status, &new.broken), (200, &None));
