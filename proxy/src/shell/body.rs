@@ -16,6 +16,7 @@
 //! Locks are held for pointer work only, never across an await or a file operation.
 
 mod held;
+mod one;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -27,11 +28,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Waker;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use once_cell::race::OnceBox;
 use tokio::sync::Notify;
 
-use self::held::{Held, One};
+use self::held::Held;
+use self::one::One;
 pub(crate) use self::reader::{Cut, Reader};
 pub(crate) use self::writer::{SpillRule, Writer};
 use super::room::Room;
@@ -108,7 +110,7 @@ pub(crate) struct Stand {
     pub(crate) length: Option<u64>,
     /// Whether every byte is here.
     pub(crate) whole: bool,
-    /// All of it, if it is whole and one piece in memory.
+    /// All of it, if it is whole and known to be one piece in memory.
     pub(crate) bytes: Option<Bytes>,
 }
 
@@ -168,28 +170,16 @@ impl SharedBody {
     }
 
     fn with(inner: Inner) -> Self {
+        Self::made(Some(inner), OnceLock::new())
+    }
+
+    fn made(inner: Option<Inner>, one: OnceLock<One>) -> Self {
         Self {
-            inner: Mutex::new(Some(Box::new(inner))),
-            one: OnceLock::new(),
+            inner: Mutex::new(inner.map(Box::new)),
+            one,
             beside: OnceBox::new(),
             spoilt: AtomicBool::new(false),
         }
-    }
-
-    /// A whole body of one piece in memory.
-    pub(crate) fn whole(bytes: Bytes, digest: Digest, room: &Arc<Room>) -> Arc<Self> {
-        room.hold(bytes.len() as u64);
-        let room = Arc::clone(room);
-        Arc::new(Self {
-            inner: Mutex::new(None),
-            one: OnceLock::from(One {
-                bytes,
-                digest,
-                room,
-            }),
-            beside: OnceBox::new(),
-            spoilt: AtomicBool::new(false),
-        })
     }
 
     /// A whole body of `length` in a file.
@@ -209,8 +199,17 @@ impl SharedBody {
 
     /// What there is of a whole body: its pieces, if all of it is in memory; its file, if all of it is
     /// there; and its digest.
-    pub(crate) fn content(&self) -> Option<Content> {
+    pub(crate) fn content(self: &Arc<Self>) -> Option<Content> {
+        // Looked at while nobody else can make the one piece of many.
         let inner = self.lock();
+        if let Some(one) = self.one.get() {
+            return Some(Content {
+                length: one.bytes.len() as u64,
+                digest: one.digest,
+                pieces: Some(self.piece().into_iter().collect()),
+                file: None,
+            });
+        }
         let End::Whole(digest) = inner.end else {
             return None;
         };
@@ -268,17 +267,17 @@ impl SharedBody {
     }
 
     /// What an answer with it needs to know, at one look.
-    pub(crate) fn stand(&self) -> Stand {
-        if let Some(one) = self.one() {
+    pub(crate) fn stand(self: &Arc<Self>) -> Stand {
+        let bytes = self.piece();
+        if let Some(one) = &bytes {
             return Stand {
                 length: Some(one.len() as u64),
                 whole: true,
-                bytes: Some(one.clone()),
+                bytes,
             };
         }
         let inner = self.lock();
         let whole = matches!(inner.end, End::Whole(_));
-        let in_memory = whole && inner.base == 0 && inner.chunks.len() == 1;
         Stand {
             length: if whole {
                 Some(inner.len)
@@ -286,7 +285,7 @@ impl SharedBody {
                 inner.announced
             },
             whole,
-            bytes: inner.chunks.front().filter(|_| in_memory).cloned(),
+            bytes,
         }
     }
 
@@ -323,37 +322,6 @@ impl SharedBody {
             }),
             _ => None,
         }
-    }
-
-    /// Makes one piece of what is in memory and will stay. One piece is cheaper to send, any number of
-    /// times, than many; and a piece as it came is a view of the connection's buffer, which may be a
-    /// thousand times as large.
-    pub(crate) fn compact(&self) {
-        let mut inner = self.lock();
-        if inner.spill.is_none() && inner.base == 0 {
-            let mut joined = BytesMut::with_capacity(usize::try_from(inner.len).unwrap_or(0));
-            inner
-                .chunks
-                .iter()
-                .for_each(|chunk| joined.extend_from_slice(chunk));
-            let bytes = joined.freeze();
-            let End::Whole(digest) = inner.end else {
-                inner.chunks = VecDeque::from([bytes]);
-                return;
-            };
-            let room = Arc::clone(&inner.room);
-            // A body becomes whole once. Who reads it still has the pieces as they came.
-            let _ = self.one.set(One {
-                bytes,
-                digest,
-                room,
-            });
-        }
-    }
-
-    /// All of it, if it is whole and known to be one piece in memory.
-    pub(crate) fn one(&self) -> Option<&Bytes> {
-        self.one.get().map(|one| &one.bytes)
     }
 
     /// All of it is in this file as well, from this byte on; only the first such place is kept. To be

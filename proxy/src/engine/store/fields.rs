@@ -2,8 +2,11 @@
 //!
 //! A header map costs some hundred bytes for each field, and the names and dates that nearly every
 //! response has say nothing anew each time. Here a field is one byte for its name if it is a usual one,
-//! one or two for the length of its value, and the value; a date of the usual form takes four bytes.
+//! one or two for the length of its value, and the value; a date of the usual form takes four bytes, and a line
+//! that many responses have one in all.
 //! What comes [out](Fields::to_headers) is what went in, field by field and in order.
+
+mod usual;
 
 use std::borrow::Cow;
 
@@ -11,48 +14,9 @@ use bytes::Bytes;
 use common::clock::WallTime;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use self::usual::{USUAL, line_at, place_of};
 use crate::engine::http::date;
 use crate::engine::http::field::Named;
-
-/// Names of one byte. Their order is that of memory alone, never of what is on disk.
-static USUAL: [HeaderName; 36] = [
-    header::DATE,
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
-    header::LAST_MODIFIED,
-    header::ETAG,
-    header::CACHE_CONTROL,
-    header::EXPIRES,
-    header::ACCEPT_RANGES,
-    header::SERVER,
-    header::VARY,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_LOCATION,
-    header::CONTENT_SECURITY_POLICY,
-    header::LINK,
-    header::LOCATION,
-    header::PRAGMA,
-    header::VIA,
-    header::AGE,
-    header::ALT_SVC,
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_HEADERS,
-    header::ACCESS_CONTROL_ALLOW_METHODS,
-    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    header::ACCESS_CONTROL_MAX_AGE,
-    header::REFERRER_POLICY,
-    header::STRICT_TRANSPORT_SECURITY,
-    header::X_CONTENT_TYPE_OPTIONS,
-    header::X_FRAME_OPTIONS,
-    header::X_XSS_PROTECTION,
-    HeaderName::from_static("x-powered-by"),
-    HeaderName::from_static("x-cache"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("cache-tag"),
-    HeaderName::from_static("surrogate-key"),
-];
 
 /// Stands for a name that is written out: its length as a number, and its bytes.
 const OTHER: u8 = u8::MAX;
@@ -69,10 +33,15 @@ pub struct Fields(Box<[u8]>);
 enum Kept<'a> {
     Bytes(&'a [u8]),
     Date(u32),
+    /// A usual line's, with its name.
+    Line(usize),
 }
 
 impl<'a> Kept<'a> {
     fn of(name: &HeaderName, value: &'a [u8]) -> Self {
+        if let Some(place) = place_of(name, value) {
+            return Self::Line(place);
+        }
         let time = if DATES.contains(name) {
             date::parse(value)
         } else {
@@ -84,14 +53,6 @@ impl<'a> Kept<'a> {
         seconds.map_or(Self::Bytes(value), Self::Date)
     }
 
-    /// Twice its length, and one more if it is a date.
-    const fn form(self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len() << 1,
-            Self::Date(_) => 1,
-        }
-    }
-
     fn written(self) -> Cow<'a, [u8]> {
         match self {
             Self::Bytes(bytes) => Cow::Borrowed(bytes),
@@ -99,6 +60,7 @@ impl<'a> Kept<'a> {
                 let date = date::format(WallTime::from_unix(seconds.into()));
                 Cow::Owned(date.as_bytes().to_vec())
             }
+            Self::Line(place) => Cow::Borrowed(value_at(place).as_bytes()),
         }
     }
 }
@@ -112,21 +74,38 @@ fn put_number(mut number: usize, mut put: impl FnMut(&[u8])) {
     put(&[u8::try_from(number).unwrap_or(0)]);
 }
 
+fn value_at(place: usize) -> &'static str {
+    line_at(place).map_or("", |(_, value)| value)
+}
+
+fn put_name(name: &HeaderName, mut put: impl FnMut(&[u8])) {
+    match USUAL.iter().position(|usual| usual == name) {
+        Some(at) => put(&[u8::try_from(at).unwrap_or(OTHER)]),
+        None => {
+            put(&[OTHER]);
+            put_number(name.as_str().len(), &mut put);
+            put(name.as_str().as_bytes());
+        }
+    }
+}
+
+/// The number before a value is twice its length, or this if it is a date.
+const DATED: usize = 1;
+
 fn put_all(headers: &HeaderMap, mut put: impl FnMut(&[u8])) {
     for (name, value) in headers {
-        match USUAL.iter().position(|usual| usual == name) {
-            Some(at) => put(&[u8::try_from(at).unwrap_or(OTHER)]),
-            None => {
-                put(&[OTHER]);
-                put_number(name.as_str().len(), &mut put);
-                put(name.as_str().as_bytes());
+        match Kept::of(name, value.as_bytes()) {
+            Kept::Line(place) => put(&[u8::try_from(USUAL.len() + place).unwrap_or(OTHER)]),
+            Kept::Bytes(bytes) => {
+                put_name(name, &mut put);
+                put_number(bytes.len() << 1, &mut put);
+                put(bytes);
             }
-        }
-        let kept = Kept::of(name, value.as_bytes());
-        put_number(kept.form(), &mut put);
-        match kept {
-            Kept::Bytes(bytes) => put(bytes),
-            Kept::Date(seconds) => put(&seconds.to_le_bytes()),
+            Kept::Date(seconds) => {
+                put_name(name, &mut put);
+                put_number(DATED, &mut put);
+                put(&seconds.to_le_bytes());
+            }
         }
     }
 }
@@ -152,6 +131,7 @@ impl Fields {
             let value = match value {
                 Kept::Bytes(bytes) => HeaderValue::from_maybe_shared(shared.slice_ref(bytes)),
                 Kept::Date(_) => HeaderValue::from_bytes(&value.written()),
+                Kept::Line(place) => Ok(HeaderValue::from_static(value_at(place))),
             };
             let name = match name {
                 Name::Usual(name) => Ok(name.clone()),
@@ -227,16 +207,21 @@ impl<'a> Iterator for Lines<'a> {
     type Item = (Name<'a>, Kept<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let [name] = *self.take(1)? else { return None };
-        let name = match USUAL.get(usize::from(name)) {
-            Some(usual) => Name::Usual(usual),
-            None => {
+        let [first] = *self.take(1)? else { return None };
+        let name = match (USUAL.get(usize::from(first)), first) {
+            (Some(usual), _) => Name::Usual(usual),
+            (None, OTHER) => {
                 let length = self.number()?;
                 Name::Other(self.take(length)?)
             }
+            (None, line) => {
+                let place = usize::from(line) - USUAL.len();
+                let (name, _) = line_at(place)?;
+                return Some((Name::Usual(name), Kept::Line(place)));
+            }
         };
         let form = self.number()?;
-        let value = if form & 1 == 1 {
+        let value = if form == DATED {
             let seconds = self.take(4)?.first_chunk()?;
             Kept::Date(u32::from_le_bytes(*seconds))
         } else {
@@ -250,6 +235,7 @@ impl<'a> Iterator for Lines<'a> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::usual::LINES;
     use super::*;
     use crate::engine::store::object::tests::headers;
 
@@ -298,7 +284,24 @@ mod tests {
             ("cache-control", "max-age=86400"),
             ("accept-ranges", "bytes"),
         ]);
-        assert!(Fields::of(&map).weight() < 90);
+        assert!(Fields::of(&map).weight() < 75);
+    }
+
+    #[test]
+    fn every_usual_line_is_one_byte_and_comes_back() {
+        let all = LINES
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |v| (name, *v)));
+        let mut number = 0;
+        for (name, value) in all {
+            let map = headers(&[(name.as_str(), value), ("x-own", "1")]);
+            let fields = Fields::of(&map);
+            let own = Fields::of(&headers(&[("x-own", "1")])).weight();
+            assert_eq!((fields.to_headers(), fields.weight()), (map, own + 1));
+            assert_eq!(fields.values(name).next().unwrap(), value.as_bytes());
+            number += 1;
+        }
+        assert!(USUAL.len() + number < usize::from(OTHER));
     }
 
     proptest! {

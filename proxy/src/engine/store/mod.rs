@@ -41,7 +41,7 @@ pub const VARIANTS_MAX: usize = 8;
 /// Bytes that an entry costs beside its URL, its packed fields and its body: the object, the body's
 /// handle, the table, and what the allocator adds to each. As measured (`bench -- http-memory`); a test
 /// holds the account to within a tenth of what the process has.
-const OVERHEAD: u64 = 404;
+const OVERHEAD: u64 = 356;
 
 /// URLs that are looked at to find the hottest: those whose uses doubled last, and while they are not
 /// as many, those that came. Enough to hold a node's busy ones, few enough to go through while requests

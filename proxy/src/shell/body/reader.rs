@@ -101,7 +101,8 @@ impl<S: Unpin> Body for Reader<S> {
             }
             let next = {
                 let mut inner = self.body.lock();
-                let next = inner.next(self.at, self.to);
+                let one = self.body.next_of_one(self.at, self.to);
+                let next = one.unwrap_or_else(|| inner.next(self.at, self.to));
                 if let (Next::Wait, Some(me)) = (&next, inner.readers.get_mut(&self.id)) {
                     me.waker = Some(cx.waker().clone());
                 }

@@ -157,6 +157,40 @@ async fn a_small_body_does_not_hold_on_to_the_buffer_it_was_read_into() {
 }
 
 #[tokio::test]
+async fn who_reads_pieces_goes_on_with_the_one_they_become() {
+    let (body, mut writer) = SharedBody::new(None, Some(rule(0, 100)), &room());
+    let pieces = ["begin", "ning", "s"].map(|piece| Bytes::from(piece.as_bytes().to_vec()));
+    for piece in &pieces[..2] {
+        writer.push(piece.clone()).await;
+    }
+    let mut reader = body.reader(2, Some(9), ());
+    let first = reader.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "gin");
+    writer.finish(pieces[2].clone(), DIGEST);
+    body.compact();
+    drop(first);
+    assert!(pieces.iter().all(Bytes::is_unique), "nobody needs them now");
+    let content = body.content().unwrap();
+    assert_eq!(content.pieces.unwrap().concat(), b"beginnings");
+    assert_eq!(all(reader).await.unwrap(), b"ning");
+    let past_the_end = all(body.reader(10, None, ())).await;
+    assert!(past_the_end.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn bytes_of_a_whole_body_count_for_as_long_as_somebody_has_them() {
+    let room = room();
+    let body = SharedBody::whole(Box::from(&b"0123456789"[..]), DIGEST, &room);
+    let [taken, other] = [(); 2].map(|()| body.piece().unwrap());
+    let pieces = body.content().unwrap().pieces.unwrap();
+    assert_eq!(pieces, std::slice::from_ref(&taken));
+    drop((body, other, pieces));
+    assert_eq!((room.used(), &taken[8..]), (10, &b"89"[..]));
+    drop(taken);
+    assert_eq!(room.used(), 0);
+}
+
+#[tokio::test]
 async fn when_memory_is_short_bodies_go_to_disk_and_windows_hold_one_piece() {
     const PIECE: usize = 10_000;
     let room = Arc::new(Room::new(50_000));

@@ -215,7 +215,7 @@ struct Said<'a> {
 
 /// A short answer of our own, which nobody keeps.
 pub(super) fn own(status: StatusCode, kind: HeaderValue, text: String) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::text(Bytes::from(text)));
+    let mut response = Response::new(Outgoing::Here(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);

@@ -46,7 +46,7 @@ impl Client {
         let body = match (answer.content, stand.bytes) {
             (Content::Empty, _) => Outgoing::empty(),
             (Content::Whole, Some(bytes)) if seat.is_none() && !bytes.is_empty() => {
-                Outgoing::whole(&object.body, bytes)
+                Outgoing::Here(bytes)
             }
             (Content::Whole, _) => Outgoing::of(object.body.reader(0, None, seat)),
             (Content::Part(part), _) => {

@@ -146,8 +146,6 @@ mod tests {
     use std::os::unix::fs::FileExt as _;
     use std::task::Waker;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::shell::room::Room;
 
@@ -177,7 +175,7 @@ mod tests {
             .unwrap();
         let file = Arc::new(file);
         let room = Arc::new(Room::new(1 << 30));
-        let body = SharedBody::whole(Bytes::from(page.clone()), [0; 32], &room);
+        let body = SharedBody::whole(page.clone().into(), [0; 32], &room);
         let len = page.len() as u64;
         assert!(FileBody::beside(&body, len).is_none());
         body.is_beside(Arc::downgrade(&file), 6);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::clock::Moment;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -92,7 +91,7 @@ impl Notes {
 
 /// A body that can be sent from here.
 enum Here<'o> {
-    Memory(&'o Bytes),
+    Memory(&'o [u8]),
     File(Arc<Spill>, u64),
 }
 

@@ -64,7 +64,7 @@ impl Tail {
         let Body::Memory(object) = &self.body else {
             return &[];
         };
-        let body = object.body.one().map_or(&[][..], |body| body);
+        let body = object.body.one().unwrap_or_default();
         let sent = usize::try_from(self.sent).unwrap_or(usize::MAX);
         body.get(sent..).unwrap_or_default()
     }

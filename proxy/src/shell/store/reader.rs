@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::clock::Clock as _;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -246,13 +245,17 @@ impl DiskStore {
         let body = match record.body {
             Kept::Inline(range) => {
                 let at = u64::from(place.spot.offset) + range.start as u64;
-                // A body that is a view of its record keeps the head in memory too.
+                let digest = record.digest;
                 let body = if range.len() <= COPIED {
-                    Bytes::copy_from_slice(&bytes[range])
+                    Box::from(&bytes[range])
                 } else {
-                    Bytes::from(bytes).slice(range)
+                    // Moved to the front: another piece as large would have to be had first.
+                    let mut bytes = bytes;
+                    bytes.truncate(range.end);
+                    bytes.drain(..range.start);
+                    bytes.into_boxed_slice()
                 };
-                let body = SharedBody::whole(body, record.digest, room);
+                let body = SharedBody::whole(body, digest, room);
                 body.is_beside(Arc::downgrade(&file), at);
                 body
             }

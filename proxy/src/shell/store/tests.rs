@@ -11,7 +11,6 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::clock::{Clock as _, SystemClock, WallTime};
 use common::config::{Settings, Sources};
 use common::rng::Generator;

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 
@@ -162,7 +161,7 @@ impl Task {
             ..received(upstream)
         };
         let digest = *blake3::hash(b"").as_bytes();
-        let body = SharedBody::whole(Bytes::new(), digest, &ctx.room);
+        let body = SharedBody::whole(Box::default(), digest, &ctx.room);
         let policy = ctx.flow().policy().clone();
         let request = &self.asker.headers;
         let known = Object::new(key.clone(), &received, &headers, request, &policy, body);

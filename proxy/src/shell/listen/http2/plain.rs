@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
         };
         let answer = delivery.answer(object);
         let body = match (answer.content, stand.bytes) {
-            (Content::Whole, Some(bytes)) => Outgoing::whole(&object.body, bytes),
+            (Content::Whole, Some(bytes)) => Outgoing::Here(bytes),
             _ => Outgoing::empty(),
         };
         ctx.metrics.request(Outcome::Hit);

@@ -161,7 +161,7 @@ impl Rig {
 
     pub(super) fn object(&self, n: usize, body: &[u8]) -> Arc<Response> {
         let digest = *blake3::hash(body).as_bytes();
-        let body = SharedBody::whole(Bytes::copy_from_slice(body), digest, &self.room);
+        let body = SharedBody::whole(body.into(), digest, &self.room);
         response(n, body)
     }
 
