@@ -100,10 +100,8 @@ impl Shutdown {
     }
 
     /// Waits until another process serves in this one's place.
-    pub async fn relieved(&mut self) {
-        if self.0.wait_for(|now| now.relieved).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    pub fn relieved(&mut self) -> impl Future<Output = ()> + Send {
+        self.comes(|now| now.relieved)
     }
 
     /// Waits until a successor asks for what only one process can have, more than `before` times. Gives
@@ -118,17 +116,18 @@ impl Shutdown {
     }
 
     /// Waits until the process drains, or worse.
-    pub async fn draining(&mut self) {
-        self.reached(Phase::Draining).await;
+    pub fn draining(&mut self) -> impl Future<Output = ()> + Send {
+        self.comes(|now| now.phase >= Phase::Draining)
     }
 
     /// Waits until everything is to be dropped.
-    pub async fn abandoned(&mut self) {
-        self.reached(Phase::Abandoned).await;
+    pub fn abandoned(&mut self) -> impl Future<Output = ()> + Send {
+        self.comes(|now| now.phase >= Phase::Abandoned)
     }
 
-    async fn reached(&mut self, phase: Phase) {
-        if self.0.wait_for(|now| now.phase >= phase).await.is_err() {
+    /// Waits until it is so. Thousands do: each layer of futures and each thing that they hold takes room.
+    async fn comes(&mut self, so: impl Fn(&Course) -> bool + Send) {
+        if self.0.wait_for(so).await.is_err() {
             // Whoever could have said so is gone: then nothing ends this wait but its own task.
             std::future::pending::<()>().await;
         }

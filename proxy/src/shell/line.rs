@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::clock::{Clock as _, Moment, SystemClock};
+use common::clock::{Clock as _, Moment};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -65,7 +65,6 @@ impl Parting {
 #[derive(Debug)]
 pub(super) struct Line {
     stream: TcpStream,
-    clock: SystemClock,
     terms: Arc<Terms>,
     /// Bytes that the kernel took.
     written: u64,
@@ -77,17 +76,11 @@ pub(super) struct Line {
 impl Line {
     /// A connection that came through a listener on which these [terms](Terms::impose) were imposed.
     /// `parting` is what will be known of it when it has ended.
-    pub(super) fn new(
-        stream: TcpStream,
-        clock: SystemClock,
-        terms: Arc<Terms>,
-        parting: Parting,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, terms: Arc<Terms>, parting: Parting) -> Self {
         #[cfg(not(target_os = "linux"))]
         drop(stream.set_nodelay(true));
         Self {
             stream,
-            clock,
             terms,
             written: 0,
             parting,
@@ -109,7 +102,7 @@ impl Line {
                 };
                 reader.timer = None;
                 let now = if reader.uptake.is_waiting() {
-                    self.clock.moment()
+                    self.terms.clock.moment()
                 } else {
                     Moment::ZERO
                 };
@@ -129,14 +122,14 @@ impl Line {
             .reader
             .get_or_insert_with(|| Box::new(Reading::new(patience, written)));
         loop {
-            let now = self.clock.moment();
+            let now = self.terms.clock.moment();
             let until = reader.uptake.blocked(now);
             let timer = reader
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep(until.since(now))));
             std::task::ready!(timer.as_mut().poll(cx));
             reader.timer = None;
-            if let Err(slow) = reader.uptake.judge(self.clock.moment()) {
+            if let Err(slow) = reader.uptake.judge(self.terms.clock.moment()) {
                 return Poll::Ready(timed_out(slow));
             }
         }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::clock::Moment;
+use common::clock::{Moment, SystemClock};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use socket2::Socket;
@@ -40,6 +40,8 @@ pub(crate) struct Terms {
     pub(super) patience: Duration,
     /// Room for those who are quick.
     pub(super) quick: Arc<Semaphore>,
+    /// What their waits are measured with.
+    pub(super) clock: SystemClock,
 }
 
 impl Terms {
@@ -49,6 +51,7 @@ impl Terms {
         Self {
             patience,
             quick: Arc::new(Semaphore::new(QUICK_MOST)),
+            clock: SystemClock::new(),
         }
     }
 

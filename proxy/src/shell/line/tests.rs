@@ -12,9 +12,9 @@ async fn line(terms: &Arc<Terms>) -> (Line, TcpStream) {
     let listener = crate::shell::listen::bind("127.0.0.1:0".parse().unwrap(), terms).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, accepted) = tokio::join!(client, listener.accept());
-    let (stream, clock) = (accepted.unwrap().0, SystemClock::new());
+    let stream = accepted.unwrap().0;
     let parting = Parting::default();
-    let line = Line::new(stream, clock, Arc::clone(terms), parting);
+    let line = Line::new(stream, Arc::clone(terms), parting);
     (line, client.unwrap())
 }
 

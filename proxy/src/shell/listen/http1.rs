@@ -65,15 +65,14 @@ pub(in crate::shell) fn serve<S: Stream>(
         entry,
         door,
     } = spoken;
-    let way = Way {
+    let mut way = Way {
         parting,
         door,
         bounds,
-        shutdown: shutdown.clone(),
+        shutdown,
     };
     // Made here and not in the future, which would have room for what it is made from too.
     let mut plain = PlainDoor::new(ctx, entry, (stream, read), way.bounds.idle);
-    let mut shutdown = shutdown;
     async move {
         let mut first = true;
         if let Some(all) = way.all_carefully(&mut plain) {
@@ -85,8 +84,8 @@ pub(in crate::shell) fn serve<S: Stream>(
                 handed = plain.serve() => if !handed {
                     break;
                 },
-                () = shutdown.draining(), if !plain.is_draining() => {
-                    plain.drain(shutdown.is_relieved());
+                () = way.shutdown.draining(), if !plain.is_draining() => {
+                    plain.drain(way.shutdown.is_relieved());
                     continue;
                 }
             }

@@ -23,7 +23,7 @@ struct Inside {
 #[derive(Debug)]
 pub(super) struct Place {
     inside: Arc<Inside>,
-    client: Prefix,
+    client: IpAddr,
 }
 
 impl Crowd {
@@ -48,8 +48,7 @@ impl Crowd {
         } else {
             bounds.per_client
         };
-        let client = Prefix::of(client);
-        if !self.0.clients().came(client, most) {
+        if !self.0.clients().came(Prefix::of(client), most) {
             return Err(TurnedAway::Client);
         }
         // The place gives it back.
@@ -61,6 +60,13 @@ impl Crowd {
     }
 }
 
+impl Place {
+    /// Whose it is.
+    pub(super) const fn client(&self) -> IpAddr {
+        self.client
+    }
+}
+
 impl Inside {
     fn clients(&self) -> MutexGuard<'_, Connections> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,7 +75,7 @@ impl Inside {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.inside.clients().left(self.client);
+        self.inside.clients().left(Prefix::of(self.client));
         self.inside.permits.add_permits(1);
     }
 }
