@@ -197,10 +197,14 @@ impl Fill {
 
     /// Draws from another source from now on. To be said before that source is asked.
     pub(crate) fn draw(&self, from: Drawing) {
-        self.stage.send_modify(|stage| match stage {
-            Stage::Waiting(drawing) => *drawing = from,
-            Stage::Headed(headed) => headed.drawing = from,
-            Stage::Failed(_) => {}
+        self.stage.send_if_modified(|stage| {
+            match stage {
+                Stage::Waiting(drawing) => *drawing = from,
+                Stage::Headed(headed) => headed.drawing = from,
+                Stage::Failed(_) => {}
+            }
+            // Counted while the stage is locked: who comes after this finds it as it is now.
+            self.stage.receiver_count() > 0
         });
     }
 

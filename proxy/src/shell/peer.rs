@@ -40,6 +40,9 @@ use crate::engine::slices::TOTAL;
 use crate::engine::splice::Promise;
 use crate::shell::traces::{TRACE, WARRANT};
 
+/// How the names of all of them begin.
+const COMMON: &str = "atoll-";
+
 const PROOF: HeaderName = HeaderName::from_static("atoll-proof");
 const PATH: HeaderName = HeaderName::from_static("atoll-path");
 const OFFSET: HeaderName = HeaderName::from_static("atoll-offset");
@@ -67,6 +70,11 @@ pub(crate) fn promise(head: &HeaderMap) -> Promise {
 
 /// Takes the fields of this protocol out of a response, which an origin might send too.
 pub(crate) fn strip(fields: &mut HeaderMap) {
+    let is_ours = |name: &HeaderName| name.as_str().starts_with(COMMON);
+    // Hardly any origin does: to look at each name is cheaper than to look each of ours up.
+    if !fields.keys().any(is_ours) {
+        return;
+    }
     for name in [
         TRACE, WARRANT, PROOF, PATH, OFFSET, SLICE, STALE, PEER, SEE, LENGTH, TOTAL, PURGED, DIGEST,
     ] {

@@ -109,7 +109,7 @@ impl Task {
     }
 
     /// Runs the fill to its end.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         let stale_here = self.may_stand_in();
         let ask_index = self.plan.shared && self.ctx.index.is_some() && !self.must_reach_origin();
         let (mut pursuit, mut act) = Pursuit::begin(ask_index, stale_here);
@@ -158,10 +158,11 @@ impl Task {
 
     async fn perform(&mut self, act: Act) -> Step {
         match act {
-            Act::AskIndex => self.ask_index().await,
-            Act::TakeOver => self.take_over().await,
-            Act::Reach(first, second) => self.reach(first, second).await,
-            Act::Peer { peer, stale } => self.ask_peer(peer, stale).await,
+            // Boxed, or every fetch would hold the room of whichever is largest.
+            Act::AskIndex => Box::pin(self.ask_index()).await,
+            Act::TakeOver => Box::pin(self.take_over()).await,
+            Act::Reach(first, second) => Box::pin(self.reach(first, second)).await,
+            Act::Peer { peer, stale } => Box::pin(self.ask_peer(peer, stale)).await,
             Act::Origin => self.ask_origin().await,
             Act::StaleHere(reason) => self.stale_here(reason),
             Act::Fail(reason) => self.fail(reason),
@@ -325,7 +326,7 @@ impl Task {
     }
 
     /// Takes the origin's answer, which is not one with a large object.
-    async fn take_answer(&mut self, mut upstream: Upstream) -> Step {
+    async fn take_answer(&mut self, mut upstream: Box<Upstream>) -> Step {
         match upstream.head.status {
             StatusCode::NOT_MODIFIED if self.transfer.is_none() => self.not_modified(upstream),
             status if status.is_server_error() && self.may_stand_in() => {
@@ -349,7 +350,7 @@ impl Task {
         }
     }
 
-    async fn take_from_origin(&mut self, upstream: Upstream, announced: Option<u64>) -> Step {
+    async fn take_from_origin(&mut self, upstream: Box<Upstream>, announced: Option<u64>) -> Step {
         let taken = self.receive(upstream, Source::Origin, 0, announced, Promise::None);
         let taken = taken.await;
         self.conclude(taken, None)

@@ -101,7 +101,8 @@ pub(crate) struct Head {
     pub(crate) doubtful: bool,
 }
 
-/// A response whose body has yet to come.
+/// A response whose body has yet to come. It is handed on in a box: every step that it takes would have room
+/// for another one.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// Its head.
@@ -159,16 +160,17 @@ impl Client {
         self: &Arc<Self>,
         to: &Destination,
         question: Question<'_>,
-    ) -> Result<Upstream, FailReason> {
+    ) -> Result<Box<Upstream>, FailReason> {
         if let Some(connection) = self.take_idle(&to.pool_key()) {
             match self.exchange(connection, to, question).await {
                 Err(FailReason::Broken) => {}
                 other => return other,
             }
         }
-        let connection = match self.connect(to).await {
+        // Boxed, as most requests find a connection, and all of them would hold room for making one.
+        let connection = match Box::pin(self.connect(to)).await {
             // What is kept in reserve is of more use now.
-            Err(FailReason::NoSockets) if self.close_idle() => self.connect(to).await?,
+            Err(FailReason::NoSockets) if self.close_idle() => Box::pin(self.connect(to)).await?,
             other => other?,
         };
         self.exchange(connection, to, question).await
@@ -190,7 +192,7 @@ impl Client {
         connection: Connection,
         to: &Destination,
         question: Question<'_>,
-    ) -> Result<Upstream, FailReason> {
+    ) -> Result<Box<Upstream>, FailReason> {
         let patience = match to {
             Destination::Origin(_) => self.patience.header,
             Destination::Peer(_) => self.patience.header + PEER_LONGER,
@@ -207,7 +209,7 @@ impl Client {
             Err(_) => return Err(FailReason::HeaderTimeout),
         };
         let at = self.clock.moment();
-        Ok(Upstream {
+        Ok(Box::new(Upstream {
             head,
             at,
             wall: self.clock.wall(),
@@ -219,7 +221,7 @@ impl Client {
                 pace: Pace::default(),
                 trailers: None,
             },
-        })
+        }))
     }
 
     fn take_idle(&self, pool_key: &str) -> Option<Connection> {

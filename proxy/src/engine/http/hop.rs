@@ -35,6 +35,8 @@ pub struct Identity {
     zone: String,
     node: String,
     received_by: String,
+    /// Its Via member for HTTP/1.1, which most messages arrive in.
+    via: HeaderValue,
     cdn_loop: HeaderValue,
     product: String,
 }
@@ -59,10 +61,12 @@ impl Identity {
             return Err(IdentityError);
         }
         let cdn_loop = HeaderValue::try_from(format!("{zone}; node={node}"));
+        let via = HeaderValue::try_from(format!("1.1 {node}.{zone}"));
         Ok(Self {
             zone: zone.to_owned(),
             node: node.to_owned(),
             received_by: format!("{node}.{zone}"),
+            via: via.map_err(|_| IdentityError)?,
             cdn_loop: cdn_loop.map_err(|_| IdentityError)?,
             product: format!("Atoll/{version} (+http://{zone}/)"),
         })
@@ -81,7 +85,7 @@ impl Identity {
             Version::HTTP_10 => "1.0",
             Version::HTTP_2 => "2",
             Version::HTTP_3 => "3",
-            _ => "1.1",
+            _ => return self.via.clone(),
         };
         HeaderValue::try_from(format!("{version} {}", self.received_by))
             .expect("checked to be plain ASCII by `new`")

@@ -290,9 +290,10 @@ impl Client {
             hints,
             track: Some(self.track),
         };
-        let task = Task::new(Arc::clone(&self.ctx), fill, plan, asker);
+        let mut task = Task::new(Arc::clone(&self.ctx), fill, plan, asker);
         tokio::spawn(async move {
             task.run().await;
+            drop(task);
             drop(seat);
         });
     }

@@ -33,7 +33,7 @@ pub(crate) struct Wish {
 
 /// A peer's answer.
 pub(crate) struct Found {
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Box<Upstream>,
     /// What it and those before it did.
     pub(crate) members: Vec<HeaderValue>,
     /// Length of the whole body.

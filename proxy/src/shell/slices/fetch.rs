@@ -244,7 +244,7 @@ impl Fetch {
     /// that was done.
     async fn receive(
         &mut self,
-        mut upstream: Upstream,
+        mut upstream: Box<Upstream>,
         source: Source,
         offset: u64,
         promise: Promise,

@@ -69,7 +69,12 @@ struct Writing {
 impl Stream {
     /// The body of `upstream`, which is `bytes` of `large`. From here on those who look for its first slices
     /// wait for it.
-    pub(crate) fn open(large: Large, upstream: Upstream, bytes: &Range<u64>, slot: Slot) -> Self {
+    pub(crate) fn open(
+        large: Large,
+        upstream: Box<Upstream>,
+        bytes: &Range<u64>,
+        slot: Slot,
+    ) -> Self {
         let cut = Cut::new(bytes, large.total());
         let mut stream = Self {
             next: cut.slices().start,

@@ -31,7 +31,7 @@ impl Task {
     /// begins at `offset`.
     pub(super) async fn receive(
         &mut self,
-        upstream: Upstream,
+        upstream: Box<Upstream>,
         source: Source,
         offset: u64,
         announced: Option<u64>,
@@ -53,7 +53,7 @@ impl Task {
     /// Takes the body of an answer, which joins on as `intake` says.
     pub(super) async fn take_body(
         &mut self,
-        mut upstream: Upstream,
+        mut upstream: Box<Upstream>,
         intake: Intake,
         from_peer: bool,
     ) -> Result<(), FailReason> {
@@ -167,7 +167,7 @@ impl Task {
     }
 
     /// The origin confirmed the copy that is here.
-    pub(super) fn not_modified(&mut self, upstream: Upstream) -> Step {
+    pub(super) fn not_modified(&mut self, upstream: Box<Upstream>) -> Step {
         let Some(stale) = self.plan.stale.clone().filter(|_| self.conditional) else {
             return self.origin_failed(FailReason::Unclear(Unclear::NotModified));
         };

@@ -50,8 +50,8 @@ impl Task {
     pub(super) async fn go_on_from(
         &mut self,
         beginning: Beginning,
-        upstream: Upstream,
-    ) -> Result<Step, Upstream> {
+        upstream: Box<Upstream>,
+    ) -> Result<Step, Box<Upstream>> {
         match upstream.head.status {
             StatusCode::PARTIAL_CONTENT => match self.join_on(&beginning, &upstream) {
                 Some(intake) => {
@@ -73,7 +73,7 @@ impl Task {
     }
 
     /// What was kept leads nowhere: it goes, and the origin is asked for the whole.
-    fn ask_anew(&self, upstream: Upstream) -> Step {
+    fn ask_anew(&self, upstream: Box<Upstream>) -> Step {
         tokio::spawn(upstream.body.discard());
         self.ctx.flow().beginnings().remove(&self.asker.key);
         Step::News(News::Unconfirmed)

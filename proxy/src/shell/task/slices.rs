@@ -95,7 +95,7 @@ impl Task {
     /// Cuts the answer's body, which is `bytes` of `large`, into slices.
     pub(super) fn cut(
         &self,
-        upstream: Upstream,
+        upstream: Box<Upstream>,
         (large, bytes): (Large, Range<u64>),
         slot: Slot,
     ) -> Step {
@@ -106,7 +106,7 @@ impl Task {
     }
 
     /// The part that was asked for does not do: the next request is for all of it.
-    pub(super) fn ask_for_all(&mut self, upstream: Upstream) -> Step {
+    pub(super) fn ask_for_all(&mut self, upstream: Box<Upstream>) -> Step {
         self.asking = Asking::Whole;
         tokio::spawn(upstream.body.discard());
         Step::News(News::Unconfirmed)

@@ -143,3 +143,15 @@ async fn a_fetch_that_dies_takes_nobody_with_it() {
     assert_eq!(answer.unwrap_err().reason, FailReason::Abandoned);
     assert_eq!(ctx.flow().filling(), 0);
 }
+
+/// Each miss has one, and what it is made from is copied with it.
+#[test]
+fn a_fetch_has_no_room_for_what_few_need() {
+    use super::super::task::Task;
+
+    const fn room<T, F>(_: &impl Fn(T) -> F) -> usize {
+        size_of::<F>()
+    }
+    let bytes = room(&|task: &'static mut Task| task.run());
+    assert!(bytes <= 3 << 10, "{bytes}");
+}

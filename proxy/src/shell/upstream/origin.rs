@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{BufMut as _, BytesMut};
 use http::Method;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 use super::{Head, Incoming, Piece, Question};
@@ -135,19 +135,13 @@ fn request(question: Question<'_>) -> Option<Vec<u8>> {
     bytes.extend_from_slice(target);
     bytes.extend_from_slice(b" HTTP/1.1\r\n");
     // Host comes first (RFC 9110 §7.2), and names have the capitals that old servers look for.
-    let (host, others): (HeaderMap, HeaderMap) = split(question.headers);
-    for (name, value) in host.iter().chain(&others) {
+    let hosts = question.headers.get_all(HOST);
+    let others = question.headers.iter().filter(|(name, _)| *name != HOST);
+    for (name, value) in hosts.iter().map(|value| (&HOST, value)).chain(others) {
         write_field(name, value, &mut bytes);
     }
     bytes.extend_from_slice(b"\r\n");
     Some(bytes)
-}
-
-fn split(headers: &HeaderMap) -> (HeaderMap, HeaderMap) {
-    let fields = headers
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
-    fields.partition(|(name, _)| *name == HOST)
 }
 
 fn write_field(name: &HeaderName, value: &HeaderValue, bytes: &mut Vec<u8>) {
@@ -167,6 +161,8 @@ fn write_field(name: &HeaderName, value: &HeaderValue, bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]
