@@ -31,6 +31,7 @@ mod http_memory;
 mod http_peer;
 mod http_works;
 mod index;
+mod keep_floor;
 mod late;
 mod load;
 mod quota;
@@ -87,6 +88,8 @@ enum What {
     Hits(hits::HitsArgs),
     /// A server that does nothing but send: what the kernel costs
     HttpFloor(http_floor::FloorArgs),
+    /// A cache that does no more than it must: what our runtime, a hash and a write cost
+    KeepFloor(keep_floor::FloorArgs),
     /// The proxy with idle connections and slow readers
     HttpLoad(http_load::LoadArgs),
     /// What a cached object costs the proxy in memory
@@ -121,6 +124,7 @@ fn main() {
         What::TlsFloor(args) => tls_floor::run(&args),
         What::TlsParts(args) => tls_parts::run(&args),
         What::HttpFloor(args) => http_floor::run(&args),
+        What::KeepFloor(args) => keep_floor::run(&args),
         What::HttpLoad(args) => http_load::run(&args),
         What::HttpMemory(args) => http_memory::run(&args),
         What::HttpFlood(args) => flood::run(&args),

@@ -61,6 +61,7 @@ fn version(program: &Path, flag: &str) -> String {
 pub(crate) async fn start(place: &Place, origin: SocketAddr) -> Vec<Rival> {
     let mut all = vec![ours(place, origin).await];
     all.push(floor(place));
+    all.push(keep_floor(place, origin));
     let root = place.file("files");
     fs::create_dir_all(&root).unwrap();
     for (path, length) in PAGES {
@@ -121,6 +122,23 @@ fn floor(place: &Place) -> Rival {
         host: "origin.test".to_owned(),
         is_cache: false,
         daemon: bare(place, "floor", addr),
+    }
+}
+
+/// What our runtime costs with no more than must be: see [`keep_floor`](super::keep_floor).
+fn keep_floor(place: &Place, origin: SocketAddr) -> Rival {
+    let addr = place.at(host::ORIGIN + 56, Port::Web);
+    let this = std::env::current_exe().unwrap();
+    let file = place.file("keep-floor").display().to_string();
+    let (at, from) = (addr.to_string(), origin.to_string());
+    let args = ["keep-floor", &at, &from, &file];
+    Rival {
+        name: "fetch and keep on tokio alone",
+        version: "the floor of our runtime".to_owned(),
+        addr,
+        host: "origin.test".to_owned(),
+        is_cache: true,
+        daemon: Daemon::start_other("keep-floor", &this, &args, place.dir()),
     }
 }
 
