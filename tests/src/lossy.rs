@@ -3,10 +3,15 @@
 //! What is lost is lost where it arrives, unnoticed by who sent it. Admin pages are spared: they are the
 //! test's own eyes.
 
+use std::fs;
 use std::net::IpAddr;
 
 use crate::place::{Place, Port};
 use crate::{exec, skip};
+
+/// How long the kernel waits at most before it sends again (in milliseconds). By itself it doubles the wait up to
+/// two minutes: one segment in thousands is lost so often that whoever waits for it gives up first, with reason.
+const AGAIN_WITHIN: (&str, &str) = ("/proc/sys/net/ipv4/tcp_rto_max_ms", "2000");
 
 /// Of a hundred packets from and to `node` in this network, `percent` are lost from now on. Whether
 /// they are; if not, that is said loudly. Only [inside](crate::network) a network of the test's own.
@@ -15,6 +20,8 @@ pub async fn link(place: &Place, node: u8, percent: u8) -> bool {
         skip::loudly("a lossy link needs nft");
         return false;
     };
+    // Of this network alone; kernels before 6.15 do not have it.
+    let _ = fs::write(AGAIN_WITHIN.0, AGAIN_WITHIN.1);
     let ip: IpAddr = place.ip(node);
     let admins = [Port::ProxyAdmin, Port::IndexAdmin].map(|port| place.at(node, port).port());
     let [proxy, index] = admins;
