@@ -10,14 +10,19 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use common::clock::Moment;
 
 use crate::engine::shelf::blocks::{BLOCK, Blocks, Check};
 use crate::engine::shelf::entry::Large;
 
 /// Damaged files whose numbers wait for the disk store; more are found again when they are read.
 const DAMAGED_MAX: usize = 1_024;
+
+/// How long what the system had in memory is taken to be there still.
+const CACHED_FOR: Duration = Duration::from_secs(1);
 
 /// The room that all spill files share.
 #[derive(Debug)]
@@ -96,6 +101,8 @@ pub(crate) struct Spill {
     space: Arc<SpillSpace>,
     state: Mutex<State>,
     spoilt: AtomicBool,
+    /// When all of it was found in the system's memory: nanoseconds of a [`Moment`], 0 for never.
+    cached: AtomicU64,
 }
 
 impl Spill {
@@ -135,6 +142,7 @@ impl Spill {
             space: Arc::clone(space),
             state: Mutex::new(state),
             spoilt: AtomicBool::new(false),
+            cached: AtomicU64::new(0),
         }
     }
 
@@ -227,6 +235,18 @@ impl Spill {
             blocks.is_some_and(|blocks| blocks.iter().all(|right| *right))
         };
         state.found_right.as_ref().is_none_or(known)
+    }
+
+    /// All of it was in the system's memory, and may be sent from there, when somebody began to look at `now`.
+    pub(crate) fn found_cached(&self, now: Moment) {
+        self.cached.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether that was less than a second ago. What is asked for so often stays there, and to look again costs
+    /// a call for each piece.
+    pub(crate) fn was_cached(&self, now: Moment) -> bool {
+        let at = self.cached.load(Ordering::Relaxed);
+        at > 0 && now.since(Moment::from_nanos(at)) < CACHED_FOR
     }
 
     /// Whether something else was read from it than had been written.

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context as Turn, Poll, ready};
 
+use common::clock::Moment;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::shell::body::{BESIDE_LEAST, SharedBody};
@@ -34,16 +35,21 @@ pub(super) struct FileBody {
     len: u64,
     /// Bytes before this are in memory, or were a moment ago.
     here: u64,
+    /// When this began, if everything before that was in memory without being read.
+    found: Option<Moment>,
     loading: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl FileBody {
     /// The first `len` bytes of a file.
-    pub(super) const fn new(spill: Arc<Spill>, len: u64) -> Self {
+    pub(super) fn new(spill: Arc<Spill>, len: u64, now: Moment) -> Self {
+        let cached = spill.was_cached(now);
         Self {
             source: Source::Spill(spill),
             len,
-            here: 0,
+            here: if cached { len } else { 0 },
+            // What was not looked for was not found.
+            found: (!cached).then_some(now),
             loading: None,
         }
     }
@@ -60,6 +66,7 @@ impl FileBody {
             source: Source::Beside(file, at),
             len,
             here: len,
+            found: None,
             loading: None,
         })
     }
@@ -103,12 +110,16 @@ impl FileBody {
             self.loading = None;
             loaded.map_err(io::Error::other)??;
         } else if !(spill.is_known(at, end) && are_here(spill.file(), at, end)) {
+            self.found = None;
             let spill = Arc::clone(spill);
             let len = usize::try_from(end - at).unwrap_or(0);
             self.loading = Some(spawn_blocking(move || spill.read(at, len).map(drop)));
             return self.poll_here(cx, at);
         }
         self.here = end;
+        if let Some(began) = self.found.filter(|_| end == self.len) {
+            spill.found_cached(began);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -148,6 +159,7 @@ mod tests {
 
     use super::*;
     use crate::shell::room::Room;
+    use crate::shell::spill::SpillSpace;
 
     /// Takes bytes as a socket would.
     struct Taker(Vec<u8>);
@@ -190,5 +202,31 @@ mod tests {
         assert!(taker.0 == page);
         drop((file, from));
         assert!(FileBody::beside(&body, len).is_none(), "the store let go");
+    }
+
+    #[tokio::test]
+    async fn a_file_found_in_memory_is_not_looked_for_again_within_a_second() {
+        let space = Arc::new(SpillSpace::new(std::env::temp_dir(), 1 << 30));
+        let spill = Arc::new(Spill::create(&space).unwrap());
+        let page = b"0123456789".repeat(110_000);
+        spill.write(&page, 0).unwrap();
+        let len = page.len() as u64;
+        let at = |millis: u64| Moment::from_nanos((5_000 + millis) * 1_000_000);
+        let send = |now: Moment| {
+            let mut body = FileBody::new(Arc::clone(&spill), len, now);
+            let looks = body.here == 0;
+            let (mut taker, mut cx) = (Taker(Vec::new()), Turn::from_waker(Waker::noop()));
+            while (taker.0.len() as u64) < len {
+                let at = taker.0.len() as u64;
+                let sent = body.poll_send(&mut cx, &mut taker, at);
+                assert!(matches!(sent, Poll::Ready(Ok(1..))));
+            }
+            assert!(taker.0 == page);
+            looks
+        };
+        assert!(send(at(0)), "nobody has looked");
+        assert!(!send(at(900)));
+        assert!(send(at(1_100)), "who did not look found nothing");
+        assert!(!send(at(1_200)));
     }
 }

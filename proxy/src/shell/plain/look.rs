@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + FromFile + Unpin + Send> PlainDoor<S> {
                 let file = better.then(beside).flatten();
                 Some(file.map_or_else(|| Body::Memory(Arc::clone(&object)), Body::File))
             }
-            Here::File(spill, len) => Some(Body::File(FileBody::new(spill, len))),
+            Here::File(spill, len) => Some(Body::File(FileBody::new(spill, len, now))),
         };
         if let Some(body) = body {
             return Ok(Some(Tail::new(body, account, ctx.metrics.in_flight())));
