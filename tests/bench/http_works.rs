@@ -116,10 +116,10 @@ fn table(args: &HttpArgs, work: &Work, able: &[&Rival], script: Option<&str>) {
     let mut rates = costs.clone();
     for _ in 0..args.rounds {
         for (n, rival) in able.iter().enumerate() {
-            let before = Cpu::of_family(rival.daemon.pid());
+            let before = Cpu::exactly(rival.daemon.pid(), None);
             let page = (rival.host.as_str(), work.path);
             let run = wrk::run_with(rival.addr, page, connections, args.time, &more).unwrap();
-            let cpu = Cpu::of_family(rival.daemon.pid()).since(before);
+            let cpu = Cpu::exactly(rival.daemon.pid(), None).since(before);
             for error in &run.errors {
                 say(&format!("  {}: {error}\n", rival.name));
             }
