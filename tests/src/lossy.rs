@@ -13,6 +13,12 @@ use crate::{exec, skip};
 /// two minutes: one segment in thousands is lost so often that whoever waits for it gives up first, with reason.
 const AGAIN_WITHIN: (&str, &str) = ("/proc/sys/net/ipv4/tcp_rto_max_ms", "2000");
 
+/// Bounds how long the kernel waits before it sends again, for what listens and connects from now on: who accepts
+/// has it from who listens. Of this network alone; kernels before 6.15 cannot.
+pub fn bound_waits() {
+    let _ = fs::write(AGAIN_WITHIN.0, AGAIN_WITHIN.1);
+}
+
 /// Of a hundred packets from and to `node` in this network, `percent` are lost from now on. Whether
 /// they are; if not, that is said loudly. Only [inside](crate::network) a network of the test's own.
 pub async fn link(place: &Place, node: u8, percent: u8) -> bool {
@@ -20,8 +26,6 @@ pub async fn link(place: &Place, node: u8, percent: u8) -> bool {
         skip::loudly("a lossy link needs nft");
         return false;
     };
-    // Of this network alone; kernels before 6.15 do not have it.
-    let _ = fs::write(AGAIN_WITHIN.0, AGAIN_WITHIN.1);
     let ip: IpAddr = place.ip(node);
     let admins = [Port::ProxyAdmin, Port::IndexAdmin].map(|port| place.at(node, port).port());
     let [proxy, index] = admins;

@@ -74,6 +74,7 @@ async fn behind_a_link_that_loses_a_fifth_pages_are_whole_and_the_index_stays() 
     if !in_a_network_of_its_own(test).await {
         return;
     }
+    lossy::bound_waits();
     let place = Place::shared().await;
     let origin = Origin::start(&place).await;
     let cluster = Cluster::of(4).name_servers(1).start(&place).await;
